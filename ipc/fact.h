@@ -1,0 +1,167 @@
+/* fact.h: payloads of journal frames. The fold of facts is the engine's state; nothing else is.
+ *
+ * Written by an engine's pinned thread, read by recovery, by control and by lockstepctl. Fixed
+ * layout, no padding, never renumbered. A fact is named by (lsn, index in its frame). */
+#ifndef LS_IPC_FACT_H
+#define LS_IPC_FACT_H
+
+#include "ipc/command.h"
+#include "ipc/event.h"
+
+#define IPC_FACT_LIST(X)                                                                           \
+    X(IPC_FACT_OPEN, 1, "open")       /* struct ipc_fact_open: a process opened the journal */     \
+    X(IPC_FACT_ADOPT, 2, "adopt")     /* struct ipc_fact_adopt: a generation came into force */    \
+    X(IPC_FACT_EVENT, 3, "event")     /* struct ipc_fact_event: an order state was seen */         \
+    X(IPC_FACT_BATCH, 4, "batch")     /* struct ipc_fact_batch + children: intents and skips */    \
+    X(IPC_FACT_RELEASE, 5, "release") /* struct ipc_fact_release[]: queued children go or end */   \
+    X(IPC_FACT_REPLY, 6, "reply")     /* struct ipc_fact_reply[]: outcomes with evidence */        \
+    X(IPC_FACT_UPDATE, 7, "update")   /* struct ipc_fact_event: a follower order's state */        \
+    X(IPC_FACT_CHECKPOINT, 8, "checkpoint") /* a piece of the whole state */                       \
+    X(IPC_FACT_ALARM, 9, "alarm")           /* struct ipc_fact_alarm */                            \
+    X(IPC_FACT_BOOK, 10, "book")            /* struct ipc_fact_book: history or gap of an account */
+IPC_DECLARE_ENUM(ipc_fact_type, IPC_FACT_LIST)
+
+struct ipc_fact_open {
+    uint8_t engine_uuid[16];
+    uint8_t boot_id[16];
+    uint64_t previous_lsn;  /* last lsn that recovery folded, 0 = a new journal */
+    uint64_t state_hash;    /* of the state after the fold */
+    uint64_t dropped_bytes; /* bytes of the tail that were not taken, kept as evidence in the old
+                               segment */
+    uint32_t shard;
+    uint32_t unknown_children; /* in flight at the crash, marked UNKNOWN by this fact */
+    uint32_t same_boot;        /* 1 = monotonic times before this fact are comparable */
+    uint32_t tier;             /* 0 = process, 1 = power */
+    char cluster_id[64];
+};
+
+struct ipc_fact_adopt {
+    uint64_t generation;
+    uint64_t content_hash;
+    uint32_t follower_slots, enabled_followers;
+    int64_t total_multiplier_e8, largest_multiplier_e8;
+};
+
+/* What changed, derived by the engine from the joined state. */
+#define IPC_TRANSITION_LIST(X)                                                                     \
+    X(IPC_TRANSITION_NONE, 0, "none") /* joining changed nothing that is copied */                 \
+    X(IPC_TRANSITION_NEW, 1, "new")                                                                \
+    X(IPC_TRANSITION_AMENDED, 2, "amended")                                                        \
+    X(IPC_TRANSITION_FILLED_MORE, 3, "filled-more")                                                \
+    X(IPC_TRANSITION_CANCELLED, 4, "cancelled")                                                    \
+    X(IPC_TRANSITION_REJECTED, 5, "rejected")                                                      \
+    X(IPC_TRANSITION_HISTORY, 6, "history") /* first book of an account: noted, never copied */
+IPC_DECLARE_ENUM(ipc_transition, IPC_TRANSITION_LIST)
+
+struct ipc_fact_event {
+    struct ipc_event event;
+    uint64_t wave;      /* number of the wave that it starts, 0 = none */
+    uint8_t transition; /* enum ipc_transition */
+    uint8_t reduces;    /* 1 = it reduces the master's position: an exit */
+    uint8_t producer;   /* ring it came from */
+    uint8_t reserved8;
+    uint32_t follower_count;    /* followers that the wave visits */
+    int64_t master_position_e8; /* of this instrument and product before the event (fills so far) */
+    uint64_t ring_sequence;
+};
+_Static_assert(sizeof(struct ipc_fact_event) == 208 + 32, "event fact");
+
+#define IPC_CHILD_LIST(X)                                                                          \
+    X(IPC_CHILD_SKIP, 1, "skip")   /* reason says why; nothing will be sent for it */              \
+    X(IPC_CHILD_PLACE, 2, "place") /* intent and sending in one: bytes may leave now */            \
+    X(IPC_CHILD_PLACE_QUEUED, 3, "place-queued") /* intent; a RELEASE fact comes before bytes */   \
+    X(IPC_CHILD_MODIFY, 4, "modify")                                                               \
+    X(IPC_CHILD_MODIFY_QUEUED, 5, "modify-queued")                                                 \
+    X(IPC_CHILD_CANCEL, 6, "cancel")                                                               \
+    X(IPC_CHILD_CANCEL_QUEUED, 7, "cancel-queued")                                                 \
+    X(IPC_CHILD_WAIT, 8, "wait") /* its earlier request is unanswered; follows when it is */
+IPC_DECLARE_ENUM(ipc_child_kind, IPC_CHILD_LIST)
+
+/* One follower's decision, 32 bytes. */
+struct ipc_fact_child {
+    uint32_t follower_no;
+    uint32_t slot;
+    uint32_t action; /* the tag's four action digits as a number, [0, 36^4) */
+    uint16_t incarnation;
+    uint8_t kind;   /* enum ipc_child_kind */
+    uint8_t reason; /* enum ipc_reason (ipc/reason.h); of a skip, or of what reduced the quantity */
+    int64_t qty_e8; /* quantity to send; of a skip, the quantity before the reason struck */
+    int64_t sample_e8; /* the follower's own sample: capital of PERCENTAGE, copied position of an
+                          exit; else 0 */
+};
+_Static_assert(sizeof(struct ipc_fact_child) == 32, "child fact");
+
+struct ipc_fact_batch {
+    uint64_t wave;      /* wave number, > 0; 0 for decisions outside a wave (settling a WAIT) */
+    uint64_t event_lsn; /* lsn of the EVENT fact decided from */
+    struct ipc_key order_key;
+    uint64_t generation;
+    uint64_t switch_sequence; /* switches page sequence that was read before */
+    int64_t price_sample_e8;  /* last price used, 0 = unknown */
+    int64_t price_mono_ns;    /* its time */
+    int64_t price_e8;         /* limit price that leaves (after protection, tick) */
+    int64_t trigger_e8;
+    uint8_t side, type, product, validity; /* that leave */
+    uint8_t transition;                    /* enum ipc_transition */
+    uint8_t is_exit;
+    uint8_t switch_word; /* strictest of global, broker, master, instrument */
+    uint8_t reserved8;
+    uint32_t first_place; /* place in the wave of the first child */
+    uint32_t child_count; /* children follow, [1, 64] */
+};
+_Static_assert(sizeof(struct ipc_fact_batch) == 96, "batch fact");
+#define IPC_BATCH_CHILDREN_MAX 64
+
+/* What became of a queued child. */
+struct ipc_fact_release {
+    char tag[IPC_TAG_BYTES];
+    uint32_t request_no;
+    uint8_t kind; /* PLACE, MODIFY, CANCEL = bytes may leave now; SKIP = ended, see reason */
+    uint8_t reason;
+    uint8_t reserved[6];
+    int64_t qty_e8, price_e8;
+};
+_Static_assert(sizeof(struct ipc_fact_release) == 48, "release fact");
+
+struct ipc_fact_reply {
+    char tag[IPC_TAG_BYTES];
+    uint32_t request_no;
+    uint8_t action; /* enum ipc_action of the request */
+    uint8_t reserved8[7];
+    int64_t accepted_mono_ns; /* when the kernel took its last byte; 0 = never */
+    int64_t parsed_mono_ns;
+    struct ipc_outcome outcome;
+};
+_Static_assert(sizeof(struct ipc_fact_reply) == 48 + sizeof(struct ipc_outcome), "reply fact");
+
+struct ipc_fact_book {
+    uint32_t account;
+    uint32_t order_count;
+    uint8_t is_history; /* 1 = the journal had never seen the account */
+    uint8_t phase;      /* 1 = begin, 2 = end */
+    uint8_t reserved[6];
+};
+
+#define IPC_ALARM_LIST(X)                                                                          \
+    X(IPC_ALARM_GHOST, 1, "GHOST") /* a late reply or sighting after the end */                    \
+    X(IPC_ALARM_RING_FULL, 2, "RING_FULL")                                                         \
+    X(IPC_ALARM_JOURNAL_FULL, 3, "JOURNAL_FULL") /* entries stopped: the scribe is behind */       \
+    X(IPC_ALARM_DISK, 4, "DISK")                 /* entries stopped: write or sync failed */       \
+    X(IPC_ALARM_CLOCK, 5, "CLOCK")               /* wall stepped against monotonic */              \
+    X(IPC_ALARM_SNAPSHOT_REFUSED, 6, "SNAPSHOT_REFUSED")                                           \
+    X(IPC_ALARM_CAPACITY, 7, "CAPACITY") /* a table of the core is full: entries stop */           \
+    X(IPC_ALARM_TAG_COLLISION, 8, "TAG_COLLISION")                                                 \
+    X(IPC_ALARM_AUTH, 9, "AUTH") /* token refused; the account is paused */                        \
+    X(IPC_ALARM_FEED_GAP, 10, "FEED_GAP")                                                          \
+    X(IPC_ALARM_BAD_EVENT, 11, "BAD_EVENT")
+IPC_DECLARE_ENUM(ipc_alarm, IPC_ALARM_LIST)
+
+struct ipc_fact_alarm {
+    uint32_t alarm; /* enum ipc_alarm */
+    uint32_t account;
+    char tag[IPC_TAG_BYTES];
+    char text[76]; /* NUL-terminated, printable */
+};
+_Static_assert(sizeof(struct ipc_fact_alarm) == 104, "alarm fact");
+
+#endif
