@@ -1,0 +1,128 @@
+/* lockstepctl: the operator's command line. Every verb works on the shared memory of one instance
+ * on this machine. */
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/cli.h"
+#include "version.h"
+
+static const struct ctl_verb verbs[] = {
+    {"snapshot", "publish FILE [--override] | show",
+        "publish or show accounts, limits and instruments", ctl_snapshot_main},
+    {"token", "set ACCOUNT < FILE", "give an account a new broker token, read from standard input",
+        ctl_token_main},
+    {"switch", "SCOPE [NAME] run|close-only|halt", "stop or allow orders, and wait until it holds",
+        ctl_switch_main},
+    {"price", "set BROKER SYMBOL PRICE... | show BROKER", "last prices, where no feed keeps them",
+        ctl_price_main},
+    {"account", "set LOGIN --equity N | show BROKER", "capital, where no feed keeps it",
+        ctl_account_main},
+    {"orders", "[--last N] [--follow]", "master orders and what became of each copy",
+        ctl_orders_main},
+    {"why", "TAG", "the story of one order", ctl_why_main},
+    {"top", "[--once]", "live counters and latencies of the engines", ctl_top_main},
+    {"metrics", "", "all metrics as Prometheus text", ctl_metrics_main},
+    {"journal", "ls | show | verify", "read the journal", ctl_journal_main},
+    {"shm", "ls | inspect NAME | repair", "the objects in shared memory", ctl_shm_main},
+};
+
+int ctl_refuse(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("lockstepctl: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    return CTL_FAILED;
+}
+
+int ctl_usage(const char *verb, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "lockstepctl %s: ", verb);
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "; see 'lockstepctl %s --help'\n", verb);
+    va_end(arguments);
+    return CTL_USAGE;
+}
+
+static void print_help(void)
+{
+    puts("Usage: lockstepctl [--instance NAME] [--json] VERB ...\n\n"
+         "Works on one instance of Lockstep on this machine.\n");
+    for (size_t i = 0; i < LS_COUNT_OF(verbs); i++)
+        printf("  %-9s %-42s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+    puts("\nOptions, before or after the verb:\n"
+         "  --instance NAME  the instance (default: $LOCKSTEP_INSTANCE, else 'main')\n"
+         "  --key FILE       key that seals tokens (default: $LOCKSTEP_KEY, else\n"
+         "                   /etc/lockstep/<instance>.key)\n"
+         "  --json           machine-readable output\n"
+         "  --help, --version\n\n"
+         "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 ran out of time.");
+}
+
+/* Takes the shared options out of argv, wherever they stand, so that verbs see only their own. */
+static int take_options(struct ctl_cli *cli, int argc, char **argv)
+{
+    int kept = 1;
+    for (int i = 1; i < argc; i++) {
+        const char **target = strcmp(argv[i], "--instance") == 0 ? &cli->instance
+                              : strcmp(argv[i], "--key") == 0    ? &cli->key_file
+                                                                 : NULL;
+        if (target != NULL) {
+            if (i + 1 == argc) {
+                fprintf(stderr, "lockstepctl: %s needs a value\n", argv[i]);
+                return -1;
+            }
+            *target = argv[++i];
+        } else if (strncmp(argv[i], "--instance=", 11) == 0) {
+            cli->instance = argv[i] + 11;
+        } else if (strncmp(argv[i], "--key=", 6) == 0) {
+            cli->key_file = argv[i] + 6;
+        } else if (strcmp(argv[i], "--json") == 0) {
+            cli->json = true;
+        } else {
+            argv[kept++] = argv[i];
+        }
+    }
+    argv[kept] = NULL;
+    return kept;
+}
+
+int main(int argc, char **argv)
+{
+    struct ctl_cli cli = {
+        .instance = getenv("LOCKSTEP_INSTANCE"),
+        .key_file = getenv("LOCKSTEP_KEY"),
+        .color = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL,
+    };
+    if (cli.instance == NULL)
+        cli.instance = "main";
+    argc = take_options(&cli, argc, argv);
+    if (argc < 0)
+        return CTL_USAGE;
+    if (argc < 2) {
+        print_help();
+        return CTL_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help();
+        return CTL_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("lockstepctl " LS_VERSION " (" LS_COMMIT ")");
+        return CTL_DONE;
+    }
+    for (size_t i = 0; i < LS_COUNT_OF(verbs); i++)
+        if (strcmp(argv[1], verbs[i].name) == 0)
+            return verbs[i].run(&cli, argc - 1, argv + 1);
+    fprintf(stderr, "lockstepctl: there is no verb '%s'; see 'lockstepctl --help'\n", argv[1]);
+    return CTL_USAGE;
+}

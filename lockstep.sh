@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# lockstep.sh: everything a person does with this repository, each with all set-up.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+# Debian 12 packages by name. Build and run first, then what only tests start.
+packages_build=(build-essential cmake ninja-build pkg-config git ca-certificates
+    liburing-dev libcurl4-openssl-dev libnghttp2-dev libssl-dev libjemalloc-dev libjansson-dev
+    libjsmn-dev libcyaml-dev libcmocka-dev python3)
+packages_test=(clang libclang-rt-14-dev llvm nghttp2-server nghttp2-client valgrind binutils gdb
+    openssl)
+
+usage() {
+    cat <<'TXT'
+Usage: ./lockstep.sh COMMAND
+
+  demo [OPTIONS]    install what is missing, build, and copy a master's orders to followers at a
+                    simulated broker. --followers N, --lanes own|shared, --io uring|epoll, --keep
+  test [AREA...]    install what is missing, build everything, run every test (or only: unit, e2e,
+                    sim, asan, tsan, fuzz, gate)
+  build [PRESET]    build one preset: release (default), debug, asan, tsan, fuzz
+  bench [OPTIONS]   lockstep-bench fanout on this machine
+  clean             remove build/ and what a kept demo left behind
+
+Programs land in build/release/bin/. Nothing needs a network beyond the package manager.
+TXT
+}
+
+if [ -t 2 ]; then bold=$'\033[1m'; red=$'\033[31m'; plain=$'\033[0m'; else bold=; red=; plain=; fi
+say() { printf '%s==> %s%s\n' "$bold" "$*" "$plain" >&2; }
+die() { printf '%serror:%s %s\n' "$red" "$plain" "$*" >&2; exit 1; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null; then sudo "$@"
+    else die "'$*' needs root: run this as root or install sudo"; fi
+}
+
+# install PACKAGE...: installs those that are missing, and says so.
+install() {
+    local missing=() package
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+            missing+=("$package")
+    done
+    [ ${#missing[@]} = 0 ] && return 0
+    command -v apt-get >/dev/null || die "this script installs Debian packages and finds no apt-get; install these yourself: ${missing[*]}"
+    say "installing ${#missing[@]} Debian packages: ${missing[*]}"
+    local log; log=$(mktemp)
+    as_root apt-get update -qq >"$log" 2>&1 || true
+    if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >>"$log" 2>&1; then
+        tail -n 15 "$log" >&2
+        die "the packages above could not be installed: correct the package sources and run this again (log: $log)"
+    fi
+    rm -f "$log"
+}
+
+# build PRESET [TARGET...]
+build() {
+    local preset=$1; shift
+    case $preset in release|debug|asan|tsan|fuzz) ;; *) die "no preset '$preset': use release, debug, asan, tsan or fuzz";; esac
+    say "building $preset"
+    local log=build/$preset/build.log started=$SECONDS
+    mkdir -p "build/$preset"
+    if ! { cmake --preset "$preset" && cmake --build --preset "$preset" ${1:+--target "$@"}; } >"$log" 2>&1; then
+        grep -E -A3 'error|FAILED|CMake Error' "$log" | head -n 40 >&2 || tail -n 30 "$log" >&2
+        die "the $preset build failed; the whole output is in $log"
+    fi
+    say "built $preset in $((SECONDS - started)) s"
+}
+
+command_demo() {
+    install "${packages_build[@]}"
+    build release
+    exec python3 tests/e2e/demo.py --bin build/release/bin "$@"
+}
+
+command_clean() {
+    if [ -f run/demo/stop.sh ]; then bash run/demo/stop.sh || true; fi
+    rm -rf build run
+    say "removed build/ and run/"
+}
+
+passed=0 failed=0 failures=()
+# area NAME COMMAND...: runs one area of tests, keeps its log, counts it.
+area() {
+    local name=$1; shift
+    local log=build/test-logs/$name.log started=$SECONDS
+    mkdir -p build/test-logs
+    if "$@" >"$log" 2>&1; then
+        passed=$((passed + 1))
+        say "ok    $name ($((SECONDS - started)) s) $(grep -Eo '[0-9]+% tests passed, [0-9]+ tests failed out of [0-9]+' "$log" | tail -n 1 || true)"
+    else
+        failed=$((failed + 1)); failures+=("$name")
+        say "FAIL  $name ($((SECONDS - started)) s), see $log"
+        grep -E '\*\*\*(Failed|Timeout|Exception)|The following tests FAILED|^[[:space:]]+[0-9]+ - |\[  FAILED  \]|ERROR: |FAIL:|runtime error' "$log" | head -n 25 >&2 || true
+        tail -n 15 "$log" >&2
+    fi
+}
+
+fuzz_smoke() {
+    local target name seconds=${LOCKSTEP_FUZZ_SECONDS:-8}
+    for target in build/fuzz/fuzz/fuzz_*; do
+        [ -x "$target" ] || continue
+        name=$(basename "$target")
+        echo "== $name, $seconds s"
+        mkdir -p "build/fuzz/corpus/$name" "tests/fuzz/corpus/${name#fuzz_}"
+        "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+            -artifact_prefix="build/fuzz/$name-" "build/fuzz/corpus/$name" \
+            "tests/fuzz/corpus/${name#fuzz_}" || return 1
+    done
+}
+
+command_test() {
+    local areas=("$@")
+    [ ${#areas[@]} = 0 ] && areas=(unit gate sim e2e asan tsan fuzz)
+    install "${packages_build[@]}" "${packages_test[@]}"
+    local started=$SECONDS name
+    for name in "${areas[@]}"; do
+        case $name in
+        unit) build release; area unit ctest --test-dir build/release --output-on-failure -L unit -j2 ;;
+        gate) build release; area gate ctest --test-dir build/release --output-on-failure -L gate ;;
+        sim)  build release; area sim ctest --test-dir build/release --output-on-failure -L sim ;;
+        e2e)  build release; area e2e ctest --test-dir build/release --output-on-failure -L e2e ;;
+        asan) build asan; area asan ctest --test-dir build/asan --output-on-failure -L unit -LE slow -j2 ;;
+        tsan) build tsan; area tsan ctest --test-dir build/tsan --output-on-failure -L tsan -j2 ;;
+        fuzz) build fuzz; area fuzz fuzz_smoke ;;
+        *) die "no test area '$name': use unit, gate, sim, e2e, asan, tsan or fuzz" ;;
+        esac
+    done
+    say "all areas done in $((SECONDS - started)) s${failures[*]:+, failed: ${failures[*]}}"
+    printf '%d passed, %d failed\n' "$passed" "$failed"
+    [ "$failed" = 0 ]
+}
+
+command=${1:-}; [ $# -gt 0 ] && shift
+case $command in
+demo) command_demo "$@" ;;
+test) command_test "$@" ;;
+build) install "${packages_build[@]}"; [ "${1:-}" = fuzz ] && install "${packages_test[@]}"; build "${1:-release}" ;;
+bench) install "${packages_build[@]}"; build release; exec build/release/bin/lockstep-bench fanout "$@" ;;
+clean) command_clean ;;
+help|-h|--help) usage ;;
+'') usage >&2; exit 2 ;;
+*) usage >&2; die "no command '$command'" ;;
+esac
