@@ -5,6 +5,7 @@
 #define LS_IPC_ACCOUNTS_H
 
 #include "ipc/rc.h"
+#include "ipc/region.h"
 #include "ipc/vocab.h"
 
 /* Largest amount that is believed, either sign: 10^10 units of money. */
@@ -23,16 +24,16 @@ struct ipc_accounts {
     struct ipc_account_cell *cells; /* by account - 1; read-only mapping for a reader */
     uint32_t accounts;
     uint32_t is_writer;
-    void *private_state;
+    struct ipc_region region;
 };
 
-/* As ipc_prices_open_writer, for `directory`/accounts.<broker>. */
-LS_MUST_USE enum ipc_rc ipc_accounts_open_writer(const char *directory, uint32_t broker,
+/* As ipc_prices_open_writer, for accounts.<broker>. */
+LS_MUST_USE enum ipc_rc ipc_accounts_open_writer(const struct ipc_shm *shm, uint32_t broker,
     uint32_t accounts, struct ipc_accounts *page, struct ipc_error *error);
 
 /* As ipc_prices_open_reader. */
 LS_MUST_USE enum ipc_rc ipc_accounts_open_reader(
-    const char *directory, uint32_t broker, struct ipc_accounts *page, struct ipc_error *error);
+    const struct ipc_shm *shm, uint32_t broker, struct ipc_accounts *page, struct ipc_error *error);
 
 void ipc_accounts_close(struct ipc_accounts *page);
 

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "ipc/rc.h"
+#include "ipc/region.h"
 #include "ipc/vocab.h"
 
 #define IPC_ENGINE_SHARDS_MAX 64u
@@ -44,14 +45,14 @@ struct ipc_engine_words {
 struct ipc_engine_page {
     struct ipc_engine_words *words;
     uint32_t shard;
-    void *private_state;
+    struct ipc_region region;
 };
 
 /* ipc_engine_page_create takes the shard's lock and makes its page anew.
  *   shard    [0, 64)
  *   version  version and commit, cut at 63 characters
  *   returns  IPC_OK; IPC_BUSY an engine of this shard lives; IPC_BAD_INPUT; IPC_SYSTEM */
-LS_MUST_USE enum ipc_rc ipc_engine_page_create(const char *directory, uint32_t shard,
+LS_MUST_USE enum ipc_rc ipc_engine_page_create(const struct ipc_shm *shm, uint32_t shard,
     const char *version, struct ipc_engine_page *page, struct ipc_error *error);
 
 /* Drops the lock; the file stays, with the last words. */
@@ -105,14 +106,14 @@ struct ipc_engine_status {
 /* ipc_engine_look reads one shard's page.
  *   returns  IPC_OK (also for a dead engine's page: see live); IPC_NOT_FOUND; IPC_BAD_*;
  *            IPC_SYSTEM */
-LS_MUST_USE enum ipc_rc ipc_engine_look(
-    const char *directory, uint32_t shard, struct ipc_engine_status *out, struct ipc_error *error);
+LS_MUST_USE enum ipc_rc ipc_engine_look(const struct ipc_shm *shm, uint32_t shard,
+    struct ipc_engine_status *out, struct ipc_error *error);
 
 /* ipc_engine_list reads every shard's page, by shard.
  *   out      capacity entries
  *   returns  entries written; pages that cannot be read are left out */
 uint32_t ipc_engine_list(
-    const char *directory, bool live_only, struct ipc_engine_status *out, uint32_t capacity);
+    const struct ipc_shm *shm, bool live_only, struct ipc_engine_status *out, uint32_t capacity);
 
 /* What the waits below return for each engine that was live when the wait began. */
 enum ipc_engine_answer {
@@ -132,21 +133,21 @@ struct ipc_engine_wait {
  * or refused it. Polls every millisecond.
  *   returns  IPC_OK all adopted (also with no live engine); IPC_REFUSED at least one refused;
  *            IPC_STALE timeout_ns passed with at least one pending; a died engine does not count */
-LS_MUST_USE enum ipc_rc ipc_engine_wait_adopted(
-    const char *directory, uint64_t generation, int64_t timeout_ns, struct ipc_engine_wait *wait);
+LS_MUST_USE enum ipc_rc ipc_engine_wait_adopted(const struct ipc_shm *shm, uint64_t generation,
+    int64_t timeout_ns, struct ipc_engine_wait *wait);
 
 /* ipc_engine_wait_switch waits until every live engine's switch_seen has reached `sequence`.
  *   returns  IPC_OK, or IPC_STALE when timeout_ns passed */
 LS_MUST_USE enum ipc_rc ipc_engine_wait_switch(
-    const char *directory, uint64_t sequence, int64_t timeout_ns, struct ipc_engine_wait *wait);
+    const struct ipc_shm *shm, uint64_t sequence, int64_t timeout_ns, struct ipc_engine_wait *wait);
 
 /* Read access to a shard's `asleep` word for producers that wake it: attaches read-only. */
 struct ipc_engine_bell {
     const _Atomic uint32_t *asleep;
-    void *private_state;
+    struct ipc_region region;
 };
-LS_MUST_USE enum ipc_rc ipc_engine_bell_open(
-    const char *directory, uint32_t shard, struct ipc_engine_bell *bell, struct ipc_error *error);
+LS_MUST_USE enum ipc_rc ipc_engine_bell_open(const struct ipc_shm *shm, uint32_t shard,
+    struct ipc_engine_bell *bell, struct ipc_error *error);
 void ipc_engine_bell_close(struct ipc_engine_bell *bell);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "ipc/hist.h"
 #include "ipc/rc.h"
+#include "ipc/region.h"
 
 #define IPC_METRICS_MAX        512u /* counters and gauges of one page */
 #define IPC_METRICS_HISTS_MAX  48u
@@ -40,12 +41,12 @@ struct ipc_metrics; /* an open page */
 /* ipc_metrics_create makes the page of this process anew and takes its lock.
  *   process  [a-z0-9.-], 1 to 40 characters: "engine.0", "ingest.alice-blue.7"
  *   returns  IPC_OK; IPC_BUSY a live process has this name; IPC_BAD_INPUT; IPC_SYSTEM */
-LS_MUST_USE enum ipc_rc ipc_metrics_create(
-    const char *directory, const char *process, struct ipc_metrics **page, struct ipc_error *error);
+LS_MUST_USE enum ipc_rc ipc_metrics_create(const struct ipc_shm *shm, const char *process,
+    struct ipc_metrics **page, struct ipc_error *error);
 
 /* ipc_metrics_open attaches read-only: IPC_OK, IPC_NOT_FOUND, IPC_BAD_*, IPC_SYSTEM. */
-LS_MUST_USE enum ipc_rc ipc_metrics_open(
-    const char *directory, const char *process, struct ipc_metrics **page, struct ipc_error *error);
+LS_MUST_USE enum ipc_rc ipc_metrics_open(const struct ipc_shm *shm, const char *process,
+    struct ipc_metrics **page, struct ipc_error *error);
 
 /* NULL is allowed. */
 void ipc_metrics_close(struct ipc_metrics *page);

@@ -8,6 +8,7 @@
 #define LS_IPC_PRICES_H
 
 #include "ipc/rc.h"
+#include "ipc/region.h"
 #include "ipc/vocab.h"
 
 /* Largest price that is believed: 10^8 units of money. */
@@ -25,20 +26,20 @@ struct ipc_prices {
     struct ipc_price_cell *cells; /* by instrument - 1; read-only mapping for a reader */
     uint32_t instruments;
     uint32_t is_writer;
-    void *private_state;
+    struct ipc_region region;
 };
 
-/* ipc_prices_open_writer takes the lock of `directory`/prices.<broker>, making the page for
+/* ipc_prices_open_writer takes the lock of prices.<broker>, making the page for
  * `instruments` instruments if there is none.
  *   broker   the broker's number, [0, 64)
  *   returns  IPC_OK; IPC_BUSY a writer lives; IPC_BAD_SIZE the page has fewer; IPC_BAD_*;
  *            IPC_SYSTEM */
-LS_MUST_USE enum ipc_rc ipc_prices_open_writer(const char *directory, uint32_t broker,
+LS_MUST_USE enum ipc_rc ipc_prices_open_writer(const struct ipc_shm *shm, uint32_t broker,
     uint32_t instruments, struct ipc_prices *page, struct ipc_error *error);
 
 /* ipc_prices_open_reader attaches read-only: IPC_OK, IPC_NOT_FOUND, IPC_BAD_*, IPC_SYSTEM. */
 LS_MUST_USE enum ipc_rc ipc_prices_open_reader(
-    const char *directory, uint32_t broker, struct ipc_prices *page, struct ipc_error *error);
+    const struct ipc_shm *shm, uint32_t broker, struct ipc_prices *page, struct ipc_error *error);
 
 void ipc_prices_close(struct ipc_prices *page);
 

@@ -22,6 +22,7 @@
 #define LS_IPC_SNAPSHOT_H
 
 #include "ipc/rc.h"
+#include "ipc/region.h"
 #include "ipc/rows.h"
 
 #define IPC_SNAPSHOT_FILE          "snapshot"
@@ -95,14 +96,14 @@ void ipc_snapshot_view_of(const struct ipc_snapshot_image *image, struct ipc_sna
 
 struct ipc_snapshot_writer;
 
-/* ipc_snapshot_writer_open takes the writer's lock of `directory`/snapshot, making the file if
+/* ipc_snapshot_writer_open takes the writer's lock of the snapshot, making the file if
  * there is none.
- *   directory   the instance's directory
+ *   shm       the instance's directory; must outlive the writer
  *   returns     IPC_OK; IPC_BUSY another writer lives; IPC_BAD_* the file is not usable (the
  *               sentence says what differs); IPC_SYSTEM
  *   ownership   close with ipc_snapshot_writer_close */
 LS_MUST_USE enum ipc_rc ipc_snapshot_writer_open(
-    const char *directory, struct ipc_snapshot_writer **writer, struct ipc_error *error);
+    const struct ipc_shm *shm, struct ipc_snapshot_writer **writer, struct ipc_error *error);
 
 /* ipc_snapshot_writer_publish makes the image the next generation.
  *   image    rows and shape; not kept. Its generation, lineage, content hash and time are set to
@@ -141,7 +142,7 @@ struct ipc_snapshot_reader;
  *   returns   IPC_OK; IPC_NOT_FOUND there is no file; IPC_BAD_* it is not usable; IPC_SYSTEM
  *   ownership close with ipc_snapshot_reader_close */
 LS_MUST_USE enum ipc_rc ipc_snapshot_reader_open(
-    const char *directory, struct ipc_snapshot_reader **reader, struct ipc_error *error);
+    const struct ipc_shm *shm, struct ipc_snapshot_reader **reader, struct ipc_error *error);
 
 /* ipc_snapshot_reader_poll returns the generation in force, 0 if none; attaches to a new file when
  * the old one was replaced (one stat call). A change of *lineage means that generations count

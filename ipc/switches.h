@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "ipc/rc.h"
+#include "ipc/region.h"
 #include "ipc/vocab.h"
 
 #define IPC_SWITCHES_FILE    "switches"
@@ -39,7 +40,7 @@ struct ipc_switches {
     const _Atomic uint32_t *slots;
     const _Atomic uint32_t *instruments; /* by instrument - 1 */
     struct ipc_switches_shape shape;
-    void *private_state; /* mapping and lock */
+    struct ipc_region region;
 };
 
 #define IPC_SWITCH_SCOPE_LIST(X)                                                                   \
@@ -56,13 +57,13 @@ IPC_DECLARE_ENUM(ipc_switch_scope, IPC_SWITCH_SCOPE_LIST)
  *   returns  IPC_OK; IPC_BUSY another writer lives; IPC_BAD_SIZE the page is smaller; IPC_BAD_*;
  *            IPC_SYSTEM
  *   close with ipc_switches_close */
-LS_MUST_USE enum ipc_rc ipc_switches_open_writer(const char *directory,
+LS_MUST_USE enum ipc_rc ipc_switches_open_writer(const struct ipc_shm *shm,
     const struct ipc_switches_shape *shape, struct ipc_switches *page, struct ipc_error *error);
 
 /* ipc_switches_open_reader attaches read-only.
  *   returns  IPC_OK; IPC_NOT_FOUND; IPC_BAD_*; IPC_SYSTEM */
 LS_MUST_USE enum ipc_rc ipc_switches_open_reader(
-    const char *directory, struct ipc_switches *page, struct ipc_error *error);
+    const struct ipc_shm *shm, struct ipc_switches *page, struct ipc_error *error);
 
 void ipc_switches_close(struct ipc_switches *page);
 
