@@ -87,7 +87,23 @@ struct adp_auth {
     const char *prefix; /* "Bearer " */
 };
 
+/* Called per row of a book. The event's account, keys, digits, monotonic times and flags are the
+ * caller's to fill. A row that exists but whose words this build does not know (a new status,
+ * product, exchange) comes with status 0: the order is there, its state is not understood, and the
+ * caller must neither publish it nor take it as absent. `client_tag` is "" when there is none. */
 typedef void (*adp_book_fn)(const struct ipc_event *order, const char *client_tag, void *context);
+
+/* Finds an instrument by the exchange's token, or by the trading symbol where a feed has no token:
+ * the callback tries the token first. Returns 0 when it is not known. */
+typedef uint32_t (*adp_find_instrument_fn)(
+    enum ipc_exchange exchange, struct adp_span token, void *context);
+
+/* What a funds call says of an account. */
+struct adp_funds {
+    int64_t available_e8; /* what new orders may use */
+    int64_t used_e8;      /* margin in use */
+    int64_t equity_e8;    /* own funds, by the broker's figures or their sum */
+};
 
 struct adp_dialect {
     const char *name;
@@ -131,6 +147,11 @@ struct adp_dialect {
      * none. */
     enum adp_rc (*follow_up)(struct adp_span reply, const struct ipc_command *command,
         struct adp_segments *out, struct adp_request *request);
+
+    /* The funds call of ingest, and its reply; method NULL where the broker has none.
+     *   returns as decode_book */
+    struct adp_request funds;
+    enum adp_rc (*decode_funds)(uint32_t http_status, struct adp_span body, struct adp_funds *out);
 };
 
 /* The registered dialects. adp_dialect_find returns NULL for an unknown name. */
@@ -143,8 +164,10 @@ struct adp_hole_values {
     struct adp_span tag, order_id, login;
 };
 
-/* adp_segments_fill writes the body with its holes filled.
- *   returns bytes written, or ADP_TOO_LONG when out is too small
+/* adp_segments_fill writes the body with its holes filled. Quantities and prices are >= 0 and a
+ * quantity is whole unless fractional_qty (LS_CHECK).
+ *   returns bytes written; ADP_TOO_LONG when out is too small; ADP_MALFORMED when a text value is
+ *           empty or holds a character outside [0-9A-Za-z_-], which no body and no path may carry
  *   thread  the pinned thread; allocates nothing */
 int adp_segments_fill(const struct adp_segments *segments, const struct adp_hole_values *values,
     bool fractional_qty, uint8_t *out, size_t out_bytes);
