@@ -352,16 +352,16 @@ enum ipc_rc ctl_document_e8(const struct ctl_document *document, uint32_t object
     enum ctl_json_type type = ctl_document_type(document, value);
     int64_t number = 0;
     if ((type != CTL_JSON_NUMBER && type != CTL_JSON_STRING) ||
-        ipc_decimal_parse_e8(document->text + token->start, (size_t)(token->end - token->start),
+        ipc_decimal_parse(document->text + token->start, (size_t)(token->end - token->start),
             &number) != IPC_OK) {
         ctl_document_complain(
             document, value, error, "must be a decimal number with at most 8 places");
         return IPC_BAD_INPUT;
     }
     if (number < low_e8 || number > high_e8) {
-        char low[32], high[32];
-        ipc_decimal_format_e8(low_e8, low, sizeof(low));
-        ipc_decimal_format_e8(high_e8, high, sizeof(high));
+        char low[IPC_DECIMAL_BYTES], high[IPC_DECIMAL_BYTES];
+        ipc_decimal_format(low_e8, low);
+        ipc_decimal_format(high_e8, high);
         ctl_document_complain(document, value, error, "must lie between %s and %s", low, high);
         return IPC_BAD_INPUT;
     }

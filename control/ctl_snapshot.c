@@ -1,0 +1,390 @@
+/* lockstepctl snapshot and token: publish what engines trade by, and say whether they took it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control/cli.h"
+#include "control/ctl_common.h"
+#include "control/snapshot_file.h"
+#include "ipc/clock.h"
+#include "ipc/decimal.h"
+#include "ipc/engine_page.h"
+
+#define ARENA_BYTES     (64u * 1024u)
+#define ADOPT_WAIT_NS   (20 * LS_NS_PER_S)
+#define TOKEN_BYTES_MAX 3072u
+
+/* What publishing holds open. */
+struct publishing {
+    struct ipc_shm shm;
+    struct ipc_secret_arena *arena;
+    struct ipc_seal_key *key;
+    struct ipc_snapshot_writer *writer;
+    struct ipc_snapshot_image live, image;
+    void *live_memory, *image_memory;
+    struct ipc_error error;
+};
+
+static void publishing_close(struct publishing *p)
+{
+    ipc_snapshot_writer_close(p->writer);
+    ipc_secret_arena_destroy(p->arena);
+    free(p->live_memory);
+    free(p->image_memory);
+    ipc_shm_close(&p->shm);
+}
+
+/* Makes missing parents of the key's default place, mode 0700. */
+static void make_parent(const char *path)
+{
+    char parent[512];
+    snprintf(parent, sizeof(parent), "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (slash != NULL && slash != parent) {
+        *slash = '\0';
+        (void)mkdir(parent, 0700);
+    }
+}
+
+static enum ipc_rc load_key(const struct ctl_cli *cli, struct publishing *p)
+{
+    char path[512];
+    ctl_key_path(cli, path, sizeof(path));
+    enum ipc_rc rc = ipc_seal_key_load(p->arena, path, &p->key, &p->error);
+    if (rc != IPC_NOT_FOUND)
+        return rc;
+    make_parent(path);
+    rc = ipc_seal_key_create(path, &p->error);
+    if (rc != IPC_OK)
+        return rc;
+    fprintf(stderr, "lockstepctl: made a new key for sealing tokens: %s (0400; engines need it)\n",
+        path);
+    return ipc_seal_key_load(p->arena, path, &p->key, &p->error);
+}
+
+static enum ipc_rc publishing_open(const struct ctl_cli *cli, struct publishing *p)
+{
+    memset(p, 0, sizeof(*p));
+    p->shm.fd = -1;
+    enum ipc_rc rc = ipc_shm_open(&p->shm, NULL, cli->instance, true, &p->error);
+    if (rc == IPC_OK)
+        rc = ipc_secret_arena_create(ARENA_BYTES, &p->arena, &p->error);
+    if (rc == IPC_OK)
+        rc = load_key(cli, p);
+    if (rc == IPC_OK)
+        rc = ipc_snapshot_writer_open(&p->shm, &p->writer, &p->error);
+    if (rc != IPC_OK)
+        return rc;
+    rc = ctl_snapshot_read_live(&p->shm, &p->live, &p->live_memory, &p->error);
+    return rc == IPC_NOT_FOUND || rc == IPC_EMPTY ? IPC_OK : rc;
+}
+
+static enum ipc_rc check(struct publishing *p, bool override)
+{
+    struct ipc_snapshot_view view, old_view;
+    struct ipc_snapshot_stats stats, old_stats;
+    ipc_snapshot_view_of(&p->image, &view);
+    uint64_t bytes = ipc_snapshot_scratch_bytes(&view);
+    void *scratch = malloc(bytes + 8);
+    LS_CHECK(scratch != NULL);
+    enum ipc_rc rc = ipc_snapshot_validate(&view, scratch, bytes, &p->error);
+    free(scratch);
+    if (rc != IPC_OK || p->live_memory == NULL)
+        return rc;
+    ipc_snapshot_view_of(&p->live, &old_view);
+    ipc_snapshot_stats(&old_view, &old_stats);
+    ipc_snapshot_stats(&view, &stats);
+    return ipc_snapshot_guard(
+        &old_stats, &stats, ipc_snapshot_guard_fraction_e8(&old_view), override, &p->error);
+}
+
+static int report_engines(
+    const struct ctl_cli *cli, struct publishing *p, const struct ipc_snapshot_published *done)
+{
+    static struct ipc_engine_wait wait;
+    enum ipc_rc rc = ipc_engine_wait_adopted(&p->shm, done->generation, ADOPT_WAIT_NS, &wait);
+    static const char *const words[] = {"no answer", "adopted", "refused", "died"};
+    if (cli->json) {
+        printf("{\"generation\":%" PRIu64 ",\"chunks_written\":%u,\"engines\":[", done->generation,
+            done->chunks_written);
+        for (uint32_t i = 0; i < wait.engine_count; i++) {
+            char text[2 * IPC_ENGINE_TEXT_BYTES];
+            ctl_json_escape(wait.answer[i] == IPC_ENGINE_REFUSED ? wait.status[i].refusal : "",
+                text, sizeof(text));
+            printf("%s{\"shard\":%u,\"answer\":\"%s\",\"reason\":\"%s\"}", i > 0 ? "," : "",
+                wait.status[i].shard, words[wait.answer[i]], text);
+        }
+        puts("]}");
+    } else {
+        printf("generation %" PRIu64 " published (%u of %u chunks written)\n", done->generation,
+            done->chunks_written, done->chunks_total);
+        if (wait.engine_count == 0)
+            puts("no engine is running: it is adopted when one starts");
+        for (uint32_t i = 0; i < wait.engine_count; i++)
+            printf("  engine of shard %u: %s%s%s\n", wait.status[i].shard, words[wait.answer[i]],
+                wait.answer[i] == IPC_ENGINE_REFUSED ? ": " : "",
+                wait.answer[i] == IPC_ENGINE_REFUSED ? wait.status[i].refusal : "");
+    }
+    fflush(stdout);
+    if (rc == IPC_REFUSED)
+        return ctl_refuse("an engine refused generation %" PRIu64
+                          " and goes on with the one before; see its reason above",
+            done->generation);
+    if (rc == IPC_STALE) {
+        ctl_refuse("an engine did not answer within 20 s; look at its log");
+        return CTL_TIMEOUT;
+    }
+    return CTL_DONE;
+}
+
+/* Publishes p->image and waits for the engines. */
+static int publish_image(const struct ctl_cli *cli, struct publishing *p, bool override)
+{
+    if (check(p, override) != IPC_OK)
+        return ctl_refuse("nothing was published: %s", p->error.text);
+    if (ipc_snapshot_writer_publish(p->writer, &p->image, override ? IPC_SNAPSHOT_OVERRIDE : 0,
+            ipc_clock_wall_ns(), &p->error) != IPC_OK)
+        return ctl_refuse("nothing was published: %s", p->error.text);
+    struct ipc_snapshot_published done;
+    ipc_snapshot_writer_published(p->writer, &done);
+    return report_engines(cli, p, &done);
+}
+
+static int publish(const struct ctl_cli *cli, const char *file, bool override)
+{
+    struct publishing p;
+    int code;
+    if (publishing_open(cli, &p) != IPC_OK)
+        code = ctl_refuse("nothing was published: %s", p.error.text);
+    else if (ctl_snapshot_read_file(file, p.live_memory != NULL ? &p.live : NULL, p.key, p.arena,
+                 &p.image, &p.image_memory, &p.error) != IPC_OK)
+        code = ctl_refuse("nothing was published: %s", p.error.text);
+    else
+        code = publish_image(cli, &p, override);
+    publishing_close(&p);
+    return code;
+}
+
+/* ---- show ------------------------------------------------------------------------------------ */
+
+static void show_text(const struct ipc_snapshot_image *image, const struct ipc_snapshot_view *v)
+{
+    struct ipc_snapshot_stats stats;
+    ipc_snapshot_stats(v, &stats);
+    char when[32];
+    ctl_format_wall(image->published_wall_ns, when, sizeof(when));
+    printf("generation %" PRIu64 " of cluster %s, published %s\n", image->generation,
+        v->cluster->cluster_id, when);
+    printf("%u followers, %u enabled; %u instruments\n", stats.followers, stats.enabled_followers,
+        v->instrument_count);
+    for (uint32_t i = 0; i < v->broker_count; i++)
+        if (v->brokers[i].live)
+            printf("broker %-12s %s at %s:%u\n", v->brokers[i].name, v->brokers[i].dialect,
+                v->brokers[i].host, v->brokers[i].port);
+    for (uint32_t i = 0; i < v->master_count; i++) {
+        const struct ipc_row_master *m = &v->masters[i];
+        printf("master %s (account %u, shard %u): %u followers\n",
+            v->accounts[m->account - 1].login, m->account, m->shard, m->count);
+        for (uint32_t k = 0; k < m->count && k < 20; k++) {
+            const struct ipc_row_follower *f = &v->followers[v->master_slots[m->first + k]];
+            const struct ipc_row_account *a = &v->accounts[f->account - 1];
+            char value[IPC_DECIMAL_BYTES];
+            ipc_decimal_format(
+                f->mode == IPC_MODE_FIXED_QUANTITY ? f->fixed_qty_e8 : f->ratio_e8, value);
+            printf("  follower %-6u %-16s %-15s %-10s%s%s%s\n", f->follower_no, a->login,
+                ipc_mode_name((enum ipc_mode)f->mode), value,
+                (f->flags & IPC_FOLLOWER_ENABLED) ? "" : " disabled",
+                (f->flags & IPC_FOLLOWER_PAUSED) ? " paused" : "",
+                a->token_bytes == 0 ? " no token" : "");
+        }
+        if (m->count > 20)
+            printf("  ... and %u more (--json shows all)\n", m->count - 20);
+    }
+}
+
+static void show_json(const struct ipc_snapshot_image *image, const struct ipc_snapshot_view *v)
+{
+    char cluster[160], login[80];
+    ctl_json_escape(v->cluster->cluster_id, cluster, sizeof(cluster));
+    printf("{\"generation\":%" PRIu64 ",\"cluster\":\"%s\",\"subscriptions\":[", image->generation,
+        cluster);
+    bool first = true;
+    for (uint32_t slot = 0; slot < v->follower_slots; slot++) {
+        const struct ipc_row_follower *f = &v->followers[slot];
+        if (f->follower_no == 0)
+            continue;
+        bool retired = (f->flags & IPC_FOLLOWER_RETIRED) != 0;
+        bool known = f->account <= v->account_count;
+        ctl_json_escape(known ? v->accounts[f->account - 1].login : "", login, sizeof(login));
+        char value[IPC_DECIMAL_BYTES];
+        ipc_decimal_format(
+            f->mode == IPC_MODE_FIXED_QUANTITY ? f->fixed_qty_e8 : f->ratio_e8, value);
+        printf("%s{\"follower\":%u,\"slot\":%u,\"incarnation\":%u,\"account\":%u,\"login\":\"%s\","
+               "\"master\":%u,\"mode\":\"%s\",\"value\":%s,\"enabled\":%s,\"retired\":%s}",
+            first ? "" : ",", f->follower_no, slot, f->incarnation, f->account, login, f->master,
+            ipc_mode_name((enum ipc_mode)f->mode), value,
+            (f->flags & IPC_FOLLOWER_ENABLED) ? "true" : "false", retired ? "true" : "false");
+        first = false;
+    }
+    puts("]}");
+}
+
+static int show(const struct ctl_cli *cli)
+{
+    struct ctl_live live;
+    int code = ctl_live_open(cli, &live);
+    if (code == CTL_DONE && cli->json)
+        show_json(&live.image, &live.view);
+    else if (code == CTL_DONE)
+        show_text(&live.image, &live.view);
+    ctl_live_close(&live);
+    return code;
+}
+
+int ctl_snapshot_main(const struct ctl_cli *cli, int argc, char **argv)
+{
+    static const char help[] =
+        "Usage: lockstepctl snapshot publish FILE [--override]\n"
+        "       lockstepctl snapshot show\n\n"
+        "publish reads brokers, accounts, instruments and subscriptions from a JSON file ('-' is\n"
+        "standard input; conf/snapshot.example.json has every field), checks all of it, seals the\n"
+        "tokens, and returns when every live engine has adopted or refused it. An error publishes\n"
+        "nothing. What the file leaves out (\"instruments\", an account's \"token\") stays as it "
+        "is.\n\n"
+        "  --override  let this one pass the blast-radius guard: a person has looked at it\n";
+    if (argc < 2)
+        return ctl_usage("snapshot", "say publish or show");
+    if (strcmp(argv[1], "--help") == 0) {
+        fputs(help, stdout);
+        return CTL_DONE;
+    }
+    if (strcmp(argv[1], "show") == 0 && argc == 2)
+        return show(cli);
+    if (strcmp(argv[1], "publish") != 0)
+        return ctl_usage("snapshot", "there is no '%s'", argv[1]);
+    const char *file = NULL;
+    bool override = false;
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--override") == 0)
+            override = true;
+        else if (file == NULL && (argv[i][0] != '-' || argv[i][1] == '\0'))
+            file = argv[i];
+        else
+            return ctl_usage(
+                "snapshot", "publish takes one FILE and --override, not '%s'", argv[i]);
+    }
+    if (file == NULL)
+        return ctl_usage("snapshot", "publish needs a FILE");
+    return publish(cli, file, override);
+}
+
+/* ---- token ----------------------------------------------------------------------------------- */
+
+/* Reads the token into secret memory, without a trailing newline. Returns its length, 0 = none. */
+static size_t read_secret_line(char *out, size_t room)
+{
+    size_t used = 0;
+    while (used < room) {
+        ssize_t got = read(STDIN_FILENO, out + used, room - used);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        used += (size_t)got;
+    }
+    while (used > 0 && (out[used - 1] == '\n' || out[used - 1] == '\r'))
+        used--;
+    return used;
+}
+
+static int set_token(const struct ctl_cli *cli, const char *name)
+{
+    struct publishing p;
+    if (publishing_open(cli, &p) != IPC_OK) {
+        publishing_close(&p);
+        return ctl_refuse("the token was not set: %s", p.error.text);
+    }
+    int code = CTL_FAILED;
+    char *plain = ipc_secret_alloc(p.arena, TOKEN_BYTES_MAX + 1);
+    struct ipc_snapshot_view view;
+    if (p.live_memory == NULL) {
+        code = ctl_refuse("instance %s has no snapshot yet: publish one first", cli->instance);
+        goto out;
+    }
+    ipc_snapshot_view_of(&p.live, &view);
+    uint32_t account = ctl_find_account(&view, name);
+    if (account == 0) {
+        code = ctl_refuse("there is no account '%s' in the live snapshot", name);
+        goto out;
+    }
+    size_t bytes = read_secret_line(plain, TOKEN_BYTES_MAX + 1);
+    bool printable = bytes > 0 && bytes <= TOKEN_BYTES_MAX;
+    for (size_t i = 0; printable && i < bytes; i++)
+        printable = plain[i] > ' ' && plain[i] <= '~';
+    if (!printable) {
+        code =
+            ctl_refuse("standard input must hold one token: 1 to %u printable characters without "
+                       "blanks",
+                TOKEN_BYTES_MAX);
+        goto out;
+    }
+    struct ipc_snapshot_shape shape = p.live.shape;
+    uint32_t row_bytes = (uint32_t)ls_align_up(bytes + IPC_SEAL_OVERHEAD_BYTES, 64);
+    if (row_bytes > shape.token_row_bytes)
+        shape.token_row_bytes = row_bytes;
+    shape.rows[IPC_TABLE_TOKENS] = shape.rows[IPC_TABLE_ACCOUNTS];
+    uint64_t need = ipc_snapshot_footprint(&shape);
+    p.image_memory = aligned_alloc(4096, need);
+    LS_CHECK(p.image_memory != NULL);
+    memset(p.image_memory, 0, need);
+    ipc_snapshot_image_init(&p.image, p.image_memory, &shape);
+    p.image.shape = shape;
+    for (uint32_t t = 0; t < IPC_TABLE_COUNT; t++)
+        if (t != IPC_TABLE_TOKENS && shape.rows[t] > 0)
+            memcpy(p.image.rows[t], p.live.rows[t],
+                (size_t)shape.rows[t] * ipc_table_row_bytes((enum ipc_table)t, 0));
+    for (uint32_t i = 0; i < p.live.shape.rows[IPC_TABLE_TOKENS]; i++)
+        memcpy((uint8_t *)p.image.rows[IPC_TABLE_TOKENS] + (size_t)i * shape.token_row_bytes,
+            (const uint8_t *)p.live.rows[IPC_TABLE_TOKENS] +
+                (size_t)i * p.live.shape.token_row_bytes,
+            p.live.shape.token_row_bytes);
+    struct ipc_row_account *row =
+        (struct ipc_row_account *)p.image.rows[IPC_TABLE_ACCOUNTS] + (account - 1);
+    struct ipc_seal_binding binding = {.account = account, .token_version = ++row->token_version};
+    memcpy(binding.cluster_id, view.cluster->cluster_id, sizeof(binding.cluster_id));
+    size_t sealed = 0;
+    uint8_t *cell =
+        (uint8_t *)p.image.rows[IPC_TABLE_TOKENS] + (size_t)(account - 1) * shape.token_row_bytes;
+    enum ipc_rc rc = ipc_seal(p.key, &binding, plain, bytes, cell, shape.token_row_bytes, &sealed);
+    ipc_secret_wipe(plain, bytes);
+    if (rc != IPC_OK) {
+        code = ctl_refuse("the token cannot be sealed: %s", ipc_rc_text(rc));
+        goto out;
+    }
+    row->token_bytes = (uint32_t)sealed;
+    code = publish_image(cli, &p, false);
+out:
+    publishing_close(&p);
+    return code;
+}
+
+int ctl_token_main(const struct ctl_cli *cli, int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        puts("Usage: lockstepctl token set ACCOUNT < FILE\n\n"
+             "Gives an account (login or number) a new broker token, read from standard input,\n"
+             "sealed before it reaches shared memory. Returns when every live engine has it.");
+        return CTL_DONE;
+    }
+    if (argc != 3 || strcmp(argv[1], "set") != 0)
+        return ctl_usage("token", "say: token set ACCOUNT, with the token on standard input");
+    if (isatty(STDIN_FILENO))
+        fputs("token (end with Enter, then Ctrl-D): ", stderr);
+    return set_token(cli, argv[2]);
+}
