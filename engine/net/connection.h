@@ -1,0 +1,46 @@
+/* connection.h: one connection to a broker: socket, TLS session, HTTP/2 machine, arenas. It is made
+ * and warmed by the porter (connect.h), handed to the pinned thread by pointer, served there by the
+ * pool (pool.h), and comes back to the porter by pointer to be taken apart.
+ *
+ * Per connection: plain arena, cipher arena, stream table in one block; TLS beside it; together at
+ * most 100 KiB. */
+#ifndef LS_ENGINE_NET_CONNECTION_H
+#define LS_ENGINE_NET_CONNECTION_H
+
+#include "engine/net/edge.h"
+#include "engine/net/h2.h"
+#include "engine/net/tls.h"
+
+#define ENG_CONNECTION_PLAIN_BYTES  (20u * 1024u)
+#define ENG_CONNECTION_CIPHER_BYTES (16u * 1024u)
+#define ENG_CONNECTION_STREAM_SLOTS 128u
+
+struct eng_connection {
+    uint32_t handle; /* number of the block, and of the socket at the edge; permanent */
+    uint32_t lane;   /* pool.h; set by whoever asked for the connection */
+    uint32_t member; /* which of the lane's connections */
+    int fd;
+    struct eng_h2 *h2;
+    struct eng_tls tls;
+    uint8_t *cipher_arena;
+    void *h2_memory;
+    bool dirty;          /* has plain bytes to seal: in the pool's list */
+    bool ended;          /* losses were reported; waits for REMOVED */
+    bool draining;       /* takes no new requests, ends when the last reply is in */
+    bool resumed;        /* the TLS session was resumed */
+    uint32_t accounts;   /* assigned to it */
+    uint32_t error_code; /* why it ended: errno, or 0 */
+    int64_t attached_mono_ns;
+    int64_t last_request_mono_ns;
+    int64_t next_ping_mono_ns;
+    int64_t
+        stale_after_mono_ns; /* leave_by of the oldest entry whose bytes may sit in the socket */
+    uint64_t requests_refused;
+};
+
+/* eng_connection_can_send / eng_connection_request: as eng_h2_*, and SHUT once it ended or drains.
+ * A request is in the plain arena afterwards; eng_pool_flush makes it leave. Pinned thread. */
+enum eng_h2_admission eng_connection_can_send(const struct eng_connection *connection,
+    uint32_t header_bytes, uint32_t list_bytes, uint32_t body_bytes);
+
+#endif
