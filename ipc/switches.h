@@ -41,6 +41,8 @@ struct ipc_switches {
     const _Atomic uint32_t *instruments; /* by instrument - 1 */
     struct ipc_switches_shape shape;
     struct ipc_region region;
+    uint32_t is_writer;
+    uint32_t reserved;
 };
 
 #define IPC_SWITCH_SCOPE_LIST(X)                                                                   \

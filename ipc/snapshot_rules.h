@@ -1,0 +1,31 @@
+/* snapshot_rules.h: shared by the two halves of ipc_snapshot_validate: rows on their own
+ * (snapshot_validate.c) and rows together (snapshot_relations.c). */
+#ifndef LS_IPC_SNAPSHOT_RULES_H
+#define LS_IPC_SNAPSHOT_RULES_H
+
+#include "ipc/accounts.h"
+#include "ipc/prices.h"
+#include "ipc/snapshot.h"
+
+/* Bounds beyond any real market, so that products of two stay far inside 128 bits and sums of
+ * millions inside 64 or are seen to stop there. */
+#define IPC_QTY_E8_MAX        (INT64_C(1000000000) * LS_E8)
+#define IPC_RATIO_E8_MAX      (INT64_C(10000) * LS_E8)
+#define IPC_FOLLOWER_NO_LIMIT UINT32_C(60466176) /* 36^5 */
+
+#define IPC_PRODUCT_BITS                                                                           \
+    ((1u << IPC_PRODUCT_MIS) | (1u << IPC_PRODUCT_CNC) | (1u << IPC_PRODUCT_NRML) |                \
+        (1u << IPC_PRODUCT_MTF))
+#define IPC_TYPE_BITS                                                                              \
+    ((1u << IPC_TYPE_MARKET) | (1u << IPC_TYPE_LIMIT) | (1u << IPC_TYPE_SL) | (1u << IPC_TYPE_SLM))
+#define IPC_SIDE_BITS ((1u << IPC_SIDE_BUY) | (1u << IPC_SIDE_SELL))
+
+/* Sets "table X, row N: problem" and returns IPC_BAD_INPUT. */
+enum ipc_rc ipc_row_refused(
+    struct ipc_error *error, const char *table, uint32_t row, const char *problem);
+
+/* Uniqueness, shards, runs of slots, lists, chains. Every row has passed on its own. */
+LS_MUST_USE enum ipc_rc ipc_snapshot_check_relations(
+    const struct ipc_snapshot_view *view, void *scratch, struct ipc_error *error);
+
+#endif
