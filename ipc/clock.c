@@ -29,7 +29,7 @@ int64_t ipc_clock_wall_ns(void)
 static bool tsc_is_invariant(void)
 {
     unsigned a, b, c, d;
-    if (__get_cpuid_max(0x80000000u, NULL) < 0x80000007u)
+    if ((unsigned)__get_cpuid_max(0x80000000u, NULL) < 0x80000007u) /* an int in clang 14 */
         return false;
     __cpuid(0x80000007u, a, b, c, d);
     return (d & (1u << 8)) != 0;
