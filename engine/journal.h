@@ -119,8 +119,9 @@ uint64_t eng_journal_durable_lsn(const struct eng_journal *journal);
 
 /* eng_journal_is_durable says whether what the frame `lsn` intends may leave: always true in tier
  * process; in tier power when the disk has it. When it is not yet, the scribe is asked for it (a
- * store, and a futex wake when it sleeps). Exits too wait in tier power, unless the disk has
- * failed: then waiting would be for ever, and exits leave from memory alone. */
+ * store, and a futex wake when it sleeps). After a disk error it stays false for what is not on
+ * disk: entries that wait then never leave (the caller ends them), and exits leave from memory alone
+ * when eng_journal_state is DISK_FAILED. */
 bool eng_journal_is_durable(struct eng_journal *journal, uint64_t lsn);
 
 enum ipc_journal_state eng_journal_state(const struct eng_journal *journal);

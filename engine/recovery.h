@@ -7,22 +7,23 @@
 #ifndef LS_ENGINE_RECOVERY_H
 #define LS_ENGINE_RECOVERY_H
 
+#include "engine/core/step.h"
 #include "engine/journal.h"
 
 /* The state that facts are folded into: the core, or a test's model. */
 struct eng_recovery_fold {
-    /* apply takes one fact, exactly as live (eng_apply). maybe: it was found behind a hole; it may
-     * have been sent and counts as such. Returns false when the fact cannot be (a fact that no
-     * correct engine wrote): recovery stops. */
-    bool (*apply)(void *context, enum ipc_fact_type type, const void *payload,
-        uint32_t payload_bytes, uint32_t count, uint64_t lsn, int64_t mono_ns, bool maybe);
-    /* in_flight counts the children whose bytes may have left without an answer: the OPEN fact
-     * marks them UNKNOWN when it is applied. */
-    uint32_t (*in_flight)(void *context);
-    /* state_hash of everything folded so far. */
-    uint64_t (*state_hash)(void *context);
+    /* apply takes one fact, exactly as live: eng_apply.
+     *   maybe    it was found behind a hole: it may have been sent, and counts as such
+     *   returns  IPC_OK; else recovery stops: no correct engine wrote that fact */
+    enum ipc_rc (*apply)(void *context, const struct eng_frame *frame, bool maybe);
+    /* recovered is told that all is folded, before the OPEN fact is written: it fills in state_hash
+     * and unknown_children (in flight at the crash; applying the OPEN marks them UNKNOWN). */
+    void (*recovered)(void *context, struct ipc_fact_open *out);
     void *context;
 };
+
+/* eng_recovery_fold_core folds into a core that has just been initialised. */
+struct eng_recovery_fold eng_recovery_fold_core(struct eng_core *core);
 
 struct eng_recovery_result {
     struct ipc_fact_open open; /* as written and applied */

@@ -32,7 +32,7 @@ struct eng_scribe_system {
 extern const struct eng_scribe_system eng_scribe_system_real;
 
 /* eng_scribe_start starts the thread; the journal has been started (eng_recovery_run).
- *   cpu     processor it is bound to, -1 = any but the caller's
+ *   cpu     processor it is bound to, -1 = not bound
  *   returns IPC_OK or IPC_SYSTEM with the sentence in *error */
 LS_MUST_USE enum ipc_rc eng_scribe_start(
     struct eng_journal *journal, int cpu, struct ipc_error *error);

@@ -77,9 +77,10 @@ LS_MUST_USE enum ipc_rc ipc_journal_reader_open(const struct ipc_journal_reader_
 enum ipc_journal_step ipc_journal_reader_next(
     struct ipc_journal_reader *reader, struct ipc_journal_entry *out);
 
-/* ipc_journal_reader_tail looks behind the END, when no writer is alive or for a verification:
- * bytes without a commit word, valid frames behind a lost commit word. returns END (clean), TORN or
- * CORRUPT with *out filled as for a step; END too when a live writer went on meanwhile */
+/* ipc_journal_reader_tail looks behind the END, when no writer is alive or for a verification: bytes
+ * without a commit word, valid frames behind a lost commit word, a damaged header.
+ *   returns END (clean), TORN or CORRUPT with *out filled as for a step; HOLE when the reader went
+ *           over it, and next() goes on; END too when a live writer went on meanwhile */
 enum ipc_journal_step ipc_journal_reader_tail(
     struct ipc_journal_reader *reader, struct ipc_journal_entry *out);
 
