@@ -94,6 +94,9 @@ typedef void (*ipc_metrics_see_fn)(enum ipc_metric_kind kind, const char *name, 
     void *context);
 void ipc_metrics_each(const struct ipc_metrics *page, ipc_metrics_see_fn see, void *context);
 
+/* ipc_metrics_process copies the name that the page's process gave. */
+void ipc_metrics_process(const struct ipc_metrics *page, char out[48]);
+
 /* ipc_metrics_render_prometheus writes the text exposition (version 0.0.4) of several pages as one
  * document, metrics of one name together, each sample labelled process="...".
  *   pages    count of them, [0, 256]
