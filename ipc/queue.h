@@ -73,4 +73,11 @@ static inline bool ipc_queue_empty(struct ipc_queue *queue)
            atomic_load_explicit(&queue->tail, memory_order_acquire);
 }
 
+/* ipc_queue_drained may be called by the producer: true when the consumer has taken everything. */
+static inline bool ipc_queue_drained(struct ipc_queue *queue)
+{
+    return atomic_load_explicit(&queue->tail, memory_order_relaxed) ==
+           atomic_load_explicit(&queue->head, memory_order_acquire);
+}
+
 #endif
