@@ -129,6 +129,7 @@ enum ipc_rc ipc_region_remove(const struct ipc_shm *shm, const char *name, struc
 
 struct sweep {
     const struct ipc_shm *shm;
+    int64_t older_ns;
     uint32_t removed;
 };
 
@@ -141,18 +142,24 @@ static bool sweep_one(const struct ipc_region_info *info, void *context)
     if (fstatat(sweep->shm->fd, info->name, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return true;
     int64_t changed_ns = (int64_t)status.st_ctim.tv_sec * LS_NS_PER_S + status.st_ctim.tv_nsec;
-    if (ipc_clock_wall_ns() - changed_ns < SWEEP_AGE_NS)
+    if (ipc_clock_wall_ns() - changed_ns < sweep->older_ns)
         return true;
     if (unlinkat(sweep->shm->fd, info->name, 0) == 0)
         sweep->removed++;
     return true;
 }
 
-enum ipc_rc ipc_region_sweep(const struct ipc_shm *shm, uint32_t *removed, struct ipc_error *error)
+enum ipc_rc ipc_region_sweep_older(
+    const struct ipc_shm *shm, int64_t older_ns, uint32_t *removed, struct ipc_error *error)
 {
-    struct sweep sweep = {.shm = shm};
+    struct sweep sweep = {.shm = shm, .older_ns = older_ns};
     enum ipc_rc rc = ipc_region_list(shm, sweep_one, &sweep, error);
     if (removed != NULL)
         *removed = sweep.removed;
     return rc;
+}
+
+enum ipc_rc ipc_region_sweep(const struct ipc_shm *shm, uint32_t *removed, struct ipc_error *error)
+{
+    return ipc_region_sweep_older(shm, SWEEP_AGE_NS, removed, error);
 }

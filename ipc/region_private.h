@@ -15,4 +15,8 @@ int ipc_shm_open_name(const struct ipc_shm *shm, const char *name, int flags);
 LS_MUST_USE enum ipc_rc ipc_region_read_header(int fd, const char *name, uint64_t file_bytes,
     struct ipc_region_header *header, struct ipc_error *error);
 
+/* ipc_region_sweep with an age of the caller's. */
+LS_MUST_USE enum ipc_rc ipc_region_sweep_older(
+    const struct ipc_shm *shm, int64_t older_ns, uint32_t *removed, struct ipc_error *error);
+
 #endif
