@@ -1,0 +1,444 @@
+/* ctl_why.c: lockstepctl why TAG: the story of one follower order, from the journal alone, in the
+ * order in which things were recorded. */
+#include "control/ctl_journal.h"
+
+#include "ipc/reason.h"
+#include "ipc/tag.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME(tag, value) (tag##_valid(value) ? tag##_name((enum tag)(value)) : "?")
+
+static const char help_text[] =
+    "Usage: lockstepctl why TAG [OPTIONS]\n"
+    "\n"
+    "Tells what happened to one follower order and why: the master's order as it was seen, the\n"
+    "decision, the request, the broker's answer with its evidence, fills, restarts of the engine.\n"
+    "TAG is the 19-character tag that the broker shows as the client's reference.\n"
+    "\n"
+    "  --shard K    look in one shard only (default: all)\n"
+    "  --disk DIR   where the disk files are, when the journal is no longer in memory\n"
+    "  --json       one JSON object\n";
+
+struct why {
+    const struct ctl_cli *cli;
+    char tag[IPC_TAG_BYTES];
+    struct ipc_tag_parts parts;
+    struct ipc_key order_key; /* of the master's order, once its event was seen */
+    bool has_order;
+    char broker_order_id[IPC_BROKER_ORDER_ID_BYTES]; /* once acknowledged */
+    uint32_t account;                                /* of the follower's updates, 0 = not known */
+    int64_t zero_mono_ns; /* of the first step; times are told from there */
+    bool has_zero;
+    bool in_flight; /* a request is recorded and its answer is not */
+    uint32_t steps;
+    struct ipc_text text;
+    char *bytes;
+};
+
+/* Starts one step of the story. */
+static void step_start(struct why *why, const struct ipc_frame *frame, const char *what)
+{
+    if (!why->has_zero) {
+        why->zero_mono_ns = frame->mono_ns;
+        why->has_zero = true;
+    }
+    int64_t since_ns = frame->mono_ns - why->zero_mono_ns;
+    why->steps++;
+    if (why->cli->json) {
+        ipc_text_put(&why->text, "%s{\"step\":\"%s\",\"lsn\":%llu,\"since_ns\":%lld,\"time\":\"",
+            why->steps == 1 ? "" : ",", what, (unsigned long long)frame->lsn, (long long)since_ns);
+        ipc_text_put_time(&why->text, frame->wall_ns);
+        ipc_text_put(&why->text, "\",\"text\":\"");
+        return;
+    }
+    ipc_text_put_time(&why->text, frame->wall_ns);
+    bool is_past = since_ns < 0; /* another boot's clock */
+    ipc_text_put(&why->text, " %s%lld.%03lld us  lsn %-8llu %-9s ", is_past ? "-" : "+",
+        (long long)((is_past ? -since_ns : since_ns) / 1000),
+        (long long)((is_past ? -since_ns : since_ns) % 1000), (unsigned long long)frame->lsn, what);
+}
+
+/* Text of a peer, inside the sentence: no quotes, no controls, so it stands in JSON too. */
+static void put_foreign(struct why *why, const char *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes && from[i] != '\0'; i++) {
+        char c = from[i];
+        ipc_text_put(&why->text, "%c", c < ' ' || c > '~' || c == '"' || c == '\\' ? '.' : c);
+    }
+}
+
+static void step_end(struct why *why, uint32_t flags)
+{
+    if ((flags & IPC_ENTRY_MAYBE) != 0)
+        ipc_text_put(&why->text, " (found behind a hole: it may have been sent)");
+    ipc_text_put(&why->text, why->cli->json ? "\"}" : "\n");
+}
+
+static void put_qty_terms(struct why *why, uint8_t side, int64_t qty_e8, uint8_t type,
+    int64_t price_e8, int64_t trigger_e8, uint8_t product)
+{
+    ipc_text_put(&why->text, "%s ", NAME(ipc_side, side));
+    ipc_text_put_e8(&why->text, qty_e8);
+    ipc_text_put(&why->text, " %s %s", NAME(ipc_type, type), NAME(ipc_product, product));
+    if (price_e8 != 0) {
+        ipc_text_put(&why->text, " at ");
+        ipc_text_put_e8(&why->text, price_e8);
+    }
+    if (trigger_e8 != 0) {
+        ipc_text_put(&why->text, " trigger ");
+        ipc_text_put_e8(&why->text, trigger_e8);
+    }
+}
+
+static void event_tell(struct why *why, const struct ipc_journal_entry *entry)
+{
+    struct ipc_fact_event fact;
+    if (entry->frame->payload_bytes < sizeof fact)
+        return;
+    memcpy(&fact, entry->payload, sizeof fact);
+    const struct ipc_event *event = &fact.event;
+    if (event->kind != IPC_EVENT_ORDER || event->order_digits != why->parts.order_digits)
+        return;
+    why->order_key = event->order_key;
+    why->has_order = true;
+    step_start(why, entry->frame, "event");
+    ipc_text_put(&why->text, "account %u, order ", event->account);
+    put_foreign(why, event->broker_order_id, sizeof event->broker_order_id);
+    ipc_text_put(&why->text, ", %s, %s: ", NAME(ipc_transition, fact.transition),
+        NAME(ipc_status, event->status));
+    put_qty_terms(why, event->side, event->qty_e8, event->type, event->price_e8, event->trigger_e8,
+        event->product);
+    ipc_text_put(&why->text, ", instrument %u, filled ", event->instrument);
+    ipc_text_put_e8(&why->text, event->filled_qty_e8);
+    ipc_text_put(&why->text, fact.reduces != 0 ? ", an exit" : ", an entry");
+    ipc_text_put(&why->text, "; %lld us after it was read, feed lag %lld ms",
+        (long long)((entry->frame->mono_ns - event->received_mono_ns) / LS_NS_PER_US),
+        (long long)(event->feed_lag_ns / LS_NS_PER_MS));
+    if (fact.wave != 0)
+        ipc_text_put(&why->text, "; wave %llu over %u followers", (unsigned long long)fact.wave,
+            fact.follower_count);
+    step_end(why, entry->flags);
+}
+
+static bool kind_leaves(uint8_t kind)
+{
+    return kind == IPC_CHILD_PLACE || kind == IPC_CHILD_MODIFY || kind == IPC_CHILD_CANCEL;
+}
+
+static void decision_tell(struct why *why, const struct ipc_journal_entry *entry,
+    const struct ipc_fact_batch *batch, const struct ipc_fact_child *child, uint32_t place)
+{
+    step_start(why, entry->frame, "decision");
+    ipc_text_put(&why->text, "%s ", NAME(ipc_child_kind, child->kind));
+    bool is_skip = child->kind == IPC_CHILD_SKIP;
+    if (is_skip) {
+        ipc_text_put(&why->text, "%s: %s; quantity before it ",
+            ipc_reason_name((enum ipc_reason)child->reason),
+            ipc_reason_sentence((enum ipc_reason)child->reason));
+        ipc_text_put_e8(&why->text, child->qty_e8);
+    } else {
+        put_qty_terms(why, batch->side, child->qty_e8, batch->type, batch->price_e8,
+            batch->trigger_e8, batch->product);
+        if (child->reason != IPC_REASON_NONE)
+            ipc_text_put(&why->text, ", %s: %s", ipc_reason_name((enum ipc_reason)child->reason),
+                ipc_reason_sentence((enum ipc_reason)child->reason));
+    }
+    if (child->sample_e8 != 0) {
+        ipc_text_put(&why->text, batch->is_exit != 0 ? "; copied position " : "; capital ");
+        ipc_text_put_e8(&why->text, child->sample_e8);
+    }
+    if (batch->price_sample_e8 != 0) {
+        ipc_text_put(&why->text, "; last price ");
+        ipc_text_put_e8(&why->text, batch->price_sample_e8);
+    }
+    ipc_text_put(&why->text, "; follower %u, place %u of wave %llu, generation %llu, switch %s",
+        child->follower_no, place, (unsigned long long)batch->wave,
+        (unsigned long long)batch->generation, NAME(ipc_switch, batch->switch_word));
+    step_end(why, entry->flags);
+    why->in_flight |= kind_leaves(child->kind);
+}
+
+static void batch_tell(struct why *why, const struct ipc_journal_entry *entry)
+{
+    struct ipc_fact_batch batch;
+    if (!why->has_order || entry->frame->payload_bytes < sizeof batch)
+        return;
+    memcpy(&batch, entry->payload, sizeof batch);
+    if (!ipc_key_equal(batch.order_key, why->order_key) ||
+        ipc_journal_list(
+            entry->frame, sizeof batch, sizeof(struct ipc_fact_child), batch.child_count) < 0)
+        return;
+    const uint8_t *at = (const uint8_t *)entry->payload + sizeof batch;
+    for (uint32_t i = 0; i < batch.child_count; i++) {
+        struct ipc_fact_child child;
+        memcpy(&child, at + i * sizeof child, sizeof child);
+        if (child.follower_no == why->parts.follower_no && child.action == why->parts.action)
+            decision_tell(why, entry, &batch, &child, batch.first_place + i);
+    }
+}
+
+static void release_tell(struct why *why, const struct ipc_journal_entry *entry)
+{
+    struct ipc_fact_release fact;
+    int64_t count = ipc_journal_list(entry->frame, 0, sizeof fact, entry->frame->count);
+    for (int64_t i = 0; i < count; i++) {
+        memcpy(&fact, (const uint8_t *)entry->payload + (size_t)i * sizeof fact, sizeof fact);
+        if (memcmp(fact.tag, why->tag, sizeof fact.tag) != 0)
+            continue;
+        step_start(why, entry->frame, "release");
+        ipc_text_put(&why->text, "%s ", NAME(ipc_child_kind, fact.kind));
+        ipc_text_put_e8(&why->text, fact.qty_e8);
+        if (fact.price_e8 != 0) {
+            ipc_text_put(&why->text, " at ");
+            ipc_text_put_e8(&why->text, fact.price_e8);
+        }
+        if (fact.reason != IPC_REASON_NONE)
+            ipc_text_put(&why->text, ", %s: %s", ipc_reason_name((enum ipc_reason)fact.reason),
+                ipc_reason_sentence((enum ipc_reason)fact.reason));
+        ipc_text_put(&why->text, "; request %u", fact.request_no);
+        step_end(why, entry->flags);
+        why->in_flight |= kind_leaves(fact.kind);
+    }
+}
+
+static void outcome_tell(struct why *why, const struct ipc_fact_reply *fact)
+{
+    const struct ipc_outcome *outcome = &fact->outcome;
+    ipc_text_put(&why->text, "%s %s, evidence %s", NAME(ipc_action, fact->action),
+        NAME(ipc_outcome_class, outcome->outcome), NAME(ipc_evidence, outcome->evidence));
+    if (outcome->http_status != 0)
+        ipc_text_put(&why->text, ", HTTP %u", outcome->http_status);
+    if (outcome->stream_id != 0)
+        ipc_text_put(&why->text, ", stream %u", outcome->stream_id);
+    if (outcome->h2_error != 0)
+        ipc_text_put(&why->text, ", HTTP/2 error %u", outcome->h2_error);
+    if (outcome->broker_order_id[0] != '\0') {
+        ipc_text_put(&why->text, ", broker order id ");
+        put_foreign(why, outcome->broker_order_id, sizeof outcome->broker_order_id);
+    }
+    if (outcome->code[0] != '\0') {
+        ipc_text_put(&why->text, ", code ");
+        put_foreign(why, outcome->code, sizeof outcome->code);
+    }
+    if (outcome->text[0] != '\0') {
+        ipc_text_put(&why->text, ", the broker says '");
+        put_foreign(why, outcome->text, sizeof outcome->text);
+        ipc_text_put(&why->text, "'");
+    }
+    if (fact->accepted_mono_ns != 0)
+        ipc_text_put(&why->text, "; handed to the kernel at %+lld us, answered %lld us later",
+            (long long)((fact->accepted_mono_ns - why->zero_mono_ns) / LS_NS_PER_US),
+            (long long)((fact->parsed_mono_ns - fact->accepted_mono_ns) / LS_NS_PER_US));
+    else
+        ipc_text_put(&why->text, "; no byte of it was handed to the kernel");
+    ipc_text_put(&why->text, "; request %u", fact->request_no);
+}
+
+static void reply_tell(struct why *why, const struct ipc_journal_entry *entry)
+{
+    struct ipc_fact_reply fact;
+    int64_t count = ipc_journal_list(entry->frame, 0, sizeof fact, entry->frame->count);
+    for (int64_t i = 0; i < count; i++) {
+        memcpy(&fact, (const uint8_t *)entry->payload + (size_t)i * sizeof fact, sizeof fact);
+        if (memcmp(fact.tag, why->tag, sizeof fact.tag) != 0)
+            continue;
+        step_start(why, entry->frame, "reply");
+        outcome_tell(why, &fact);
+        step_end(why, entry->flags);
+        if (fact.outcome.outcome == IPC_OUTCOME_ACKED && fact.outcome.broker_order_id[0] != '\0')
+            memcpy(why->broker_order_id, fact.outcome.broker_order_id, sizeof why->broker_order_id);
+        why->in_flight = false;
+    }
+}
+
+static void update_tell(struct why *why, const struct ipc_journal_entry *entry)
+{
+    struct ipc_fact_event fact;
+    if (entry->frame->payload_bytes < sizeof fact)
+        return;
+    memcpy(&fact, entry->payload, sizeof fact);
+    const struct ipc_event *event = &fact.event;
+    bool by_tag = memcmp(event->client_tag, why->tag, sizeof event->client_tag) == 0;
+    bool by_id =
+        why->broker_order_id[0] != '\0' &&
+        memcmp(event->broker_order_id, why->broker_order_id, sizeof event->broker_order_id) == 0 &&
+        (why->account == 0 || why->account == event->account);
+    if (event->kind != IPC_EVENT_ORDER || (!by_tag && !by_id))
+        return;
+    why->account = event->account;
+    step_start(why, entry->frame, "book");
+    ipc_text_put(&why->text, "account %u, order ", event->account);
+    put_foreign(why, event->broker_order_id, sizeof event->broker_order_id);
+    ipc_text_put(&why->text, ": %s, filled ", NAME(ipc_status, event->status));
+    ipc_text_put_e8(&why->text, event->filled_qty_e8);
+    ipc_text_put(&why->text, " of ");
+    ipc_text_put_e8(&why->text, event->qty_e8);
+    if (event->filled_qty_e8 != 0) {
+        ipc_text_put(&why->text, " at ");
+        ipc_text_put_e8(&why->text, event->average_price_e8);
+    }
+    if (event->reject_code[0] != '\0') {
+        ipc_text_put(&why->text, ", code ");
+        put_foreign(why, event->reject_code, sizeof event->reject_code);
+    }
+    ipc_text_put(&why->text, ", matched by %s", by_tag ? "tag" : "order id");
+    step_end(why, entry->flags);
+}
+
+static void open_tell(struct why *why, const struct ipc_journal_entry *entry)
+{
+    struct ipc_fact_open fact;
+    if (!why->in_flight || entry->frame->payload_bytes < sizeof fact)
+        return;
+    memcpy(&fact, entry->payload, sizeof fact);
+    step_start(why, entry->frame, "restart");
+    ipc_text_put(&why->text,
+        "the engine was started again%s; the request had no answer: its outcome is UNKNOWN",
+        fact.same_boot != 0 ? "" : " after a reboot");
+    step_end(why, entry->flags);
+    why->in_flight = false;
+}
+
+static void alarm_tell(struct why *why, const struct ipc_journal_entry *entry)
+{
+    struct ipc_fact_alarm fact;
+    if (entry->frame->payload_bytes < sizeof fact)
+        return;
+    memcpy(&fact, entry->payload, sizeof fact);
+    if (memcmp(fact.tag, why->tag, sizeof fact.tag) != 0)
+        return;
+    step_start(why, entry->frame, "alarm");
+    ipc_text_put(&why->text, "%s: ", NAME(ipc_alarm, fact.alarm));
+    put_foreign(why, fact.text, sizeof fact.text);
+    step_end(why, entry->flags);
+}
+
+static void frame_tell(struct why *why, const struct ipc_journal_entry *entry)
+{
+    if (!ipc_fact_type_valid(entry->frame->type))
+        return;
+    switch ((enum ipc_fact_type)entry->frame->type) {
+    case IPC_FACT_OPEN:
+        open_tell(why, entry);
+        break;
+    case IPC_FACT_EVENT:
+        event_tell(why, entry);
+        break;
+    case IPC_FACT_BATCH:
+        batch_tell(why, entry);
+        break;
+    case IPC_FACT_RELEASE:
+        release_tell(why, entry);
+        break;
+    case IPC_FACT_REPLY:
+        reply_tell(why, entry);
+        break;
+    case IPC_FACT_UPDATE:
+        update_tell(why, entry);
+        break;
+    case IPC_FACT_ALARM:
+        alarm_tell(why, entry);
+        break;
+    case IPC_FACT_ADOPT:
+    case IPC_FACT_CHECKPOINT:
+    case IPC_FACT_BOOK:
+        break;
+    }
+}
+
+/* Reads one shard's journal; false when a damaged place ended it early. */
+static bool shard_tell(struct why *why, struct ipc_journal_reader *reader, struct ipc_error *error)
+{
+    struct ipc_journal_entry entry;
+    for (;;) {
+        enum ipc_journal_step step = ipc_journal_reader_next(reader, &entry);
+        if (step == IPC_JOURNAL_FRAME)
+            frame_tell(why, &entry);
+        else if (step == IPC_JOURNAL_END)
+            return true;
+        else if (step != IPC_JOURNAL_HOLE) {
+            *error = entry.error;
+            return false;
+        }
+    }
+}
+
+static int story_print(struct why *why, bool whole, const struct ipc_error *error, int shards)
+{
+    if (why->cli->json)
+        printf("{\"tag\":\"%s\",\"follower_no\":%u,\"order_digits\":%llu,\"leg\":%u,\"slice\":%u,"
+               "\"ordinal\":%u,\"order_seen\":%s,\"in_flight\":%s,\"whole\":%s,\"story\":[%s]}\n",
+            why->tag, why->parts.follower_no, (unsigned long long)why->parts.order_digits,
+            ipc_tag_action_leg(why->parts.action), ipc_tag_action_slice(why->parts.action),
+            ipc_tag_action_ordinal(why->parts.action), why->has_order ? "true" : "false",
+            why->in_flight ? "true" : "false", whole ? "true" : "false", why->bytes);
+    else if (why->steps > 0)
+        printf("%s: follower %u, leg %u, slice %u, ordinal %u\n%s", why->tag,
+            why->parts.follower_no, ipc_tag_action_leg(why->parts.action),
+            ipc_tag_action_slice(why->parts.action), ipc_tag_action_ordinal(why->parts.action),
+            why->bytes);
+    if (!why->cli->json && why->in_flight)
+        printf("a request is on its way; its answer is not recorded yet\n");
+    if (why->text.is_cut)
+        return ctl_refuse("the story is longer than can be shown");
+    if (!whole)
+        return ctl_refuse("%s", error->text);
+    if (why->steps == 0)
+        return ctl_refuse(
+            "%s is not in the journal of %d shard%s", why->tag, shards, shards == 1 ? "" : "s");
+    return CTL_DONE;
+}
+
+static int why_run(struct why *why, const struct ctl_journal_options *options)
+{
+    struct ipc_error error = {{0}};
+    uint32_t first = options->has_shard ? options->shard : 0;
+    uint32_t last = options->has_shard ? options->shard : CTL_SHARDS_MAX - 1;
+    int shards = 0;
+    bool whole = true;
+    for (uint32_t shard = first; shard <= last && whole; shard++) {
+        struct ipc_journal_reader *reader;
+        enum ipc_rc rc = ctl_journal_reader_open(why->cli, options, shard, &reader, &error);
+        if (rc == IPC_NOT_FOUND && !options->has_shard)
+            continue;
+        if (rc != IPC_OK)
+            return ctl_refuse("%s", error.text);
+        shards++;
+        whole = shard_tell(why, reader, &error);
+        ipc_journal_reader_close(reader);
+    }
+    if (shards == 0)
+        return ctl_refuse("%s", error.text);
+    return story_print(why, whole, &error, shards);
+}
+
+int ctl_why_main(const struct ctl_cli *cli, int argc, char **argv)
+{
+    struct ctl_journal_options options;
+    int result = ctl_journal_options_take("why", argc, argv, &options);
+    if (result != CTL_DONE)
+        return result;
+    if (options.help) {
+        fputs(help_text, stdout);
+        return CTL_DONE;
+    }
+    if (options.word_count != 1 || options.follow || options.type != 0 || options.from_lsn != 0 ||
+        options.to_lsn != UINT64_MAX)
+        return ctl_usage("why", "one TAG is wanted, with --shard, --disk or --json");
+    struct why why = {.cli = cli};
+    const char *tag = options.words[0];
+    if (ipc_tag_parse(tag, strlen(tag), &why.parts) != IPC_OK)
+        return ctl_usage("why", "'%s' is not one of our tags (19 characters, as %s)", tag,
+            "L000000000000010000");
+    memcpy(why.tag, tag, IPC_TAG_CHARACTERS);
+    why.bytes = malloc(IPC_JOURNAL_TEXT_BYTES);
+    if (why.bytes == NULL)
+        return ctl_refuse("no memory");
+    ipc_text_start(&why.text, why.bytes, IPC_JOURNAL_TEXT_BYTES);
+    result = why_run(&why, &options);
+    free(why.bytes);
+    return result;
+}
