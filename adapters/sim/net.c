@@ -250,6 +250,8 @@ static void drip_timer(void *context)
     struct wait wait = *(struct wait *)context;
     struct adp_sim_call *call = wait.call;
     call->allowed += call->drip_bytes;
+    if (call->allowed > call->answer.length)
+        call->allowed = call->answer.length;
     if (call->conn == NULL || call->allowed >= call->answer.length) {
         free(context);
         call->waiting = false;
