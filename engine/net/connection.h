@@ -12,7 +12,7 @@
 #include "engine/net/tls.h"
 
 #define ENG_CONNECTION_PLAIN_BYTES  (20u * 1024u)
-#define ENG_CONNECTION_CIPHER_BYTES (16u * 1024u)
+#define ENG_CONNECTION_CIPHER_BYTES (18u * 1024u)
 #define ENG_CONNECTION_STREAM_SLOTS 128u
 
 struct eng_connection {
@@ -20,22 +20,27 @@ struct eng_connection {
     uint32_t lane;   /* pool.h; set by whoever asked for the connection */
     uint32_t member; /* which of the lane's connections */
     int fd;
+    uint64_t generation; /* raised each time the block is used anew */
     struct eng_h2 *h2;
     struct eng_tls tls;
     uint8_t *cipher_arena;
     void *h2_memory;
-    bool dirty;          /* has plain bytes to seal: in the pool's list */
-    bool ended;          /* losses were reported; waits for REMOVED */
-    bool draining;       /* takes no new requests, ends when the last reply is in */
-    bool resumed;        /* the TLS session was resumed */
-    uint32_t accounts;   /* assigned to it */
-    uint32_t error_code; /* why it ended: errno, or 0 */
-    int64_t attached_mono_ns;
+    bool dirty;        /* has plain bytes to seal: in the pool's list */
+    bool ended;        /* losses were reported; waits for REMOVED */
+    bool draining;     /* takes no new requests, ends when the last reply is in */
+    bool clogged;      /* its socket holds bytes of an entry past its age: takes no new requests */
+    bool resumed;      /* the TLS session was resumed */
+    uint32_t accounts; /* whose requests come here */
+    uint32_t last_account; /* that sent on it, 0 = none yet */
+    uint32_t list_index;   /* in the pool's list of connections */
+    int error_code;        /* why it ended: errno, or 0 */
+    int64_t attached_mono_ns, draining_mono_ns;
     int64_t last_request_mono_ns;
     int64_t next_ping_mono_ns;
-    int64_t
-        stale_after_mono_ns; /* leave_by of the oldest entry whose bytes may sit in the socket */
-    uint64_t requests_refused;
+    /* The oldest entry whose bytes may still sit in the socket, and the newest one. An end of 0
+     * says that it is not sealed yet. */
+    int64_t watch_leave_by_mono_ns, newest_leave_by_mono_ns; /* INT64_MAX = none */
+    uint64_t watch_cipher_end, newest_cipher_end;
 };
 
 /* eng_connection_can_send / eng_connection_request: as eng_h2_*, and SHUT once it ended or drains.

@@ -65,8 +65,10 @@ enum eng_edge_kind eng_edge_kind(const struct eng_edge *edge);
 /* eng_edge_add takes a connected, non-blocking socket and starts receiving. The handle is free. */
 LS_MUST_USE enum ipc_rc eng_edge_add(struct eng_edge *edge, uint32_t handle, int fd);
 
-/* eng_edge_remove stops a socket: it is shut down, nothing more is sent, and REMOVED follows. */
-void eng_edge_remove(struct eng_edge *edge, uint32_t handle);
+/* eng_edge_remove stops a socket: nothing more is sent by the edge, and REMOVED follows.
+ *   abort  true: the kernel drops what it has not sent yet and resets the connection; false: what
+ *          the kernel has taken still goes out, then FIN */
+void eng_edge_remove(struct eng_edge *edge, uint32_t handle, bool abort);
 
 /* eng_edge_watch reports WAKE with `handle` (>= config.sockets, chosen by the caller) while fd is
  * readable: the shard's FIFO. The caller reads it empty. One at most. */

@@ -24,15 +24,16 @@
 
 #include <nghttp2/nghttp2.h>
 
-#define ENG_H2_FRAME_BYTES           9u
-#define ENG_H2_BODY_MAX              16384u /* request bodies: one DATA frame that any peer takes */
-#define ENG_H2_PARTS_MAX             8u     /* header parts of a request */
-#define ENG_H2_REPLY_BODY_MAX        65536u /* reply bodies of orders; a longer one is a loss */
-#define ENG_H2_REPLY_HEADER_MAX      32768u /* header block of a reply, and its list */
-#define ENG_H2_CONTINUATIONS_MAX     8u
-#define ENG_H2_CONTROL_RESERVE_BYTES 512u  /* of the plain arena, kept for our own control frames  \
-                                            */
-#define ENG_H2_FLOOD_FRAMES_MAX      1024u /* frames without progress a second, plus 4 a request */
+#define ENG_H2_FRAME_BYTES       9u
+#define ENG_H2_BODY_MAX          16384u /* request bodies: one DATA frame that any peer takes */
+#define ENG_H2_PARTS_MAX         8u     /* header parts of a request */
+#define ENG_H2_REPLY_BODY_MAX    65536u /* reply bodies of orders; a longer one is a loss */
+#define ENG_H2_REPLY_HEADER_MAX  32768u /* header block of a reply, and its list */
+#define ENG_H2_CONTINUATIONS_MAX 8u
+#define ENG_H2_CONTROL_RESERVE_BYTES                                                               \
+    1024u                             /* of the plain arena, kept for our own control frames       \
+                                       */
+#define ENG_H2_FLOOD_FRAMES_MAX 1024u /* frames without progress a second, plus 4 a request */
 
 /* Memory for reply bodies that arrive in pieces, shared by all connections of a thread: one block,
  * bounded. A reply whose HEADERS and DATA come together never uses it. */
@@ -133,8 +134,8 @@ size_t eng_h2_footprint(const struct eng_h2_limits *limits);
 struct eng_h2; /* h2_private.h has the fields; sizeof via eng_h2_footprint */
 
 /* eng_h2_init makes a fresh connection in `memory` (eng_h2_footprint bytes, 64-byte aligned, the
- * caller's) and puts preface, SETTINGS (HEADER_TABLE_SIZE 0, ENABLE_PUSH 0, windows) and the PING
- * of the warm-up into the plain arena.
+ * caller's) and puts preface, SETTINGS (HEADER_TABLE_SIZE 0, ENABLE_PUSH 0, windows) into the plain
+ * arena; our ACK of the peer's SETTINGS is followed by the PING of the warm-up.
  *   returns  the machine, or NULL when the inflater finds no memory
  *   thread   the porter */
 struct eng_h2 *eng_h2_init(

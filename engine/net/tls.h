@@ -50,7 +50,8 @@ struct eng_tls {
     uint64_t out_base;     /* cipher offset of out[0] */
     uint64_t plain_handed; /* plain bytes of which some cipher byte may have reached the kernel */
     uint32_t record_first, record_count;
-    bool failed; /* a fatal error or alert: nothing more can be read or sealed */
+    bool keep_sessions; /* tickets are kept for later connections: with the porter only */
+    bool failed;        /* a fatal error or alert: nothing more can be read or sealed */
     struct eng_tls_record records[ENG_TLS_RECORDS_MAX];
 };
 
@@ -78,6 +79,9 @@ LS_MUST_USE enum eng_tls_step eng_tls_handshake(
  *   returns       plain bytes sealed, [0, count]; negative when the session failed */
 int64_t eng_tls_seal(struct eng_tls *tls, const uint8_t *plain, size_t count, uint32_t record_bytes,
     uint64_t plain_sealed);
+
+/* eng_tls_hand_over is called once by the thread that takes the session over from the porter. */
+void eng_tls_hand_over(struct eng_tls *tls);
 
 /* eng_tls_feed names the peer's bytes, eng_tls_open reads plain bytes out of them.
  *   returns  plain bytes written to out; 0 when more cipher bytes are needed; -1 when the session
