@@ -1,0 +1,444 @@
+/* poll.c: which account is read when, and what its replies mean. */
+#include "adapters/ingest/poll_private.h"
+
+#include "ipc/clock.h"
+#include "ipc/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_RETRY_NS (10 * LS_NS_PER_S)
+
+/* A pause of an account's reads beyond this is a gap that its engines are told of. */
+#define GAP_NS        (30 * LS_NS_PER_S)
+
+enum ipc_rc adp_poll_open(const struct adp_ingest_config *config, const struct adp_dialect *dialect,
+    const struct ipc_shm *shm, const struct ipc_seal_key *key, struct adp_live *live,
+    struct adp_feed *feed, struct adp_poll **poll, struct ipc_error *error)
+{
+    struct adp_poll *new_poll = calloc(1, sizeof(*new_poll));
+    LS_CHECK(new_poll != NULL);
+    *poll = NULL;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
+        (new_poll->multi = curl_multi_init()) == NULL) {
+        free(new_poll);
+        ipc_error_set(error, "libcurl cannot start");
+        return IPC_SYSTEM;
+    }
+    new_poll->config = config;
+    new_poll->dialect = dialect;
+    new_poll->shm = shm;
+    new_poll->key = key;
+    new_poll->live = live;
+    new_poll->feed = feed;
+    ipc_prng_seed(&new_poll->prng, (uint64_t)ipc_clock_wall_ns());
+    *poll = new_poll;
+    return IPC_OK;
+}
+
+void adp_poll_close(struct adp_poll *poll)
+{
+    if (poll == NULL)
+        return;
+    for (uint32_t i = 0; i < poll->account_count; i++) {
+        if (poll->accounts[i] == NULL)
+            continue;
+        poll_http_forget(poll, poll->accounts[i]);
+        free(poll->accounts[i]->body);
+        free(poll->accounts[i]);
+    }
+    free(poll->accounts);
+    for (uint32_t broker = 0; broker < POLL_BROKERS; broker++)
+        if (poll->has_page[broker])
+            ipc_accounts_close(&poll->pages[broker]);
+    curl_multi_cleanup(poll->multi);
+    ipc_secret_arena_destroy(poll->secrets);
+    curl_global_cleanup();
+    free(poll);
+}
+
+/* Tokens. */
+
+/* Header line "authorization: Bearer <token>" in secret memory; false with a log line when the
+ * token does not open. */
+static bool open_token(
+    struct adp_poll *poll, struct poll_account *account, const struct ipc_snapshot_view *view)
+{
+    const struct ipc_row_account *row = &account->row;
+    const struct adp_auth *auth = &poll->dialect->auth;
+    const uint8_t *sealed = view->tokens + (size_t)(row->account - 1) * view->token_row_bytes;
+    struct ipc_seal_binding binding = {
+        .account = row->account, .token_version = row->token_version};
+    const size_t head = strlen(auth->header) + 2 + strlen(auth->prefix);
+    const size_t room = head + row->token_bytes + 1;
+    size_t token_bytes = 0;
+    memcpy(binding.cluster_id, view->cluster->cluster_id, sizeof(binding.cluster_id));
+    account->authorization = ipc_secret_alloc(poll->secrets, room);
+    if (account->authorization == NULL)
+        return false;
+    const enum ipc_rc rc = ipc_seal_open(poll->key, &binding, sealed, row->token_bytes,
+        account->authorization + head, room - head - 1, &token_bytes);
+    if (rc != IPC_OK) {
+        ipc_log(IPC_LOG_ERROR,
+            "account %u (%s): its token does not open (%s): was it sealed with another key?",
+            row->account, row->login, ipc_rc_text(rc));
+        account->authorization = NULL;
+        return false;
+    }
+    memcpy(account->authorization, auth->header, strlen(auth->header));
+    memcpy(account->authorization + strlen(auth->header), ": ", 2);
+    memcpy(account->authorization + strlen(auth->header) + 2, auth->prefix, strlen(auth->prefix));
+    account->authorization[head + token_bytes] = '\0';
+    account->authorization_bytes = head + token_bytes;
+    if (strcspn(account->authorization + head, "\r\n") != token_bytes) {
+        ipc_log(IPC_LOG_ERROR, "account %u (%s): its token holds a line end or a NUL", row->account,
+            row->login);
+        account->authorization = NULL;
+        return false;
+    }
+    account->header = (struct curl_slist){.data = account->authorization, .next = NULL};
+    return true;
+}
+
+/* Secret memory for all tokens of a generation; the old arena goes when nothing points into it. */
+static struct ipc_secret_arena *make_arena(const struct ipc_snapshot_view *view)
+{
+    struct ipc_secret_arena *arena = NULL;
+    struct ipc_error error = {.text = ""};
+    size_t bytes = 4096;
+    for (uint32_t i = 0; i < view->account_count; i++)
+        bytes += view->accounts[i].token_bytes + 128u;
+    if (ipc_secret_arena_create(bytes, &arena, &error) != IPC_OK) {
+        ipc_log(IPC_LOG_ERROR, "%s", error.text);
+        return NULL;
+    }
+    return arena;
+}
+
+/* Generations. */
+
+static bool is_wanted(const struct adp_poll *poll, const struct ipc_snapshot_view *view,
+    const struct ipc_row_account *row)
+{
+    return row->account != 0 && row->roles != 0 && row->token_bytes > 0 &&
+           (row->flags & IPC_ACCOUNT_DISABLED) == 0 &&
+           strcmp(view->brokers[row->broker].dialect, poll->dialect->name) == 0;
+}
+
+static struct poll_account *account_at(struct adp_poll *poll, uint32_t index)
+{
+    if (poll->accounts[index] == NULL) {
+        poll->accounts[index] = calloc(1, sizeof(struct poll_account));
+        LS_CHECK(poll->accounts[index] != NULL);
+    }
+    return poll->accounts[index];
+}
+
+static void watch(struct adp_poll *poll, struct poll_account *account,
+    const struct ipc_snapshot_view *view, const struct ipc_row_account *row)
+{
+    const bool is_new_token = !account->is_watched || account->token_version != row->token_version;
+    account->row = *row;
+    account->broker = row->broker;
+    account->token_version = row->token_version;
+    account->is_watched = open_token(poll, account, view);
+    if (!account->is_watched || !is_new_token)
+        return;
+    if (account->is_paused)
+        ipc_log(IPC_LOG_INFO, "account %u (%s): has a new token and is read again", row->account,
+            row->login);
+    account->is_paused = false;
+    account->failures = 0;
+    memset(account->due_mono_ns, 0, sizeof(account->due_mono_ns));
+}
+
+void adp_poll_generation(struct adp_poll *poll)
+{
+    const struct ipc_snapshot_view *view = adp_live_view(poll->live);
+    struct ipc_secret_arena *old_secrets = poll->secrets;
+    /* Handles hold the old rows, broker names and tokens: all are made anew. Connections that
+     * libcurl keeps for the same host and source address are used again. */
+    for (uint32_t i = 0; i < poll->account_count; i++)
+        if (poll->accounts[i] != NULL)
+            poll_http_forget(poll, poll->accounts[i]);
+    poll->secrets = make_arena(view);
+    if (view->account_count > poll->account_count) {
+        poll->accounts =
+            realloc(poll->accounts, view->account_count * sizeof(struct poll_account *));
+        LS_CHECK(poll->accounts != NULL);
+        memset(poll->accounts + poll->account_count, 0,
+            (view->account_count - poll->account_count) * sizeof(struct poll_account *));
+        poll->account_count = view->account_count;
+    }
+    poll->counts.accounts = 0;
+    for (uint32_t i = 0; i < poll->account_count; i++) {
+        const bool wanted = i < view->account_count && poll->secrets != NULL &&
+                            is_wanted(poll, view, &view->accounts[i]);
+        if (wanted)
+            watch(poll, account_at(poll, i), view, &view->accounts[i]);
+        else if (poll->accounts[i] != NULL)
+            poll->accounts[i]->is_watched = false;
+        if (poll->accounts[i] != NULL && poll->accounts[i]->is_watched)
+            poll->counts.accounts++;
+    }
+    ipc_secret_arena_destroy(old_secrets);
+    /* Without this libcurl keeps four connections per request under way, and closes the rest. */
+    (void)curl_multi_setopt(poll->multi, CURLMOPT_MAXCONNECTS, (long)(poll->counts.accounts + 64));
+    ipc_log(IPC_LOG_INFO, "watching %u accounts at %s brokers", poll->counts.accounts,
+        poll->dialect->name);
+}
+
+/* What replies mean. */
+
+static int64_t interval_of(const struct adp_poll *poll, const struct poll_account *account)
+{
+    uint32_t ms = account->row.poll_interval_ms;
+    if (ms == 0)
+        ms = (account->row.roles & IPC_ROLE_MASTER) != 0 ? poll->config->poll_master_ms
+                                                         : poll->config->poll_follower_ms;
+    return (int64_t)ms * LS_NS_PER_MS;
+}
+
+/* Doubles from the interval up to the limit, less up to a quarter so that accounts do not march in
+ * step. */
+static int64_t backoff_of(struct adp_poll *poll, const struct poll_account *account)
+{
+    const int64_t most = (int64_t)poll->config->backoff_max_ms * LS_NS_PER_MS;
+    int64_t wait = ls_max_i64(interval_of(poll, account), 100 * LS_NS_PER_MS);
+    for (uint32_t i = 0; i < account->failures && wait < most; i++)
+        wait *= 2;
+    wait = ls_min_i64(wait, most);
+    return wait - (int64_t)ipc_prng_below(&poll->prng, (uint64_t)wait / 4 + 1);
+}
+
+static void fail(struct adp_poll *poll, struct poll_account *account, const char *why)
+{
+    const int64_t wait = backoff_of(poll, account);
+    const int64_t now = ipc_clock_mono_ns();
+    poll->counts.failures++;
+    if (account->failures++ == 0 || account->failures % 16 == 0)
+        ipc_log(IPC_LOG_WARN, "account %u (%s): %s not read (%s), %u in a row; next in %lld ms",
+            account->row.account, account->row.login, account->kind == POLL_BOOK ? "book" : "funds",
+            why, account->failures, (long long)(wait / LS_NS_PER_MS));
+    account->due_mono_ns[account->kind] = now + wait;
+    /* A broker that does not answer one call is not asked for the other meanwhile. */
+    account->due_mono_ns[1 - account->kind] =
+        ls_max_i64(account->due_mono_ns[1 - account->kind], now + wait / 2);
+}
+
+static void pause_account(struct adp_poll *poll, struct poll_account *account)
+{
+    poll->counts.failures++;
+    account->is_paused = true;
+    ipc_log(IPC_LOG_ERROR,
+        "account %u (%s): the broker refuses its token; it is not read until it gets a new one "
+        "(lockstepctl token set %s)",
+        account->row.account, account->row.login, account->row.login);
+}
+
+struct book_reading {
+    struct adp_poll *poll;
+    struct poll_account *account;
+    const struct adp_feed_times *times;
+    bool has_begun, is_refused;
+};
+
+static uint32_t find_instrument(enum ipc_exchange exchange, struct adp_span token, void *context)
+{
+    const struct book_reading *reading = context;
+    return adp_live_find_instrument(reading->poll->live, exchange, token);
+}
+
+/* Rows come only after the dialect has believed the whole book. */
+static void begin_book(struct book_reading *reading)
+{
+    if (reading->has_begun || reading->is_refused)
+        return;
+    reading->has_begun = adp_feed_book_begin(reading->poll->feed, reading->account->row.account,
+        reading->times, reading->account->wants_whole);
+    reading->is_refused = !reading->has_begun;
+}
+
+static void take_row(const struct ipc_event *order, const char *client_tag, void *context)
+{
+    struct book_reading *reading = context;
+    begin_book(reading);
+    if (reading->has_begun)
+        adp_feed_book_row(reading->poll->feed, order, client_tag);
+}
+
+static enum adp_rc take_book(struct adp_poll *poll, struct poll_account *account, uint32_t status)
+{
+    const struct adp_span body = {account->body, account->body_bytes};
+    const struct adp_feed_times times = {
+        /* The broker took the state at some moment after the request left. */
+        .read_mono_ns = account->sent_mono_ns,
+        .read_wall_ns = ipc_clock_wall_ns() - (ipc_clock_mono_ns() - account->sent_mono_ns),
+        .last_read_mono_ns = account->last_read_mono_ns,
+    };
+    struct book_reading reading = {.poll = poll, .account = account, .times = &times};
+    bool is_empty_code = false;
+    if (account->last_read_mono_ns > 0 && times.read_mono_ns - account->last_read_mono_ns > GAP_NS)
+        account->wants_whole = true;
+    const enum adp_rc rc = poll->dialect->decode_book(
+        status, body, find_instrument, take_row, &reading, &is_empty_code);
+    if (rc != ADP_OK)
+        return rc;
+    begin_book(&reading); /* a book without rows is a book */
+    if (reading.has_begun) {
+        adp_feed_book_end(poll->feed);
+        account->wants_whole = false;
+        account->last_read_mono_ns = times.read_mono_ns;
+    }
+    return ADP_OK;
+}
+
+/* The page of an account's broker, taken when it is free: lockstepctl may hold it. */
+static struct ipc_accounts *page_of(struct adp_poll *poll, uint16_t broker)
+{
+    struct ipc_error error = {.text = ""};
+    const int64_t now = ipc_clock_mono_ns();
+    if (poll->has_page[broker])
+        return &poll->pages[broker];
+    if (now < poll->page_retry_mono_ns[broker])
+        return NULL;
+    poll->page_retry_mono_ns[broker] = now + PAGE_RETRY_NS;
+    if (ipc_accounts_open_writer(poll->shm, broker, poll->config->account_cells,
+            &poll->pages[broker], &error) != IPC_OK) {
+        ipc_log(IPC_LOG_WARN, "money of broker %u is not written: %s", broker, error.text);
+        return NULL;
+    }
+    poll->has_page[broker] = true;
+    return &poll->pages[broker];
+}
+
+static enum adp_rc take_funds(struct adp_poll *poll, struct poll_account *account, uint32_t status)
+{
+    const struct adp_span body = {account->body, account->body_bytes};
+    struct adp_funds funds;
+    const enum adp_rc rc = poll->dialect->decode_funds(status, body, &funds);
+    if (rc != ADP_OK)
+        return rc;
+    const struct ipc_account_money money = {
+        .equity_e8 = funds.equity_e8,
+        .cash_e8 = funds.available_e8,
+        .margin_used_e8 = funds.used_e8,
+        .mono_ns = account->sent_mono_ns,
+    };
+    struct ipc_accounts *page = page_of(poll, account->broker);
+    if (page != NULL && ipc_accounts_set(page, account->row.account, &money) != IPC_OK)
+        ipc_log(IPC_LOG_WARN, "account %u (%s): its money does not fit the page",
+            account->row.account, account->row.login);
+    return ADP_OK;
+}
+
+static void finish(struct adp_poll *poll, struct poll_account *account, CURLcode code)
+{
+    long status = 0;
+    char why[128];
+    poll->counts.requests++;
+    if (code != CURLE_OK) {
+        (void)snprintf(why, sizeof(why), "%s",
+            account->body_too_long ? "the reply is too long" : curl_easy_strerror(code));
+        fail(poll, account, why);
+        return;
+    }
+    (void)curl_easy_getinfo(account->easy, CURLINFO_RESPONSE_CODE, &status);
+    const enum adp_rc rc = account->kind == POLL_BOOK ? take_book(poll, account, (uint32_t)status)
+                                                      : take_funds(poll, account, (uint32_t)status);
+    const int64_t now = ipc_clock_mono_ns();
+    if (rc == ADP_AUTH) {
+        pause_account(poll, account);
+        return;
+    }
+    if (rc != ADP_OK) {
+        (void)snprintf(why, sizeof(why), "HTTP %ld with a reply that cannot be believed", status);
+        fail(poll, account, why);
+        return;
+    }
+    if (account->failures > 0)
+        ipc_log(IPC_LOG_INFO, "account %u (%s): is read again after %u failures",
+            account->row.account, account->row.login, account->failures);
+    account->failures = 0;
+    if (account->kind == POLL_BOOK) /* from the request's start: the interval is the lag's bound */
+        account->due_mono_ns[POLL_BOOK] =
+            ls_max_i64(account->sent_mono_ns + interval_of(poll, account), now);
+    else
+        account->due_mono_ns[POLL_FUNDS] = now + (int64_t)poll->config->funds_ms * LS_NS_PER_MS;
+}
+
+/* The loop. */
+
+/* Starts one kind for one role group; returns the earliest time at which more is due. */
+static int64_t start_due(struct adp_poll *poll, bool masters, int64_t now)
+{
+    int64_t next = INT64_MAX;
+    for (uint32_t i = 0; i < poll->account_count; i++) {
+        struct poll_account *account = poll->accounts[i];
+        if (account == NULL || !account->is_watched || account->is_paused || account->is_under_way)
+            continue;
+        if (((account->row.roles & IPC_ROLE_MASTER) != 0) != masters)
+            continue;
+        const bool has_funds = poll->config->funds_ms > 0 && poll->dialect->decode_funds != NULL;
+        const int64_t book = account->due_mono_ns[POLL_BOOK];
+        const int64_t funds = has_funds ? account->due_mono_ns[POLL_FUNDS] : INT64_MAX;
+        const enum poll_kind kind = book <= now || book <= funds ? POLL_BOOK : POLL_FUNDS;
+        const int64_t due = kind == POLL_BOOK ? book : funds;
+        if (due > now) {
+            next = ls_min_i64(next, due);
+            continue;
+        }
+        if (poll->under_way >= poll->config->parallel_requests)
+            return next;
+        if (!poll_http_start(poll, account, kind))
+            fail(poll, account, "libcurl");
+    }
+    return next;
+}
+
+static void take_finished(struct adp_poll *poll)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(poll->multi, &left)) != NULL) {
+        struct poll_account *account = NULL;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        const CURLcode code = message->data.result;
+        (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&account);
+        LS_CHECK(account != NULL && account->is_under_way);
+        (void)curl_multi_remove_handle(poll->multi, account->easy);
+        account->is_under_way = false;
+        poll->under_way--;
+        finish(poll, account, code);
+    }
+}
+
+void adp_poll_step(struct adp_poll *poll, int64_t wait_ns)
+{
+    const int64_t now = ipc_clock_mono_ns();
+    int running;
+    const int64_t masters = start_due(poll, true, now);
+    const int64_t others = start_due(poll, false, now);
+    const int64_t until = ls_min_i64(ls_min_i64(masters, others) - now, wait_ns);
+    (void)curl_multi_perform(poll->multi, &running);
+    (void)curl_multi_poll(
+        poll->multi, NULL, 0, (int)(ls_max_i64(until, 0) / LS_NS_PER_MS) + 1, NULL);
+    (void)curl_multi_perform(poll->multi, &running);
+    take_finished(poll);
+}
+
+void adp_poll_counts(const struct adp_poll *poll, struct adp_poll_counts *out)
+{
+    *out = poll->counts;
+    out->paused = out->failing = out->unpublished = 0;
+    for (uint32_t i = 0; i < poll->account_count; i++) {
+        const struct poll_account *account = poll->accounts[i];
+        if (account == NULL || !account->is_watched)
+            continue;
+        out->paused += account->is_paused;
+        out->failing += account->failures > 0;
+        out->unpublished += !adp_feed_is_published(poll->feed, i + 1);
+    }
+}
