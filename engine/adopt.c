@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 #include "engine/blocks.h"
-#include "engine/log.h"
+#include "engine/note.h"
 
 #define GENERATIONS      3u
 #define VALUE_PREFIX_MAX 64u
@@ -222,7 +222,7 @@ static void auth_make(
     own[index].token_bytes = 0;
     auth->count = 0;
     generation->tokens_unopened++;
-    eng_log(ENG_LOG_ERROR,
+    ipc_log(IPC_LOG_ERROR,
         "account %u: its token cannot be used (%s); set it again with 'lockstepctl token set'",
         row->account, ipc_rc_text(rc));
 }

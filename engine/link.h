@@ -8,7 +8,7 @@
 #define LS_ENGINE_LINK_H
 
 #include "engine/adopt.h"
-#include "engine/log.h"
+#include "engine/note.h"
 #include "engine/net/pool.h"
 #include "ipc/accounts.h"
 #include "ipc/prices.h"
@@ -66,6 +66,12 @@ struct eng_link {
     struct ipc_queue to_turn, to_porter, notes;
     void *memory;
 };
+
+/* Lanes that can exist at one time: one per account, and the shared pools. */
+static inline uint32_t eng_lanes_of(const struct eng_config *config)
+{
+    return config->accounts + ENG_BROKERS_MAX;
+}
 
 /* eng_link_make allocates the queues; sized so that every connection and ring can be on the way at
  * once. Start-up. */

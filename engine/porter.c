@@ -105,7 +105,7 @@ static void snapshot_poll(struct eng_porter *porter)
     struct ipc_error error = {{0}};
     enum ipc_rc rc = eng_adopter_poll(porter->wiring.adopter, &generation, &refused, &error);
     if (rc == IPC_REFUSED) {
-        eng_log(ENG_LOG_ERROR, "snapshot generation %llu is refused: %s",
+        ipc_log(IPC_LOG_ERROR, "snapshot generation %llu is refused: %s",
             (unsigned long long)refused, error.text);
         ipc_metric_add(porter->wiring.telemetry->generations_refused, 1);
         ipc_engine_set_refused(porter->wiring.page, refused, error.text);
@@ -134,7 +134,7 @@ static void halt_poll(struct eng_porter *porter)
         return;
     porter->halted = exists;
     ipc_metric_set(porter->wiring.telemetry->halt_file, exists);
-    eng_log(ENG_LOG_WARN, exists ? "the halt file is there: only cancels leave"
+    ipc_log(IPC_LOG_WARN, exists ? "the halt file is there: only cancels leave"
                                  : "the halt file is gone: orders leave again");
 }
 
@@ -159,7 +159,7 @@ static void answer_take(struct eng_porter *porter, const struct eng_to_porter *a
         porter_brokers_changed(porter);
         return;
     case ENG_TO_PORTER_REFUSED:
-        eng_log(ENG_LOG_ERROR, "snapshot generation %llu is refused: %s",
+        ipc_log(IPC_LOG_ERROR, "snapshot generation %llu is refused: %s",
             (unsigned long long)answer->generation->view.generation, answer->text);
         ipc_metric_add(wiring->telemetry->generations_refused, 1);
         ipc_engine_set_refused(wiring->page, answer->generation->view.generation, answer->text);
@@ -190,7 +190,7 @@ static void signal_take(struct eng_porter *porter, int64_t now_mono_ns)
         porter->stop_by_mono_ns = now_mono_ns;
         return;
     }
-    eng_log(ENG_LOG_INFO, "signal %u: finishing waves and replies", info.ssi_signo);
+    ipc_log(IPC_LOG_INFO, "signal %u: finishing waves and replies", info.ssi_signo);
     struct eng_to_turn message = {.kind = ENG_TO_TURN_STOP};
     LS_CHECK(porter_tell(porter, &message));
     porter->stop_by_mono_ns = now_mono_ns + STOP_WITHIN_NS;
@@ -244,7 +244,7 @@ int eng_porter_run(struct eng_porter *porter)
         int64_t now_mono_ns = ipc_clock_mono_ns();
         bool busy = porter_round(porter, now_mono_ns);
         if (porter->stop_by_mono_ns != 0 && now_mono_ns >= porter->stop_by_mono_ns) {
-            eng_log(ENG_LOG_ERROR, "the pinned thread did not stop in time: what is in flight "
+            ipc_log(IPC_LOG_ERROR, "the pinned thread did not stop in time: what is in flight "
                                    "will be UNKNOWN at the next start");
             return 1;
         }

@@ -42,12 +42,12 @@ static void failure_say(
         return;
     }
     if (broker->failures_unsaid > 0)
-        eng_log(ENG_LOG_WARN, "broker '%s': the last failure happened %u more times", broker->name,
+        ipc_log(IPC_LOG_WARN, "broker '%s': the last failure happened %u more times", broker->name,
             broker->failures_unsaid);
     (void)snprintf(broker->last_failure, sizeof(broker->last_failure), "%s", sentence);
     broker->last_failure_mono_ns = now_ns;
     broker->failures_unsaid = 0;
-    eng_log(ENG_LOG_WARN, "%s", sentence);
+    ipc_log(IPC_LOG_WARN, "%s", sentence);
 }
 
 static void context_retire(struct eng_porter *porter, struct porter_broker *broker)

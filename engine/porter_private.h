@@ -56,12 +56,6 @@ struct eng_porter {
     int64_t stop_by_mono_ns; /* 0 = not stopping */
 };
 
-/* Lanes that can exist: one per account, and the shared pools. */
-static inline uint32_t eng_lanes_of(const struct eng_config *config)
-{
-    return config->accounts + ENG_BROKERS_MAX;
-}
-
 /* porter_tell offers a message to the pinned thread; false when the queue is full. */
 LS_MUST_USE bool porter_tell(struct eng_porter *porter, const struct eng_to_turn *message);
 

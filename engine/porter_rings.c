@@ -31,7 +31,7 @@ static void ring_take(struct eng_porter *porter, const struct ipc_ring_name *nam
     uint32_t place = ring_place(porter);
     if (place >= porter->wiring.config->rings) {
         if (!porter->rings_full_said)
-            eng_log(ENG_LOG_ERROR, "ring of '%s' is not read: limits.rings (%u) are in use",
+            ipc_log(IPC_LOG_ERROR, "ring of '%s' is not read: limits.rings (%u) are in use",
                 name->producer, porter->wiring.config->rings);
         porter->rings_full_said = true;
         return;
@@ -43,7 +43,7 @@ static void ring_take(struct eng_porter *porter, const struct ipc_ring_name *nam
     if (rc != IPC_OK) {
         free(consumer);
         if (rc != IPC_NOT_FOUND && porter->rings_refused++ % 200 == 0)
-            eng_log(ENG_LOG_ERROR, "ring of '%s' is not read: %s", name->producer, error.text);
+            ipc_log(IPC_LOG_ERROR, "ring of '%s' is not read: %s", name->producer, error.text);
         return;
     }
     struct eng_to_turn message = {
@@ -60,7 +60,7 @@ static void ring_take(struct eng_porter *porter, const struct ipc_ring_name *nam
     porter->rings[place] = (struct porter_ring){.consumer = consumer, .name = *name};
     if (place == porter->ring_count)
         porter->ring_count++;
-    eng_log(ENG_LOG_INFO, "reading ring '%s' (%s)", name->producer,
+    ipc_log(IPC_LOG_INFO, "reading ring '%s' (%s)", name->producer,
         ipc_ring_class_name(name->ring_class));
 }
 
@@ -100,7 +100,7 @@ void porter_ring_given_back(struct eng_porter *porter, uint32_t index)
 {
     LS_CHECK(index < porter->ring_count && porter->rings[index].consumer != NULL);
     struct porter_ring *ring = &porter->rings[index];
-    eng_log(ENG_LOG_WARN,
+    ipc_log(IPC_LOG_WARN,
         "ring '%s' (%s) is not read any more: its file is damaged or was replaced",
         ring->name.producer, ipc_ring_class_name(ring->name.ring_class));
     ipc_ring_detach_consumer(ring->consumer);
@@ -129,7 +129,7 @@ static void switches_find(struct eng_porter *porter)
     }
     if (rc != IPC_OK) {
         if (rc != IPC_BUSY && porter->switches_refused++ % 200 == 0)
-            eng_log(ENG_LOG_ERROR, "no order leaves: the switches cannot be read: %s", error.text);
+            ipc_log(IPC_LOG_ERROR, "no order leaves: the switches cannot be read: %s", error.text);
         return;
     }
     struct eng_to_turn message = {.kind = ENG_TO_TURN_SWITCHES, .switches = porter->switches};
@@ -218,7 +218,7 @@ void porter_pages_check(struct eng_porter *porter)
     if (porter->has_switches &&
         ipc_region_current(shm, &porter->switches.region, &error) == IPC_GONE &&
         porter_tell(porter, &message)) {
-        eng_log(ENG_LOG_ERROR, "no order leaves: the switches page was removed or replaced");
+        ipc_log(IPC_LOG_ERROR, "no order leaves: the switches page was removed or replaced");
         porter->old_switches = porter->switches;
         porter->has_old_switches = true;
         porter->has_switches = false;

@@ -38,6 +38,7 @@ void eng_track_begin(struct eng_tracks *tracks, const struct ipc_fact_event *fac
         tracks->dropped++;
     memset(track, 0, offsetof(struct eng_track, points));
     track->in_use = 1;
+    track->order_digits = fact->event.order_digits;
     track->record.wave = fact->wave;
     track->record.event_lsn = lsn;
     track->record.order_key = fact->event.order_key;

@@ -16,8 +16,9 @@
 
 struct eng_track {
     struct ipc_wave_record record;
-    uint32_t open;    /* queued, or sent and unanswered */
-    uint32_t visited; /* followers decided */
+    uint64_t order_digits; /* of the tags of its children */
+    uint32_t open;         /* queued, or sent and unanswered */
+    uint32_t visited;      /* followers decided */
     uint8_t in_use, all_visited;
     uint8_t point_shift; /* every 2^shift-th accepted batch makes a point */
     uint8_t reserved8;

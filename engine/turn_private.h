@@ -1,0 +1,174 @@
+/* turn_private.h: the turn's own shapes, shared by turn.c (loop, messages, idle), turn_rings.c
+ * (events), turn_waves.c (batches, settles, queues), turn_send.c (requests and what left when) and
+ * turn_replies.c (outcomes). Pinned thread only. */
+#ifndef LS_ENGINE_TURN_PRIVATE_H
+#define LS_ENGINE_TURN_PRIVATE_H
+
+#include "engine/track.h"
+#include "engine/turn.h"
+
+#define TURN_REPLIES_PER_FRAME 256u
+#define TURN_REPLIES_HELD      8192u /* outcomes that wait for room in the journal */
+#define TURN_HELD_BATCHES      256u  /* tier power: decided, waiting for the disk */
+#define TURN_SENT_MAX          8192u /* orders whose bytes a full socket has not taken yet */
+#define TURN_SHAPES            8u    /* bodies kept, by shape */
+#define TURN_BODY_BYTES        4096u
+#define TURN_BODY_ESTIMATE     640u /* admission is asked with this until a body is made */
+#define TURN_EVENT_BYTES       16384u
+
+/* A child's request in flight. */
+struct turn_flight {
+    int64_t accepted_mono_ns; /* when the kernel took its last byte; 0 = not yet */
+    uint32_t request_no;
+    uint32_t frame; /* number of the reply frame that holds an outcome of it */
+    uint8_t broker;
+    uint8_t open; /* 1 = handed to a connection, no outcome yet */
+    uint8_t reserved[6];
+};
+
+struct turn_ring {
+    struct ipc_ring_consumer *consumer; /* NULL = place is free */
+    enum ipc_ring_class ring_class;
+    bool is_pending; /* `event` was read and could not be taken yet: its slots stay taken */
+    uint64_t sequence;
+    struct ipc_event event;
+};
+
+/* The request number as a connection carries it: the action in the top bits, so that a late reply
+ * is decoded as what it answers. */
+static inline uint32_t turn_cookie(uint32_t request_no, enum ipc_action action)
+{
+    return (request_no & 0x3fffffffu) | (uint32_t)action << 30;
+}
+
+/* One body shape and its segments: encoded once, filled per order. */
+struct turn_shape {
+    const struct adp_dialect *dialect; /* NULL = free */
+    uint8_t key[8];                    /* action, side, type, product, validity, exchange */
+    char token[16];
+    struct adp_segments segments;
+};
+
+/* Orders decided and journaled together. */
+struct turn_held {
+    uint64_t lsn, wave;
+    uint32_t count;
+    uint32_t children[IPC_BATCH_CHILDREN_MAX];
+};
+
+struct eng_turn {
+    struct eng_turn_wiring wiring;
+    struct eng_edge *edge;
+    struct eng_pool *pool;
+    struct eng_h2_sink sink;
+    const struct eng_generation *generation; /* in force; NULL before the first */
+
+    int64_t now_mono_ns, now_wall_ns; /* of this turn */
+    uint64_t turns;
+    bool stopping, broken;
+    uint64_t work;        /* things done in this turn: 0 = idle */
+    int64_t busy_mono_ns; /* last turn with work */
+
+    /* switches */
+    struct ipc_switches switches;
+    bool has_switches;
+    uint8_t halt_word;        /* of the halt file */
+    uint64_t switch_sequence; /* read at the turn's start, before any word */
+
+    struct ipc_prices prices[ENG_BROKERS_MAX];
+    struct ipc_accounts money[ENG_BROKERS_MAX];
+
+    struct turn_ring *rings;
+    uint32_t ring_places, ring_next;
+    uint8_t *record; /* one ring record, 64-byte aligned */
+
+    struct eng_tracks tracks;
+    struct turn_flight *flights; /* by child handle */
+    uint64_t requests_open;
+
+    struct turn_shape shapes[TURN_SHAPES];
+    uint32_t shape_next;
+    uint32_t body_estimate;
+
+    struct turn_held *held; /* TURN_HELD_BATCHES */
+    uint32_t held_first, held_count;
+
+    /* Connections with bytes that have not all been taken, and the orders in them. */
+    struct eng_connection **waiting;
+    uint32_t waiting_count;
+    uint8_t *is_waiting;                         /* by connection handle */
+    uint32_t *reserved_streams, *reserved_bytes; /* by connection handle, inside one batch */
+    uint32_t reserved[IPC_BATCH_CHILDREN_MAX], reserved_count; /* handles with any of these */
+    struct {
+        uint32_t child, connection;
+    } sent[TURN_SENT_MAX];
+    uint32_t sent_count;
+
+    /* Outcomes of this turn, not journaled yet. */
+    struct ipc_fact_reply *replies;
+    uint32_t *reply_children;
+    uint32_t reply_count, frame;
+    struct ipc_fact_alarm alarms[64];
+    uint32_t alarm_count;
+
+    /* Lanes of the generation in force: walked a part per turn. */
+    uint32_t lane_next, lane_sweep;
+    uint32_t *lane_stamp; /* by account - 1: generation count that put it on a lane */
+    uint32_t generation_count;
+
+    uint32_t release_cursor;
+    int64_t counters_mono_ns, keepalive_mono_ns, due_mono_ns;
+    int64_t said_event_mono_ns;
+    uint64_t sends_seen, records_seen, bytes_seen;
+    char failure[200];
+};
+
+/* turn.c */
+void turn_note(struct eng_turn *turn, enum eng_note_kind kind, enum ipc_log_level level,
+    const int64_t *numbers, uint32_t count, const char *text);
+/* turn_append journals and applies one fact. Returns its lsn, 0 when the journal has no room. */
+LS_MUST_USE uint64_t turn_append(struct eng_turn *turn, enum ipc_fact_type type,
+    const void *payload, uint32_t bytes, uint32_t count);
+/* turn_apply folds a frame that was just committed; a refusal is a bug. */
+void turn_apply(struct eng_turn *turn, enum ipc_fact_type type, const void *payload, uint32_t bytes,
+    uint32_t count, uint64_t lsn);
+void turn_alarm(struct eng_turn *turn, const struct ipc_fact_alarm *alarm);
+
+/* turn_rings.c */
+void turn_rings_poll(struct eng_turn *turn, enum ipc_ring_class ring_class, uint32_t max);
+bool turn_rings_ready(const struct eng_turn *turn);
+
+/* turn_waves.c */
+void turn_waves_step(struct eng_turn *turn);
+/* turn_barred says whether a request may not leave under the words as they are now. */
+bool turn_barred(const struct eng_turn *turn, const struct ipc_command *command);
+
+/* turn_send.c */
+/* turn_can_send asks for one more order of this account, counting what the batch has reserved;
+ * turn_reserve_reset starts the next batch. */
+bool turn_can_send(struct eng_turn *turn, uint32_t account);
+void turn_reserve_reset(struct eng_turn *turn);
+/* turn_dispatch makes the orders of one frame leave, or holds them until the disk has the frame. */
+void turn_dispatch(struct eng_turn *turn, uint64_t lsn, struct eng_track *track,
+    const uint32_t *children, uint32_t count, uint64_t decide_tsc);
+void turn_held_go(struct eng_turn *turn);
+void turn_flush(struct eng_turn *turn, uint32_t record_bytes, struct eng_track *track);
+/* turn_accept notes that the kernel must have taken one order, before its connection was drained. */
+void turn_accept(struct eng_turn *turn, uint32_t child, int64_t now_mono_ns);
+/* turn_waiting_check finds connections whose bytes were all taken meanwhile. */
+void turn_waiting_check(struct eng_turn *turn);
+void turn_waiting_drop(struct eng_turn *turn, const struct eng_connection *connection);
+void turn_keepalive(struct eng_turn *turn);
+
+/* turn_replies.c */
+void turn_on_reply(const struct eng_h2_reply *reply, void *context);
+void turn_on_loss(const struct eng_h2_loss *loss, void *context);
+/* turn_not_sent: a request whose intent is journaled and of which no byte left. */
+void turn_not_sent(
+    struct eng_turn *turn, uint32_t child, uint32_t request_no, enum ipc_action action);
+/* turn_replies_commit journals and applies the outcomes of this turn; what does not fit stays. */
+void turn_replies_commit(struct eng_turn *turn);
+/* turn_wave_end closes the record of a wave when it is finished. */
+void turn_wave_end(struct eng_turn *turn, struct eng_track *track);
+
+#endif

@@ -1,0 +1,445 @@
+#include <string.h>
+
+#include "engine/blocks.h"
+#include "engine/net/hpack.h"
+#include "engine/turn_private.h"
+
+/* ---- admission --------------------------------------------------------------------------------
+ */
+
+void turn_reserve_reset(struct eng_turn *turn)
+{
+    /* Only connections of the last batch have anything set; they are in `waiting` or drained. */
+    for (uint32_t i = 0; i < turn->reserved_count; i++) {
+        turn->reserved_streams[turn->reserved[i]] = 0;
+        turn->reserved_bytes[turn->reserved[i]] = 0;
+    }
+    turn->reserved_count = 0;
+}
+
+bool turn_can_send(struct eng_turn *turn, uint32_t account)
+{
+    const struct eng_auth *auth = &turn->generation->auths[account - 1];
+    if (auth->count == 0)
+        return false;
+    const struct eng_connection *connection = eng_pool_serve(turn->pool, account);
+    if (connection == NULL)
+        return false;
+    uint32_t broker = turn->generation->view.accounts[account - 1].broker;
+    const struct eng_request_block *block =
+        &turn->generation->brokers[broker].requests[ADP_REQUEST_PLACE];
+    uint32_t *streams = &turn->reserved_streams[connection->handle];
+    uint32_t *bytes = &turn->reserved_bytes[connection->handle];
+    uint32_t headers = block->count + auth->count;
+    uint32_t body = turn->body_estimate;
+    uint32_t whole = headers + ENG_HPACK_LENGTH_BYTES_MAX + body + 2 * ENG_H2_FRAME_BYTES;
+    /* What the batch has already given to this connection is not in it yet. */
+    uint32_t bodies = (*streams + 1) * body;
+    if (*streams >= eng_h2_free_streams(connection->h2) ||
+        eng_h2_output(connection->h2).count + *bytes + whole + ENG_H2_CONTROL_RESERVE_BYTES >
+            ENG_CONNECTION_PLAIN_BYTES ||
+        eng_connection_can_send(connection, headers, block->list_bytes + auth->list_bytes,
+            bodies < ENG_H2_BODY_MAX ? bodies : ENG_H2_BODY_MAX) != ENG_H2_ADMITTED)
+        return false;
+    if (*streams == 0)
+        turn->reserved[turn->reserved_count++] = connection->handle;
+    *streams += 1;
+    *bytes += whole;
+    return true;
+}
+
+/* ---- bodies -----------------------------------------------------------------------------------
+ */
+
+/* The segments of a command's shape: made by the dialect once, then kept. */
+static const struct adp_segments *segments_of(
+    struct eng_turn *turn, const struct adp_dialect *dialect, const struct ipc_command *command)
+{
+    const uint8_t key[8] = {command->action, command->side, command->type, command->product,
+        command->validity, command->exchange};
+    for (uint32_t i = 0; i < TURN_SHAPES; i++) {
+        struct turn_shape *shape = &turn->shapes[i];
+        if (shape->dialect == dialect && memcmp(shape->key, key, sizeof(key)) == 0 &&
+            memcmp(shape->token, command->token, sizeof(shape->token)) == 0)
+            return &shape->segments;
+    }
+    struct turn_shape *shape = &turn->shapes[turn->shape_next++ % TURN_SHAPES];
+    shape->dialect = NULL;
+    if (dialect->body(command, &shape->segments) != ADP_OK)
+        return NULL;
+    shape->dialect = dialect;
+    memcpy(shape->key, key, sizeof(key));
+    memcpy(shape->token, command->token, sizeof(shape->token));
+    return &shape->segments;
+}
+
+static struct adp_span text_span(const char *text, size_t max)
+{
+    return (struct adp_span){(const uint8_t *)text, strnlen(text, max)};
+}
+
+static enum adp_request_kind request_kind(enum ipc_action action)
+{
+    switch (action) {
+    case IPC_ACTION_PLACE:
+        return ADP_REQUEST_PLACE;
+    case IPC_ACTION_MODIFY:
+        return ADP_REQUEST_MODIFY;
+    case IPC_ACTION_CANCEL:
+        return ADP_REQUEST_CANCEL;
+    }
+    return ADP_REQUEST_PLACE;
+}
+
+/* ---- one order --------------------------------------------------------------------------------
+ */
+
+static void waiting_add(struct eng_turn *turn, struct eng_connection *connection)
+{
+    if (turn->is_waiting[connection->handle])
+        return;
+    turn->is_waiting[connection->handle] = 1;
+    turn->waiting[turn->waiting_count++] = connection;
+}
+
+static void request_count(struct eng_turn *turn, enum ipc_action action)
+{
+    struct eng_telemetry *telemetry = turn->wiring.telemetry;
+    switch (action) {
+    case IPC_ACTION_PLACE:
+        ipc_metric_add(telemetry->requests_place, 1);
+        return;
+    case IPC_ACTION_MODIFY:
+        ipc_metric_add(telemetry->requests_modify, 1);
+        return;
+    case IPC_ACTION_CANCEL:
+        ipc_metric_add(telemetry->requests_cancel, 1);
+        return;
+    }
+}
+
+/* Puts one request into its account's connection. False: no byte of it will leave. */
+static bool request_make(struct eng_turn *turn, const struct ipc_command *command,
+    struct eng_connection *connection, uint32_t broker)
+{
+    const struct eng_generation *generation = turn->generation;
+    const struct eng_broker_terms *terms = &generation->brokers[broker];
+    const struct adp_dialect *dialect = terms->dialect;
+    const struct eng_auth *auth = &generation->auths[command->account - 1];
+    enum ipc_action action = (enum ipc_action)command->action;
+    const struct eng_request_block *block = &terms->requests[request_kind(action)];
+    const struct adp_segments *segments = segments_of(turn, dialect, command);
+    struct eng_h2_part parts[4];
+    uint32_t part_count = 0;
+    uint8_t path[320], body[TURN_BODY_BYTES];
+    int body_bytes = 0;
+    if (segments == NULL || auth->count == 0 || block->count == 0)
+        return false;
+    if (block->has_body) {
+        const struct adp_hole_values values = {
+            .qty_e8 = command->qty_e8,
+            .price_e8 = command->price_e8,
+            .trigger_e8 = command->trigger_e8,
+            .tag = text_span(command->tag, IPC_TAG_BYTES),
+            .order_id = text_span(command->broker_order_id, IPC_BROKER_ORDER_ID_BYTES),
+            .login =
+                text_span(generation->view.accounts[command->account - 1].login, IPC_NAME_BYTES),
+        };
+        body_bytes = adp_segments_fill(
+            segments, &values, dialect->capabilities.fractional_qty, body, sizeof(body));
+        if (body_bytes <= 0)
+            return false;
+        if ((uint32_t)body_bytes > turn->body_estimate)
+            turn->body_estimate = (uint32_t)body_bytes;
+    }
+    if (block->has_path_hole) {
+        uint32_t pseudo_list_bytes = block->list_bytes - block->regular_list_bytes;
+        parts[part_count++] =
+            (struct eng_h2_part){block->bytes, block->regular_at, pseudo_list_bytes};
+        if (eng_blocks_path(block, command->broker_order_id, path, sizeof(path),
+                &parts[part_count++]) != IPC_OK)
+            return false;
+        parts[part_count++] = (struct eng_h2_part){block->bytes + block->regular_at,
+            block->count - block->regular_at, block->regular_list_bytes};
+    } else {
+        parts[part_count++] = (struct eng_h2_part){block->bytes, block->count, block->list_bytes};
+    }
+    parts[part_count++] = (struct eng_h2_part){auth->bytes, auth->count, auth->list_bytes};
+    const struct eng_h2_request request = {
+        .parts = parts,
+        .part_count = part_count,
+        .body_bytes = (uint32_t)body_bytes,
+        .body = body,
+        .child = command->child,
+        .request_no = turn_cookie(command->request_no, action),
+        .account = command->account,
+        .reply_by_mono_ns = turn->now_mono_ns + terms->reply_timeout_ns,
+        .leave_by_mono_ns = command->deadline_mono_ns,
+    };
+    return eng_pool_request(turn->pool, connection, &request, turn->now_mono_ns) == ENG_H2_ADMITTED;
+}
+
+/* Makes one child's request. `recheck`: its decision is older than this turn. */
+static void order_send(struct eng_turn *turn, uint32_t child, bool recheck)
+{
+    struct ipc_command command;
+    if (eng_core_command(turn->wiring.core, child, &command) != IPC_OK) {
+        /* Its follower left the snapshot: the core names the request all the same. */
+        turn_not_sent(turn, child, 0, (enum ipc_action)0);
+        return;
+    }
+    enum ipc_action action = (enum ipc_action)command.action;
+    uint32_t broker = turn->generation->view.accounts[command.account - 1].broker;
+    struct eng_connection *connection = eng_pool_serve(turn->pool, command.account);
+    if (connection == NULL || turn->generation->brokers[broker].dialect == NULL ||
+        (recheck &&
+            (turn_barred(turn, &command) || command.deadline_mono_ns <= turn->now_mono_ns)) ||
+        !request_make(turn, &command, connection, broker)) {
+        turn_not_sent(turn, child, command.request_no, action);
+        return;
+    }
+    struct turn_flight *flight = &turn->flights[child];
+    if (!flight->open) {
+        flight->open = 1;
+        turn->requests_open++;
+    }
+    flight->accepted_mono_ns = 0;
+    flight->request_no = command.request_no;
+    flight->broker = (uint8_t)broker;
+    request_count(turn, action);
+    waiting_add(turn, connection);
+    if (turn->sent_count < TURN_SENT_MAX) {
+        turn->sent[turn->sent_count].child = child;
+        turn->sent[turn->sent_count].connection = connection->handle;
+        turn->sent_count++;
+    }
+}
+
+/* ---- what left --------------------------------------------------------------------------------
+ */
+
+static bool drained(const struct eng_connection *connection)
+{
+    size_t cipher = 0;
+    (void)eng_tls_pending(&connection->tls, &cipher);
+    return cipher == 0 && eng_h2_output(connection->h2).count == 0;
+}
+
+/* Orders of connections that are drained count as accepted at `now`; the others stay listed. */
+static void sent_settle(struct eng_turn *turn, int64_t now_mono_ns)
+{
+    uint32_t kept = 0;
+    struct eng_track *track = NULL;
+    uint32_t orders = 0;
+    for (uint32_t i = 0; i < turn->sent_count; i++) {
+        uint32_t child = turn->sent[i].child;
+        if (turn->is_waiting[turn->sent[i].connection]) {
+            turn->sent[kept++] = turn->sent[i];
+            continue;
+        }
+        turn->flights[child].accepted_mono_ns = now_mono_ns;
+        struct eng_track *of = eng_track_of(&turn->tracks, child);
+        if (of != track) {
+            if (track != NULL)
+                eng_track_accepted(track, orders, now_mono_ns);
+            track = of;
+            orders = 0;
+        }
+        orders++;
+    }
+    if (track != NULL)
+        eng_track_accepted(track, orders, now_mono_ns);
+    turn->sent_count = kept;
+}
+
+void turn_accept(struct eng_turn *turn, uint32_t child, int64_t now_mono_ns)
+{
+    for (uint32_t i = 0; i < turn->sent_count; i++) {
+        if (turn->sent[i].child != child)
+            continue;
+        struct eng_track *track = eng_track_of(&turn->tracks, child);
+        if (track != NULL)
+            eng_track_accepted(track, 1, now_mono_ns);
+        turn->sent[i] = turn->sent[--turn->sent_count];
+        break;
+    }
+    turn->flights[child].accepted_mono_ns = now_mono_ns;
+}
+
+void turn_waiting_check(struct eng_turn *turn)
+{
+    if (turn->waiting_count == 0)
+        return;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < turn->waiting_count; i++) {
+        struct eng_connection *connection = turn->waiting[i];
+        if (!connection->ended && !drained(connection)) {
+            turn->waiting[kept++] = connection;
+            continue;
+        }
+        turn->is_waiting[connection->handle] = 0;
+    }
+    if (kept != turn->waiting_count && turn->sent_count > 0)
+        sent_settle(turn, ipc_clock_mono_ns());
+    turn->waiting_count = kept;
+}
+
+void turn_waiting_drop(struct eng_turn *turn, const struct eng_connection *connection)
+{
+    for (uint32_t i = 0; i < turn->waiting_count; i++) {
+        if (turn->waiting[i] == connection) {
+            turn->waiting[i] = turn->waiting[--turn->waiting_count];
+            turn->is_waiting[connection->handle] = 0;
+            return;
+        }
+    }
+}
+
+void turn_flush(struct eng_turn *turn, uint32_t record_bytes, struct eng_track *track)
+{
+    struct eng_telemetry *telemetry = turn->wiring.telemetry;
+    struct eng_pool_figures before, after;
+    if (track == NULL) {
+        (void)eng_pool_flush(turn->pool, record_bytes, turn->now_mono_ns, &turn->sink);
+        turn_waiting_check(turn);
+        return;
+    }
+    eng_pool_figures(turn->pool, &before);
+    uint64_t start_tsc = ipc_clock_tsc();
+    (void)eng_pool_flush(turn->pool, record_bytes, turn->now_mono_ns, &turn->sink);
+    uint64_t end_tsc = ipc_clock_tsc();
+    turn_waiting_check(turn);
+    eng_pool_figures(turn->pool, &after);
+    uint64_t send_ticks = after.send_ticks - before.send_ticks;
+    uint64_t seal_ticks = end_tsc - start_tsc > send_ticks ? end_tsc - start_tsc - send_ticks : 0;
+    int64_t send_ns = ipc_clock_ticks_to_ns(&turn->wiring.clock, send_ticks);
+    int64_t seal_ns = ipc_clock_ticks_to_ns(&turn->wiring.clock, seal_ticks);
+    ipc_hist_record(telemetry->stage_seal, seal_ns);
+    ipc_hist_record(telemetry->stage_send, send_ns);
+    track->record.seal_ns += seal_ns;
+    track->record.send_ns += send_ns;
+    track->record.sends += (uint32_t)(after.sends - before.sends);
+    track->record.records += (uint32_t)(after.records - before.records);
+    track->record.bytes += after.cipher_bytes - before.cipher_bytes;
+}
+
+/* ---- one frame's orders -----------------------------------------------------------------------
+ */
+
+/* Small records while the ramp lasts: the first orders can be decrypted as soon as they arrive. */
+static uint32_t record_bytes_for(uint32_t orders)
+{
+    return orders <= 8 ? 1024 : orders <= 16 ? 2048 : ENG_TLS_RECORD_BYTES;
+}
+
+static void frame_send(struct eng_turn *turn, struct eng_track *track, const uint32_t *children,
+    uint32_t count, bool recheck, uint64_t journal_tsc)
+{
+    struct eng_telemetry *telemetry = turn->wiring.telemetry;
+    uint64_t start_tsc = ipc_clock_tsc();
+    uint32_t orders = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (children[i] == ENG_NONE)
+            continue;
+        order_send(turn, children[i], recheck);
+        orders++;
+    }
+    int64_t encode_ns = ipc_clock_ticks_to_ns(&turn->wiring.clock, ipc_clock_tsc() - start_tsc);
+    if (track != NULL) {
+        track->record.encode_ns += encode_ns;
+        if (journal_tsc != 0) {
+            int64_t journal_ns =
+                ipc_clock_ticks_to_ns(&turn->wiring.clock, start_tsc - journal_tsc);
+            track->record.journal_ns += journal_ns;
+            ipc_hist_record(telemetry->stage_journal, journal_ns);
+        }
+    }
+    if (orders == 0)
+        return;
+    ipc_hist_record(telemetry->stage_encode, encode_ns);
+    turn_flush(turn, record_bytes_for(orders), track);
+}
+
+void turn_dispatch(struct eng_turn *turn, uint64_t lsn, struct eng_track *track,
+    const uint32_t *children, uint32_t count, uint64_t decide_tsc)
+{
+    LS_CHECK(count <= IPC_BATCH_CHILDREN_MAX);
+#ifndef LS_PLANT_SEND_BEFORE_JOURNAL
+    if (turn->held_count > 0 || !eng_journal_is_durable(turn->wiring.journal, lsn)) {
+        /* Tier power: the orders leave when the disk has their frame, in the order of frames. */
+        uint32_t orders = 0;
+        for (uint32_t i = 0; i < count; i++)
+            orders += children[i] != ENG_NONE;
+        if (orders == 0)
+            return;
+        LS_CHECK(turn->held_count < TURN_HELD_BATCHES);
+        struct turn_held *held =
+            &turn->held[(turn->held_first + turn->held_count++) % TURN_HELD_BATCHES];
+        held->lsn = lsn;
+        held->wave = track != NULL ? track->record.wave : 0;
+        held->count = count;
+        memcpy(held->children, children, count * sizeof(*children));
+        ipc_metric_add(turn->wiring.telemetry->power_waits, 1);
+        return;
+    }
+#else
+    (void)lsn;
+#endif
+    frame_send(turn, track, children, count, false, decide_tsc);
+}
+
+void turn_held_go(struct eng_turn *turn)
+{
+    while (turn->held_count > 0) {
+        struct turn_held *held = &turn->held[turn->held_first];
+        if (!eng_journal_is_durable(turn->wiring.journal, held->lsn))
+            return;
+        turn->held_first = (turn->held_first + 1) % TURN_HELD_BATCHES;
+        turn->held_count--;
+        turn->work++;
+        frame_send(
+            turn, eng_track_find(&turn->tracks, held->wave), held->children, held->count, true, 0);
+    }
+}
+
+/* ---- keep-alive -------------------------------------------------------------------------------
+ */
+
+void turn_keepalive(struct eng_turn *turn)
+{
+    const struct eng_generation *generation = turn->generation;
+    if (generation == NULL || turn->stopping)
+        return;
+    for (uint16_t broker = 0; broker < ENG_BROKERS_MAX; broker++) {
+        const struct eng_broker_terms *terms = &generation->brokers[broker];
+        const struct eng_request_block *block = &terms->requests[ADP_REQUEST_KEEPALIVE];
+        struct eng_connection *connection;
+        uint32_t account = 0;
+        if (terms->dialect == NULL || block->count == 0 || block->has_path_hole)
+            continue;
+        while (eng_pool_keepalive(turn->pool, broker, terms->keepalive_idle_ns, turn->now_mono_ns,
+            &connection, &account)) {
+            const struct eng_auth *auth = account != 0 && account <= generation->view.account_count
+                                              ? &generation->auths[account - 1]
+                                              : NULL;
+            if (auth == NULL || auth->count == 0)
+                continue;
+            const struct eng_h2_part parts[] = {
+                {block->bytes, block->count, block->list_bytes},
+                {auth->bytes, auth->count, auth->list_bytes},
+            };
+            const struct eng_h2_request request = {
+                .parts = parts,
+                .part_count = 2,
+                .child = ENG_NONE,
+                .account = account,
+                .reply_by_mono_ns = turn->now_mono_ns + terms->reply_timeout_ns,
+                .leave_by_mono_ns = INT64_MAX,
+            };
+            /* Not admitted: the connection is busy, which keeps it alive as well. */
+            enum eng_h2_admission ignored =
+                eng_pool_request(turn->pool, connection, &request, turn->now_mono_ns);
+            (void)ignored;
+        }
+    }
+}

@@ -1,0 +1,295 @@
+#include <string.h>
+
+#include "engine/turn_private.h"
+#include "ipc/tag.h"
+
+#define RELEASES_PER_LOOK 32u
+
+/* ---- switches ---------------------------------------------------------------------------------
+ */
+
+static uint8_t stricter(uint32_t a, uint32_t b)
+{
+    return (uint8_t)(a > b ? a : b);
+}
+
+/* The words of a whole batch: everything, master, instrument, and our own halt file. */
+static uint8_t batch_word(const struct eng_turn *turn, uint32_t master, uint32_t instrument)
+{
+    if (!turn->has_switches)
+        return IPC_SWITCH_HALT;
+    const struct ipc_switches *page = &turn->switches;
+    uint8_t word = stricter(turn->halt_word, ipc_switch_word(page->everything, 1, 0));
+    word = stricter(word, ipc_switch_word(page->accounts, page->shape.accounts, master - 1));
+    /* An event whose instrument is not known here has no word; nothing is sent for it either. */
+    if (instrument != 0)
+        word = stricter(
+            word, ipc_switch_word(page->instruments, page->shape.instruments, instrument - 1));
+    return word;
+}
+
+static uint8_t follower_word(const struct eng_turn *turn, uint32_t broker, uint32_t slot)
+{
+    if (!turn->has_switches)
+        return IPC_SWITCH_HALT;
+    const struct ipc_switches *page = &turn->switches;
+    return stricter(ipc_switch_word(page->brokers, IPC_SWITCHES_BROKERS, broker),
+        ipc_switch_word(page->slots, page->shape.slots, slot));
+}
+
+bool turn_barred(const struct eng_turn *turn, const struct ipc_command *command)
+{
+    const struct ipc_snapshot_view *view = &turn->generation->view;
+    if (command->slot >= view->follower_slots)
+        return true;
+    const struct ipc_row_follower *row = &view->followers[command->slot];
+    uint8_t word = stricter(batch_word(turn, row->master, command->instrument),
+        follower_word(turn, row->broker, command->slot));
+    if (command->action == IPC_ACTION_CANCEL)
+        return false;
+    return word == IPC_SWITCH_HALT || (word == IPC_SWITCH_CLOSE_ONLY && !command->is_exit);
+}
+
+/* ---- samples ----------------------------------------------------------------------------------
+ */
+
+static void sample_follower(
+    struct eng_turn *turn, uint32_t slot, struct eng_follower_sample *sample)
+{
+    const struct ipc_row_follower *row = &turn->generation->view.followers[slot];
+    *sample = (struct eng_follower_sample){
+        .switch_word = follower_word(turn, row->broker, slot),
+        .can_send = turn_can_send(turn, row->account),
+    };
+    if (row->mode == IPC_MODE_PERCENTAGE) {
+        struct ipc_account_money money;
+        /* A failed read is an unknown capital: time 0. */
+        if (ipc_accounts_get(&turn->money[row->broker], row->account, &money) == IPC_OK) {
+            sample->capital_e8 = money.equity_e8;
+            sample->capital_mono_ns = money.mono_ns;
+        }
+    }
+}
+
+/* What counts for a whole batch. The last price is from the broker's page of its first follower. */
+static void sample_batch(struct eng_turn *turn, uint32_t broker, uint32_t master,
+    uint32_t instrument, struct eng_batch_sample *sample)
+{
+    struct ipc_price price;
+    *sample = (struct eng_batch_sample){
+        .generation = turn->generation->view.generation,
+        .switch_sequence = turn->switch_sequence,
+        .now_mono_ns = turn->now_mono_ns,
+        .now_wall_ns = turn->now_wall_ns,
+        .switch_word = batch_word(turn, master, instrument),
+        .journal_takes_entries = eng_journal_takes_entries(turn->wiring.journal),
+    };
+    /* A failed read is an unknown price: time 0. */
+    if (instrument != 0 && ipc_prices_get(&turn->prices[broker], instrument, &price) == IPC_OK) {
+        sample->price_e8 = price.price_e8;
+        sample->price_mono_ns = price.mono_ns;
+    }
+}
+
+/* ---- batches ----------------------------------------------------------------------------------
+ */
+
+/* The handle of a queued child, by its tag: eng_core_applied names only those that go now. */
+static uint32_t child_of(
+    const struct eng_turn *turn, const struct eng_track *track, const struct ipc_fact_child *fact)
+{
+    char tag[IPC_TAG_BYTES];
+    const struct ipc_tag_parts parts = {track->order_digits, fact->follower_no, fact->action};
+    ipc_tag_compose(&parts, tag);
+    return eng_core_find_tag(turn->wiring.core, tag);
+}
+
+/* Counts a batch's decisions for the wave's record. */
+static void track_batch(struct eng_turn *turn, struct eng_track *track,
+    const struct ipc_fact_child *children, const uint32_t *handles, uint32_t count)
+{
+    track->record.batches++;
+    for (uint32_t i = 0; i < count; i++) {
+        switch ((enum ipc_child_kind)children[i].kind) {
+        case IPC_CHILD_SKIP:
+            track->record.skipped++;
+            break;
+        case IPC_CHILD_WAIT:
+            track->record.waiting++;
+            break;
+        case IPC_CHILD_PLACE:
+        case IPC_CHILD_MODIFY:
+        case IPC_CHILD_CANCEL:
+            if (handles[i] != ENG_NONE)
+                eng_track_open(&turn->tracks, track, handles[i], false);
+            break;
+        case IPC_CHILD_PLACE_QUEUED:
+        case IPC_CHILD_MODIFY_QUEUED:
+        case IPC_CHILD_CANCEL_QUEUED: {
+            uint32_t child = child_of(turn, track, &children[i]);
+            if (child != ENG_NONE)
+                eng_track_open(&turn->tracks, track, child, true);
+            break;
+        }
+        }
+    }
+    track->visited += count;
+}
+
+/* One batch: samples, decision straight into the journal's frame, commit, apply, requests. Returns
+ * the followers decided; *stuck when the journal has no room. */
+static uint32_t batch_run(struct eng_turn *turn, const struct eng_batch *batch, bool *stuck)
+{
+    struct eng_core *core = turn->wiring.core;
+    struct eng_follower_sample samples[IPC_BATCH_CHILDREN_MAX];
+    uint64_t start_tsc = ipc_clock_tsc();
+    const uint32_t max_bytes =
+        sizeof(struct ipc_fact_batch) + IPC_BATCH_CHILDREN_MAX * sizeof(struct ipc_fact_child);
+    uint8_t *payload = eng_journal_begin(turn->wiring.journal, IPC_FACT_BATCH, max_bytes);
+    *stuck = payload == NULL;
+    if (payload == NULL)
+        return 0;
+    struct eng_batch_sample sample;
+    uint32_t broker =
+        batch->slot_count > 0 ? turn->generation->view.followers[batch->slots[0]].broker : 0;
+    sample_batch(turn, broker, batch->master, batch->instrument, &sample);
+    turn_reserve_reset(turn);
+    for (uint32_t i = 0; i < batch->slot_count; i++)
+        sample_follower(turn, batch->slots[i], &samples[i]);
+
+    struct ipc_fact_batch *fact = (struct ipc_fact_batch *)payload;
+    struct ipc_fact_child *children = (struct ipc_fact_child *)(payload + sizeof(*fact));
+    uint32_t count = eng_decide_batch(core, batch, &sample, samples, fact, children);
+    if (count == 0 && !batch->ends_wave)
+        return 0; /* nothing to settle after all: the frame is never completed */
+    uint32_t bytes = (uint32_t)(sizeof(*fact) + count * sizeof(*children));
+    uint64_t decided_tsc = ipc_clock_tsc();
+    ipc_hist_record(turn->wiring.telemetry->stage_decide,
+        ipc_clock_ticks_to_ns(&turn->wiring.clock, decided_tsc - start_tsc));
+
+    struct eng_track *track = eng_track_find(&turn->tracks, batch->wave);
+    if (track != NULL)
+        track->record.decide_ns +=
+            ipc_clock_ticks_to_ns(&turn->wiring.clock, decided_tsc - start_tsc);
+    const uint32_t *handles = NULL;
+#ifdef LS_PLANT_SEND_BEFORE_JOURNAL
+    /* The planted bug: the orders leave while their frame is still incomplete. */
+    uint64_t lsn = eng_journal_last_lsn(turn->wiring.journal) + 1;
+    turn_apply(turn, IPC_FACT_BATCH, payload, bytes, count, lsn);
+    uint32_t applied = eng_core_applied(core, &handles);
+    if (track != NULL)
+        track_batch(turn, track, children, handles, applied);
+    turn_dispatch(turn, lsn, track, handles, applied, decided_tsc);
+    LS_CHECK(eng_journal_commit(turn->wiring.journal, bytes, count) == lsn);
+#else
+    uint64_t lsn = eng_journal_commit(turn->wiring.journal, bytes, count);
+    turn_apply(turn, IPC_FACT_BATCH, payload, bytes, count, lsn);
+    uint32_t applied = eng_core_applied(core, &handles);
+    LS_CHECK(applied == count);
+    if (track != NULL)
+        track_batch(turn, track, children, handles, applied);
+    turn_dispatch(turn, lsn, track, handles, applied, decided_tsc);
+#endif
+    if (track != NULL) {
+        track->all_visited = batch->ends_wave || track->visited >= track->record.followers;
+        turn_wave_end(turn, track);
+    }
+    return count;
+}
+
+/* ---- queues -----------------------------------------------------------------------------------
+ */
+
+/* One queued order: decided, journaled and applied before the next is looked at, because each call
+ * counts in the pacing of the next. Returns false when the journal has no room. */
+static bool release_one(struct eng_turn *turn, const struct eng_candidate *candidate, uint64_t *lsn,
+    uint32_t *handle, bool *is_done)
+{
+    struct eng_core *core = turn->wiring.core;
+    struct ipc_fact_release *fact =
+        eng_journal_begin(turn->wiring.journal, IPC_FACT_RELEASE, sizeof(*fact));
+    *handle = ENG_NONE;
+    *is_done = false;
+    if (fact == NULL)
+        return false;
+    struct eng_batch_sample batch_sample;
+    sample_batch(turn, candidate->broker, candidate->master, candidate->instrument, &batch_sample);
+    const struct eng_follower_sample sample = {
+        .switch_word = stricter(
+            batch_sample.switch_word, follower_word(turn, candidate->broker, candidate->slot)),
+        .can_send = turn_can_send(turn, candidate->account),
+    };
+    if (!eng_decide_release(core, candidate, &batch_sample, &sample, fact))
+        return true;
+    bool ends = fact->kind == IPC_CHILD_SKIP;
+    *is_done = true;
+    *lsn = eng_journal_commit(turn->wiring.journal, sizeof(*fact), 1);
+    turn_apply(turn, IPC_FACT_RELEASE, fact, sizeof(*fact), 1, *lsn);
+    const uint32_t *handles = NULL;
+    LS_CHECK(eng_core_applied(core, &handles) == 1);
+    *handle = handles[0];
+    if (ends) {
+        struct eng_track *track = eng_track_outcome(
+            &turn->tracks, candidate->child, (enum ipc_outcome_class)0, turn->now_mono_ns);
+        if (track != NULL)
+            turn_wave_end(turn, track);
+    }
+    return true;
+}
+
+/* Queued orders that may go or end now; those that go leave together. */
+static uint32_t releases_run(struct eng_turn *turn)
+{
+    struct eng_candidate candidates[RELEASES_PER_LOOK];
+    uint32_t handles[RELEASES_PER_LOOK];
+    uint32_t found = eng_release_next(turn->wiring.core, turn->now_mono_ns, turn->now_wall_ns,
+        &turn->release_cursor, candidates, RELEASES_PER_LOOK);
+    if (found == 0)
+        return 0;
+    uint64_t start_tsc = ipc_clock_tsc();
+    uint64_t lsn = 0;
+    uint32_t count = 0, done = 0;
+    turn_reserve_reset(turn);
+    for (uint32_t i = 0; i < found; i++) {
+        bool is_done = false;
+        if (!release_one(turn, &candidates[i], &lsn, &handles[count], &is_done))
+            break;
+        done += is_done;
+        count += handles[count] != ENG_NONE;
+    }
+    if (count > 0)
+        turn_dispatch(turn, lsn, NULL, handles, count, start_tsc);
+    return done;
+}
+
+/* ---- the step ---------------------------------------------------------------------------------
+ */
+
+void turn_waves_step(struct eng_turn *turn)
+{
+    const struct eng_config *config = turn->wiring.config;
+    struct eng_core *core = turn->wiring.core;
+    struct eng_batch batch;
+    uint32_t orders = 0;
+    bool stuck = false;
+    if (turn->generation == NULL)
+        return;
+    int64_t until = turn->now_mono_ns + (int64_t)config->turn_budget_us * LS_NS_PER_US;
+    /* Settles and queues first: these children are older than what the waves would add, and what
+     * they hold up is an amendment or a cancel. */
+    while (orders < config->orders_per_look && turn->held_count < TURN_HELD_BATCHES / 2 && !stuck &&
+           eng_settle_next(core, &batch)) {
+        uint32_t count = batch_run(turn, &batch, &stuck);
+        orders += count;
+        if (count == 0)
+            break;
+    }
+    orders += releases_run(turn);
+    while (orders < config->orders_per_look && turn->held_count < TURN_HELD_BATCHES / 2 && !stuck &&
+           eng_wave_next(core, &batch)) {
+        orders += batch_run(turn, &batch, &stuck);
+        if (ipc_clock_mono_ns() >= until)
+            break;
+    }
+    turn->work += orders;
+}
