@@ -136,6 +136,7 @@ const struct ipc_snapshot_view *eng_core_view(const struct eng_core *core);
 #define ENG_EVENT_FACTS_MAX 3
 struct eng_event_facts {
     uint32_t count;      /* 0 = it changed nothing: a duplicate, or not ours; see `why` */
+    bool retry_later;    /* with count 0: too many unfinished waves; do not consume it yet */
     enum ipc_reason why; /* of count 0: DUPLICATE_EVENT, OWN_ORDER, INSTRUMENT_UNKNOWN, ... */
     struct {
         enum ipc_fact_type type; /* EVENT, UPDATE, BOOK or ALARM */
@@ -172,6 +173,7 @@ struct eng_batch {
     uint8_t ends_wave;      /* 1 = no slots: the end marker of a wave whose list had changed */
     uint32_t slot_count;    /* [1, 64]; 0 with ends_wave */
     uint32_t slots[IPC_BATCH_CHILDREN_MAX];
+    uint32_t children[IPC_BATCH_CHILDREN_MAX]; /* of wave 0: the children to settle */
 };
 
 /* One follower's samples. The shell reads them after the batch is known and before deciding. */
@@ -241,19 +243,22 @@ struct eng_candidate {
  * the age limit is over. Bounded: looks at no more than 4 x max accounts, from *cursor on.
  *   cursor   caller's, 0 at first; goes round the accounts that have a queue
  *   returns  number of candidates, [0, max] */
-uint32_t eng_release_next(const struct eng_core *core, int64_t now_mono_ns, uint32_t *cursor,
-    struct eng_candidate *out, uint32_t max);
+uint32_t eng_release_next(const struct eng_core *core, int64_t now_mono_ns, int64_t now_wall_ns,
+    uint32_t *cursor, struct eng_candidate *out, uint32_t max);
 
-/* eng_decide_release checks age, pacing and switches again.
- *   sample   switch_word here is the strictest of all that concern the child
+/* eng_decide_release checks age, pacing and switches again; an exit's quantity is clamped and its
+ * protected price made anew.
+ *   batch_sample  as for a batch of the candidate's instrument and master
+ *   sample        of the candidate's follower; capital is not read
+ * Decide, journal and apply one candidate before the next: calls are counted as they are applied.
  *   returns  true with *out filled (go now, or ended with a reason); false: it stays queued */
 LS_MUST_USE bool eng_decide_release(const struct eng_core *core,
-    const struct eng_candidate *candidate, const struct eng_follower_sample *sample,
-    bool journal_takes_entries, int64_t now_mono_ns, struct ipc_fact_release *out);
+    const struct eng_candidate *candidate, const struct eng_batch_sample *batch_sample,
+    const struct eng_follower_sample *sample, struct ipc_fact_release *out);
 
 /* eng_release_due returns the earliest mono_ns at which eng_release_next may have something,
  * INT64_MAX when nothing is queued: the shell's sleep bound. */
-int64_t eng_release_due(const struct eng_core *core);
+int64_t eng_release_due(const struct eng_core *core, int64_t now_mono_ns, int64_t now_wall_ns);
 
 /* --- replies --------------------------------------------------------------------------------- */
 
@@ -310,13 +315,12 @@ IPC_DECLARE_ENUM(eng_state, ENG_STATE_LIST)
  *   expected == remaining + skipped + vanished + placed + acts
  *   placed == sum of children_by_state, acts == acts_open + acts_settled */
 struct eng_core_counters {
-    uint64_t events, duplicates,
-        waves;          /* duplicates: UPDATE and EVENT facts that changed nothing */
-    uint64_t expected;  /* events that started a wave x their followers */
-    uint64_t remaining; /* followers that unfinished waves have still to visit */
-    uint64_t skipped;   /* decided: nothing sent */
-    uint64_t vanished;  /* left the snapshot before their wave reached them */
-    uint64_t placed;    /* children made */
+    uint64_t events, updates, waves; /* EVENT facts, UPDATE facts, waves that were started */
+    uint64_t expected;               /* events that started a wave x their followers */
+    uint64_t remaining;              /* followers that unfinished waves have still to visit */
+    uint64_t skipped;                /* decided: nothing sent */
+    uint64_t vanished;               /* left the snapshot before their wave reached them */
+    uint64_t placed;                 /* children made */
     uint64_t acts, acts_open, acts_settled; /* decisions on children that exist */
     uint64_t children_by_state[ENG_STATE_COUNT];
     uint64_t skips_by_reason[IPC_REASON_COUNT];

@@ -1,0 +1,258 @@
+#include "engine/core/children.h"
+
+#include "engine/core/dedupe.h"
+#include "engine/core/pace.h"
+#include "engine/core/positions.h"
+
+int64_t eng_child_claim_e8(const struct eng_child *child)
+{
+    if (!eng_state_exposed(child->state))
+        return 0;
+    int64_t rest = ls_max_i64(child->qty_e8, child->known_qty_e8) - child->filled_qty_e8;
+    return rest > 0 ? rest : 0;
+}
+
+uint32_t eng_child_make(struct eng_core *core, uint32_t order, uint32_t slot, uint32_t follower_no,
+    uint16_t incarnation, uint32_t action)
+{
+    LS_CHECK(core->fold.child_count < core->limits.child_max);
+    uint32_t index = core->fold.child_count++;
+    struct eng_child *child = &core->children[index];
+    memset(child, 0, sizeof *child);
+    child->order = order;
+    child->slot = slot;
+    child->follower_no = follower_no;
+    child->incarnation = incarnation;
+    child->action = action;
+    const struct eng_order *parent = &core->orders[order];
+    child->position = eng_position_take(core, follower_no, parent->instrument, parent->product);
+    core->links[index] = (struct eng_link){.next = ENG_NONE, .previous = ENG_NONE};
+    core->settle_next[index] = ENG_NONE;
+    eng_child_index(core, index);
+    core->orders[order].child_count++;
+    core->fold.counters.placed++;
+    core->fold.counters.children_by_state[ENG_STATE_NONE]++;
+    return index;
+}
+
+struct eng_child_touch eng_child_begin(struct eng_core *core, uint32_t index)
+{
+    struct eng_child *child = &core->children[index];
+    return (struct eng_child_touch){.child = child,
+        .index = index,
+        .state = child->state,
+        .in_doubt = eng_state_in_doubt(child->state),
+        .claim_e8 = eng_child_claim_e8(child)};
+}
+
+/* Nothing of it is under way, waiting or uncertain: its decisions have come to their end. */
+static bool is_idle(const struct eng_child *child)
+{
+    return child->flight == 0 && child->queued == 0 && child->waits == 0 &&
+           !(child->flags & ENG_CHILD_DOUBT);
+}
+
+/* A position of which more is held or less is opening may let its blocked exits go. */
+static void unblock(struct eng_core *core, uint32_t position)
+{
+    const struct eng_position *state = &core->positions[position];
+    uint32_t next;
+    for (uint32_t at = core->position_blocked[position]; at != ENG_NONE; at = next) {
+        next = core->links[at].next;
+        struct eng_child *child = &core->children[at];
+        int64_t held = child->side == IPC_SIDE_SELL ? state->held_e8 : -state->held_e8;
+        if (held <= 0 && state->opening_e8 > 0)
+            continue;
+        eng_queue_drop(core, at);
+        child->flags &= (uint8_t)~ENG_CHILD_BLOCKED;
+        eng_queue_put(core, at, eng_child_account(core, at), ENG_LIST_EXITS);
+    }
+}
+
+void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
+{
+    struct eng_child *child = touch->child;
+    struct eng_position *position = &core->positions[child->position];
+
+    if (child->state != touch->state) {
+        core->fold.counters.children_by_state[touch->state]--;
+        core->fold.counters.children_by_state[child->state]++;
+    }
+    int64_t claim = eng_child_claim_e8(child);
+    if (claim != touch->claim_e8) {
+        int64_t *sum =
+            (child->flags & ENG_CHILD_EXIT) ? &position->reserved_e8 : &position->opening_e8;
+        *sum = eng_add_saturated(*sum, claim - touch->claim_e8);
+        LS_CHECK(*sum >= 0);
+    }
+    bool in_doubt = eng_state_in_doubt(child->state);
+    if (in_doubt != touch->in_doubt) {
+        struct eng_slot *slot = &core->slots[child->slot];
+        uint32_t one = in_doubt ? 1 : UINT32_MAX; /* +1 or -1 */
+        position->unknown_count += one;
+        if (slot->follower_no == child->follower_no)
+            slot->unknown_count += one;
+    }
+    if (eng_state_ended(child->state))
+        child->flags &= (uint8_t)~ENG_CHILD_DOUBT;
+    /* Nothing is left to modify or cancel of an order that ended, and a place whose order was seen
+     * alive must not go again. */
+    if (child->queued != 0 &&
+        (eng_state_ended(child->state) ||
+            (child->queued == IPC_ACTION_PLACE && !eng_state_unsent(child->state))))
+        eng_child_unqueue(core, touch->index);
+    /* A decision waited for this answer: it is taken now, from the newest joined state. An order
+     * whose outcome is unknown has not answered. */
+    if (child->waits && child->flight == 0 && child->queued == 0 &&
+        !(child->flags & ENG_CHILD_DOUBT) && !eng_state_in_doubt(child->state))
+        eng_settle_put(core, touch->index);
+    if (child->acts_open != 0 && is_idle(child)) {
+        core->fold.counters.acts_open -= child->acts_open;
+        core->fold.counters.acts_settled += child->acts_open;
+        child->acts_open = 0;
+    }
+    if (LS_UNLIKELY(core->position_blocked[child->position] != ENG_NONE))
+        unblock(core, child->position);
+}
+
+enum eng_life_action eng_child_live(
+    struct eng_core *core, struct eng_child *child, enum eng_life event)
+{
+    struct eng_life_cell cell = eng_life_cell((enum eng_state)child->state, event);
+    switch ((enum eng_life_action)cell.action) {
+    case ENG_LIFE_KEEP:
+        break;
+    case ENG_LIFE_MOVE:
+        child->state = cell.next;
+        break;
+    case ENG_LIFE_LATE:
+        core->fold.counters.late_replies++;
+        break;
+    case ENG_LIFE_GHOST:
+        core->fold.counters.ghosts++;
+        child->flags |= ENG_CHILD_GHOST;
+        child->state = cell.next;
+        break;
+    case ENG_LIFE_IMPOSSIBLE:
+        core->fold.counters.impossible++;
+        break;
+    }
+    return (enum eng_life_action)cell.action;
+}
+
+void eng_child_fill(
+    struct eng_core *core, struct eng_child *child, int64_t filled_qty_e8, int64_t average_price_e8)
+{
+    if (filled_qty_e8 <= child->filled_qty_e8)
+        return;
+    int64_t more = filled_qty_e8 - child->filled_qty_e8;
+    child->filled_qty_e8 = filled_qty_e8;
+    child->average_price_e8 = average_price_e8;
+    struct eng_position *position = &core->positions[child->position];
+    position->held_e8 =
+        eng_add_saturated(position->held_e8, child->side == IPC_SIDE_BUY ? more : -more);
+}
+
+/* --- queue and flight ---------------------------------------------------------------------------
+ */
+
+void eng_child_queue(
+    struct eng_core *core, uint32_t index, enum ipc_action action, int64_t not_before_mono_ns)
+{
+    struct eng_child *child = &core->children[index];
+    LS_CHECK(child->flight == 0);
+    enum eng_list list = action == IPC_ACTION_CANCEL || (child->flags & ENG_CHILD_EXIT)
+                             ? ENG_LIST_EXITS
+                             : ENG_LIST_ENTRIES;
+    child->not_before_mono_ns = not_before_mono_ns;
+    if (child->queued == action && core->links[index].list != ENG_LIST_NONE)
+        return; /* new terms, same place in the queue */
+    eng_queue_drop(core, index);
+    child->queued = (uint8_t)action;
+    child->queue_seq = ++core->fold.queue_seq;
+    if (child->flags & ENG_CHILD_BLOCKED)
+        eng_queue_block(core, index);
+    else
+        eng_queue_put(core, index, eng_child_account(core, index), list);
+}
+
+void eng_child_unqueue(struct eng_core *core, uint32_t index)
+{
+    struct eng_child *child = &core->children[index];
+    eng_queue_drop(core, index);
+    child->queued = 0;
+    child->flags &= (uint8_t)~ENG_CHILD_BLOCKED;
+}
+
+void eng_child_fly(
+    struct eng_core *core, uint32_t index, enum ipc_action action, int64_t mono_ns, int64_t wall_ns)
+{
+    struct eng_child *child = &core->children[index];
+    LS_CHECK(child->flight == 0);
+    child->flight = (uint8_t)action;
+    child->request_no++;
+    child->sent_mono_ns = mono_ns;
+    child->sent_day = (uint16_t)eng_market_day(wall_ns);
+    child->era = (uint16_t)core->fold.era;
+    if (action == IPC_ACTION_MODIFY && child->modifications < UINT8_MAX)
+        child->modifications++;
+    if (action == IPC_ACTION_PLACE)
+        child->places++;
+
+    if (core->view == NULL)
+        return;
+    const struct ipc_row_instrument *row =
+        eng_instrument_row(core->view, core->orders[child->order].instrument);
+    eng_pace_note(
+        core, eng_child_account(core, index), row == NULL ? 0 : row->exchange, mono_ns, wall_ns);
+}
+
+void eng_child_learn_id(
+    struct eng_core *core, uint32_t index, const char id[IPC_BROKER_ORDER_ID_BYTES])
+{
+    struct eng_child *child = &core->children[index];
+    if (id[0] == '\0' || child->broker_order_id[0] != '\0')
+        return;
+    memcpy(child->broker_order_id, id, IPC_BROKER_ORDER_ID_BYTES);
+    eng_broker_id_index(core, index);
+}
+
+/* --- settle list --------------------------------------------------------------------------------
+ */
+
+void eng_settle_put(struct eng_core *core, uint32_t index)
+{
+    struct eng_child *child = &core->children[index];
+    if (child->flags & ENG_CHILD_SETTLE)
+        return;
+    child->flags |= ENG_CHILD_SETTLE;
+    core->settle_next[index] = ENG_NONE;
+    if (core->settle_head == ENG_NONE)
+        core->settle_head = index;
+    else
+        core->settle_next[core->settle_tail] = index;
+    core->settle_tail = index;
+}
+
+void eng_settle_drop(struct eng_core *core, uint32_t index)
+{
+    struct eng_child *child = &core->children[index];
+    if (!(child->flags & ENG_CHILD_SETTLE))
+        return;
+    child->flags &= (uint8_t)~ENG_CHILD_SETTLE;
+    /* Settled in the order of the list, so it is at the head but for children of a few orders. */
+    uint32_t before = ENG_NONE;
+    uint32_t at = core->settle_head;
+    while (at != index) {
+        LS_CHECK(at != ENG_NONE);
+        before = at;
+        at = core->settle_next[at];
+    }
+    uint32_t next = core->settle_next[index];
+    if (before == ENG_NONE)
+        core->settle_head = next;
+    else
+        core->settle_next[before] = next;
+    if (core->settle_tail == index)
+        core->settle_tail = before;
+}

@@ -1,0 +1,59 @@
+/* children.h: the only functions that change a child, and what follows from each change.
+ *
+ * Every change stands between eng_child_begin and eng_child_end: the end compares and carries the
+ * difference into the position (reserved, opening, unknown), the slot, the counters, the lists.
+ * Part of apply. */
+#ifndef LS_ENGINE_CORE_CHILDREN_H
+#define LS_ENGINE_CORE_CHILDREN_H
+
+#include "engine/core/core_private.h"
+#include "engine/core/lifecycle.h"
+
+struct eng_child_touch {
+    struct eng_child *child;
+    uint32_t index;
+    uint8_t state;
+    bool in_doubt;
+    int64_t claim_e8;
+};
+
+/* eng_child_claim_e8 returns what of the child may still fill: the largest quantity that the
+ * broker may have, less what is filled; 0 when it ended. */
+int64_t eng_child_claim_e8(const struct eng_child *child);
+
+/* eng_child_make appends a child in state NONE; the caller has checked the capacity of children
+ * and positions. Its terms are set between the begin and end that follow. */
+uint32_t eng_child_make(struct eng_core *core, uint32_t order, uint32_t slot, uint32_t follower_no,
+    uint16_t incarnation, uint32_t action);
+
+struct eng_child_touch eng_child_begin(struct eng_core *core, uint32_t index);
+void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch);
+
+/* eng_child_live moves the child by the table of lifecycle.c and counts late, ghost and impossible
+ * events.
+ *   returns  the action taken */
+enum eng_life_action eng_child_live(
+    struct eng_core *core, struct eng_child *child, enum eng_life event);
+
+/* eng_child_fill raises the cumulative fill; lower ones change nothing. */
+void eng_child_fill(struct eng_core *core, struct eng_child *child, int64_t filled_qty_e8,
+    int64_t average_price_e8);
+
+/* eng_child_queue lets a PLACE, MODIFY or CANCEL wait, or replaces what waits. */
+void eng_child_queue(
+    struct eng_core *core, uint32_t index, enum ipc_action action, int64_t not_before_mono_ns);
+/* eng_child_unqueue takes it off its queue without deciding what becomes of it. */
+void eng_child_unqueue(struct eng_core *core, uint32_t index);
+/* eng_child_fly notes that bytes of a request may leave from now on. */
+void eng_child_fly(struct eng_core *core, uint32_t index, enum ipc_action action, int64_t mono_ns,
+    int64_t wall_ns);
+
+/* eng_child_learn_id notes the broker's order id, once. */
+void eng_child_learn_id(
+    struct eng_core *core, uint32_t index, const char id[IPC_BROKER_ORDER_ID_BYTES]);
+
+/* eng_settle_put / eng_settle_drop: the list of children whose WAIT ended. */
+void eng_settle_put(struct eng_core *core, uint32_t index);
+void eng_settle_drop(struct eng_core *core, uint32_t index);
+
+#endif

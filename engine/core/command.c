@@ -1,0 +1,103 @@
+/* What leaves and what comes back: commands made of applied facts, replies made into facts. */
+#include "engine/core/children.h"
+#include "engine/core/dedupe.h"
+#include "engine/core/pace.h"
+
+uint32_t eng_core_applied(const struct eng_core *core, const uint32_t **handles)
+{
+    *handles = core->applied;
+    return core->applied_count;
+}
+
+enum ipc_rc eng_core_command(const struct eng_core *core, uint32_t index, struct ipc_command *out)
+{
+    LS_CHECK(core->view != NULL && index < core->fold.child_count);
+    const struct eng_child *child = &core->children[index];
+    LS_CHECK(child->flight != 0);
+    const struct eng_order *order = &core->orders[child->order];
+    const struct ipc_row_instrument *instrument = eng_instrument_row(core->view, order->instrument);
+    const struct ipc_row_follower *row = eng_follower_row(core->view, child->slot);
+    const struct eng_slot *slot = eng_slot_of(core, child->slot, child->follower_no);
+    if (instrument == NULL || row == NULL || row->follower_no != child->follower_no || slot == NULL)
+        return IPC_NOT_FOUND;
+
+    bool is_exit = child->flight == IPC_ACTION_CANCEL || (child->flags & ENG_CHILD_EXIT);
+    out->action = child->flight;
+    out->side = child->side;
+    out->type = child->type;
+    out->product = child->product;
+    out->validity = child->validity;
+    out->exchange = instrument->exchange;
+    out->is_exit = is_exit;
+    out->reserved = 0;
+    out->slot = child->slot;
+    out->account = row->account;
+    out->instrument = order->instrument;
+    out->child = index;
+    out->request_no = child->request_no;
+    out->wave_place = child->wave_place;
+    out->qty_e8 = child->qty_e8;
+    out->price_e8 = child->price_e8;
+    out->trigger_e8 = child->trigger_e8;
+    out->deadline_mono_ns = INT64_MAX;
+    if (!is_exit)
+        out->deadline_mono_ns =
+            order->received_mono_ns - order->feed_lag_ns + eng_entry_age_limit_ns(row, order->type);
+    char action[IPC_TAG_ACTION_DIGITS] = {'0', '0', '0', '0'};
+    if (LS_UNLIKELY(child->action != 0))
+        ipc_tag_action_text(child->action, action);
+    ipc_tag_join(out->tag, order->digits, slot->digits, action);
+    memcpy(out->broker_order_id, child->broker_order_id, sizeof out->broker_order_id);
+    memcpy(out->token, instrument->token, sizeof out->token);
+    return IPC_OK;
+}
+
+static void alarm_text(struct ipc_fact_alarm *alarm, const char *text)
+{
+    size_t at = 0;
+    for (; at + 1 < sizeof alarm->text && text[at] != '\0'; at++)
+        alarm->text[at] = text[at];
+}
+
+static enum eng_life reply_event(uint8_t outcome)
+{
+    if (outcome == IPC_OUTCOME_ACKED)
+        return ENG_LIFE_ACKED;
+    return outcome == IPC_OUTCOME_REJECTED ? ENG_LIFE_REJECTED : ENG_LIFE_LOST;
+}
+
+enum ipc_rc eng_decide_reply(const struct eng_core *core, uint32_t index, uint32_t request_no,
+    enum ipc_action action, const struct ipc_outcome *outcome, int64_t accepted_mono_ns,
+    int64_t parsed_mono_ns, struct ipc_fact_reply *out, struct ipc_fact_alarm *alarm,
+    bool *has_alarm)
+{
+    *has_alarm = false;
+    if (index >= core->fold.child_count)
+        return IPC_NOT_FOUND;
+    const struct eng_child *child = &core->children[index];
+    memset(out, 0, sizeof *out);
+    ipc_tag_compose(&(struct ipc_tag_parts){core->orders[child->order].order_digits,
+                        child->follower_no, child->action},
+        out->tag);
+    out->request_no = request_no;
+    out->action = (uint8_t)action;
+    out->accepted_mono_ns = accepted_mono_ns;
+    out->parsed_mono_ns = parsed_mono_ns;
+    out->outcome = *outcome;
+
+    memset(alarm, 0, sizeof *alarm);
+    memcpy(alarm->tag, out->tag, sizeof alarm->tag);
+    alarm->account = eng_child_account(core, index);
+    if (outcome->outcome == IPC_OUTCOME_AUTH) {
+        alarm->alarm = IPC_ALARM_AUTH;
+        alarm_text(alarm, "token refused; entries of the account pause until it is renewed");
+        *has_alarm = true;
+    } else if (action == IPC_ACTION_PLACE &&
+               eng_life_cell((enum eng_state)child->state, reply_event(outcome->outcome)).action ==
+                   ENG_LIFE_GHOST) {
+        alarm->alarm = IPC_ALARM_GHOST;
+        alarm_text(alarm, "a late reply: the broker took an order that had ended here");
+        *has_alarm = true;
+    }
+    return IPC_OK;
+}

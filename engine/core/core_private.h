@@ -1,0 +1,341 @@
+/* core_private.h: the state of the core, shared by its source files and by nobody else.
+ *
+ * Two kinds of memory, both in the caller's one block:
+ * - the fold (struct eng_fold and the tables named "fold" below): a function of the applied frames
+ *   alone, hashed, checkpointed;
+ * - what is derived from the fold and the adopted view (queues, pacing, binding of accounts):
+ *   rebuilt by eng_core_adopt, never hashed.
+ * Records are named by index into their table, indexes are handed out in order and never reused. */
+#ifndef LS_ENGINE_CORE_PRIVATE_H
+#define LS_ENGINE_CORE_PRIVATE_H
+
+#include "engine/core/step.h"
+#include "ipc/tag.h"
+
+#include <string.h>
+
+#define ENG_CORE_MAGIC      UINT64_C(0x31524f4343474e45)  /* "ENGCCOR1" */
+#define ENG_QTY_MAX_E8      (INT64_C(1000000000) * LS_E8) /* 10^9 units an order */
+#define ENG_PRICE_MAX_E8    (INT64_C(100000000) * LS_E8)  /* 10^8 a unit */
+#define ENG_PACE_LOG        16u
+#define ENG_EXCHANGE_MAX    9u
+#define ENG_AGE_INFINITE    INT64_MAX
+#define ENG_MARKET_AGE_MS   2000u
+#define ENG_LIMIT_AGE_MS    5000u
+#define ENG_CAPITAL_AGE_MS  60000u
+#define ENG_PRICE_AGE_MS    5000u
+#define ENG_PLACES_MAX      2u /* a place is sent at most twice in total (ORDER-SAFETY 3.2 c) */
+
+/* --- the fold ----------------------------------------------------------------------------------
+ */
+
+#define ENG_ORDER_HISTORY   1u /* noted from a first book, never copied */
+#define ENG_ORDER_TOMBSTONE 2u /* first seen ended and unfilled: a later "new" is not copied */
+#define ENG_ORDER_EXIT      4u /* it reduced the master's position when it was first seen */
+#define ENG_ORDER_COLLIDES  8u /* an earlier order has equal tag digits */
+
+/* A master's order: the join of all its states. */
+struct eng_order {
+    struct ipc_key key;
+    uint64_t order_digits;
+    uint64_t event_lsn; /* of the newest EVENT fact of this order */
+    int64_t qty_e8, price_e8, trigger_e8;
+    int64_t filled_qty_e8, average_price_e8;
+    int64_t version;          /* of the terms */
+    int64_t filled_version;   /* of the fill */
+    int64_t received_mono_ns; /* when these terms were first read */
+    int64_t feed_lag_ns;
+    int64_t position_before_e8; /* master's position before the order was first seen */
+    uint32_t account, instrument;
+    uint32_t child_count;
+    uint32_t digits_next; /* next order with equal digits, ENG_NONE */
+    uint32_t era;         /* of received_mono_ns */
+    uint8_t side, type, product, validity;
+    uint8_t status, source, flags, reserved;
+    char digits[IPC_TAG_ORDER_DIGITS];
+    char reserved9[3];
+};
+
+#define ENG_CHILD_EXIT    1u
+#define ENG_CHILD_SETTLE  2u /* in the settle list */
+#define ENG_CHILD_DOUBT   4u /* a modify has an unknown outcome: the terms are not certain */
+#define ENG_CHILD_BLOCKED 8u /* an exit that waits for its own entry to fill or end */
+#define ENG_CHILD_GHOST   16u
+
+/* A child: one order of one follower. */
+struct eng_child {
+    uint32_t order, follower_no, slot, action;
+    uint32_t older; /* the next older child of the same order and follower, ENG_NONE */
+    uint32_t position;
+    uint32_t request_no; /* requests whose bytes were let go */
+    uint32_t wave_place;
+    uint64_t queue_seq; /* age among queued children */
+    uint16_t incarnation;
+    uint8_t state;  /* enum eng_state */
+    uint8_t flight; /* enum ipc_action whose bytes may be on the way, 0 = none */
+    uint8_t queued; /* enum ipc_action that waits in a queue, 0 = none */
+    uint8_t waits;  /* 1 = a decision waits for the answer in flight */
+    uint8_t flags;  /* ENG_CHILD_* */
+    uint8_t reason; /* enum ipc_reason */
+    uint8_t side, type, product, validity;
+    uint8_t evidence;
+    uint8_t modifications;
+    uint8_t places;                       /* places that counted as attempts */
+    uint8_t retries;                      /* requeues, for the back-off; saturates */
+    int64_t qty_e8, price_e8, trigger_e8; /* newest terms decided */
+    int64_t known_qty_e8, known_price_e8, known_trigger_e8; /* terms the broker has acknowledged */
+    int64_t filled_qty_e8, average_price_e8;
+    int64_t sent_mono_ns, not_before_mono_ns;
+    uint32_t acts_open;
+    uint16_t sent_day; /* market day of the last request, modulo 2^16 */
+    uint16_t era;      /* of sent_mono_ns, modulo 2^16 */
+    char broker_order_id[IPC_BROKER_ORDER_ID_BYTES];
+};
+
+/* What one follower copied of one instrument and product. */
+struct eng_position {
+    uint32_t follower_no, instrument;
+    uint8_t product;
+    uint8_t reserved[3];
+    uint32_t unknown_count; /* children whose outcome is unknown */
+    int64_t held_e8;        /* signed fold of child fills */
+    int64_t reserved_e8;    /* what own working closes may still fill, >= 0 */
+    int64_t opening_e8;     /* what own working entries may still fill, >= 0 */
+};
+
+struct eng_master_position {
+    uint32_t account, instrument;
+    uint8_t product;
+    uint8_t reserved[7];
+    int64_t held_e8;
+};
+
+/* What is folded per follower slot; valid for `follower_no` only, a slot may change owners. */
+struct eng_slot {
+    uint64_t last_wave; /* newest wave that decided this follower */
+    uint32_t follower_no;
+    uint32_t unknown_count; /* children whose outcome is unknown */
+    uint16_t incarnation;
+    char digits[IPC_TAG_FOLLOWER_DIGITS];
+    char reserved[9];
+};
+_Static_assert(sizeof(struct eng_slot) == 32, "two slots a line");
+
+/* One event on its way through its followers. */
+struct eng_wave {
+    uint64_t number;   /* 0 = free */
+    uint64_t previous; /* unfinished earlier wave of the same master, 0 = none */
+    uint64_t rotation; /* seed of the starting follower */
+    uint32_t order, master;
+    uint32_t follower_count, decided;
+    uint32_t batches;
+    uint8_t transition, is_exit;
+    uint8_t open_ended; /* the list changed under it: ends by an end marker */
+    uint8_t reserved;
+};
+
+struct eng_account_fold {
+    uint8_t seen; /* the journal has seen a book or an event of the account */
+    uint8_t book; /* 0 = none open, 1 = history, 2 = gap */
+};
+
+struct eng_fold {
+    uint64_t generation;
+    uint64_t last_lsn;
+    uint64_t wave_number; /* of the newest wave */
+    uint64_t queue_seq;
+    uint64_t turn_urgent, turn_plain; /* round robin: the wave served last */
+    uint32_t era;                     /* raised by an OPEN fact of another boot */
+    uint32_t order_count, child_count, position_count, master_position_count;
+    uint32_t wave_count; /* unfinished */
+    struct eng_core_counters counters;
+};
+
+/* --- derived -----------------------------------------------------------------------------------
+ */
+
+/* Open-addressed map from a 64-bit hash to an index; cells are check (high 32) and index + 1. */
+struct eng_map {
+    uint64_t *cells;
+    uint32_t mask; /* cells - 1, a power of two, >= 15 */
+};
+
+/* Where a queued child stands. */
+enum eng_list {
+    ENG_LIST_NONE = 0,
+    ENG_LIST_EXITS = 1,   /* account FIFO: exits and cancels */
+    ENG_LIST_ENTRIES = 2, /* account FIFO: entries and their amendments */
+    ENG_LIST_BLOCKED = 3, /* position's list: waits for its own entry */
+    ENG_LIST_UNBOUND = 4, /* no view yet: bound by the first adopt */
+};
+
+struct eng_link {
+    uint32_t next, previous;
+    uint32_t account;
+    uint8_t list; /* enum eng_list */
+    uint8_t reserved[3];
+};
+
+/* Calls of a sliding window in eight buckets of a seventh of it: never counts too few. */
+struct eng_window {
+    int64_t bucket; /* number of the newest bucket */
+    uint32_t count[8];
+};
+
+#define ENG_ACCOUNT_BOUND      1u
+#define ENG_ACCOUNT_TOKEN      2u /* it has a token */
+#define ENG_ACCOUNT_DISABLED   4u
+#define ENG_ACCOUNT_AUTH_PAUSE 8u  /* its token was refused; until the version rises */
+#define ENG_ACCOUNT_FOLLOWS    32u /* it has a subscription */
+#define ENG_ACCOUNT_SHARED                                                                         \
+    16u /* more than one subscription, or a limited shared address:                                \
+           calls of one batch are counted together */
+
+struct eng_account {
+    uint32_t head[2], tail[2];             /* FIFOs: [0] exits, [1] entries */
+    uint32_t active_next, active_previous; /* ring of accounts with a queue; ENG_NONE = not in it */
+    uint16_t broker;
+    uint8_t flags;
+    uint8_t log_count; /* exchanges that have a log */
+    uint8_t log_exchange[ENG_EXCHANGE_MAX];
+    uint8_t reserved[3];
+    uint32_t address;    /* index of its source address group */
+    uint32_t master_row; /* index in view->masters + 1, 0 = no followers in this shard */
+    uint32_t day_calls;
+    uint32_t day;
+    uint64_t token_version;
+    uint64_t refused_token_version; /* version that an AUTH outcome refused */
+    struct eng_window minute;
+};
+
+struct eng_pace_log {
+    int64_t at_ns[ENG_PACE_LOG];
+    uint64_t count;
+};
+
+struct eng_address {
+    uint64_t key; /* 0 = free */
+    struct eng_window second;
+};
+
+struct eng_core {
+    uint64_t magic;
+    struct eng_core_limits limits;
+    struct eng_core_config config;
+    struct eng_fold fold;
+
+    /* fold tables */
+    struct eng_order *orders;
+    struct eng_child *children;
+    struct eng_position *positions;
+    struct eng_master_position *master_positions;
+    struct eng_slot *slots;
+    struct eng_wave *waves;
+    struct eng_account_fold *account_folds; /* by account number, [0] unused */
+
+    /* maps over the fold: functions of it, not hashed */
+    struct eng_map order_map;    /* order key -> newest order with it */
+    struct eng_map digits_map;   /* tag digits -> newest order with them */
+    struct eng_map child_map;    /* (order, follower) -> newest child */
+    struct eng_map broker_map;   /* broker order id -> child */
+    struct eng_map position_map; /* (follower, instrument, product) */
+    struct eng_map master_map;   /* (account, instrument, product) */
+
+    /* derived, functions of the fold */
+    uint32_t *wave_active; /* indexes of unfinished waves, oldest first; fold.wave_count of them */
+    uint32_t *wave_cursor; /* by wave index: where an open-ended one looks next */
+    uint32_t *settle_next; /* by child */
+    uint32_t settle_head, settle_tail;
+    struct eng_link *links;     /* by child */
+    uint32_t *position_blocked; /* by position: head of its blocked exits */
+    uint32_t applied[IPC_BATCH_CHILDREN_MAX];
+    uint32_t applied_count;
+
+    /* derived from the view */
+    const struct ipc_snapshot_view *view;
+    struct eng_account *accounts;   /* by account number, [0] unused */
+    struct eng_pace_log *pace_logs; /* limits.pace_logs per account */
+    struct eng_address *addresses;
+    uint32_t address_mask;
+    uint32_t active_head; /* any account of the ring, ENG_NONE = nothing queued */
+    uint32_t active_count;
+    struct eng_broker_policy policies[64];
+};
+
+/* --- small helpers ------------------------------------------------------------------------------
+ */
+
+static inline uint64_t eng_mix(uint64_t x)
+{
+    x ^= x >> 33;
+    x *= UINT64_C(0xff51afd7ed558ccd);
+    x ^= x >> 33;
+    x *= UINT64_C(0xc4ceb9fe1a85ec53);
+    x ^= x >> 33;
+    return x;
+}
+
+static inline int64_t eng_add_saturated(int64_t a, int64_t b)
+{
+    int64_t sum;
+    if (__builtin_add_overflow(a, b, &sum))
+        return b < 0 ? INT64_MIN : INT64_MAX;
+    return sum;
+}
+
+static inline int64_t eng_abs(int64_t value)
+{
+    return value < 0 ? (value == INT64_MIN ? INT64_MAX : -value) : value;
+}
+
+/* Sum of elapsed time and feed lag; times of another boot are infinitely old. */
+static inline int64_t eng_order_age_ns(
+    const struct eng_core *core, const struct eng_order *order, int64_t now_mono_ns)
+{
+    if (order->era != core->fold.era)
+        return ENG_AGE_INFINITE;
+    int64_t elapsed = now_mono_ns - order->received_mono_ns;
+    return eng_add_saturated(elapsed < 0 ? 0 : elapsed, order->feed_lag_ns);
+}
+
+static inline bool eng_type_is_market(uint8_t type)
+{
+    return type == IPC_TYPE_MARKET || type == IPC_TYPE_SLM;
+}
+
+static inline int64_t eng_entry_age_limit_ns(const struct ipc_row_follower *row, uint8_t type)
+{
+    uint32_t ms = eng_type_is_market(type)
+                      ? (row->max_age_market_ms ? row->max_age_market_ms : ENG_MARKET_AGE_MS)
+                      : (row->max_age_limit_ms ? row->max_age_limit_ms : ENG_LIMIT_AGE_MS);
+    return (int64_t)ms * LS_NS_PER_MS;
+}
+
+/* The row of an instrument in the adopted view, NULL when it is not there. */
+static inline const struct ipc_row_instrument *eng_instrument_row(
+    const struct ipc_snapshot_view *view, uint32_t instrument)
+{
+    if (instrument == 0 || instrument > view->instrument_count)
+        return NULL;
+    const struct ipc_row_instrument *row = &view->instruments[instrument - 1];
+    return row->instrument == instrument ? row : NULL;
+}
+
+/* The row of a slot, NULL when the view has no such slot or nobody is in it. */
+static inline const struct ipc_row_follower *eng_follower_row(
+    const struct ipc_snapshot_view *view, uint32_t slot)
+{
+    if (slot >= view->follower_slots || view->followers[slot].follower_no == 0)
+        return NULL;
+    return &view->followers[slot];
+}
+
+/* The slot's fold when it belongs to this follower, NULL when it never decided for it. */
+static inline const struct eng_slot *eng_slot_of(
+    const struct eng_core *core, uint32_t slot, uint32_t follower_no)
+{
+    const struct eng_slot *state = &core->slots[slot];
+    return state->follower_no == follower_no ? state : NULL;
+}
+
+#endif

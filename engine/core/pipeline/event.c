@@ -1,0 +1,256 @@
+/* What one ring record means: facts about a master's order, a follower's order, a book. */
+#include "engine/core/children.h"
+#include "engine/core/dedupe.h"
+#include "engine/core/fanout.h"
+#include "engine/core/join.h"
+#include "engine/core/positions.h"
+#include "engine/core/sighting.h"
+
+static void text_into(char *out, size_t bytes, const char *text)
+{
+    size_t at = 0;
+    for (; at + 1 < bytes && text[at] != '\0'; at++)
+        out[at] = text[at];
+    memset(out + at, 0, bytes - at);
+}
+
+static void add_alarm(struct eng_event_facts *out, enum ipc_alarm alarm, uint32_t account,
+    const char *tag, const char *text)
+{
+    LS_CHECK(out->count < ENG_EVENT_FACTS_MAX);
+    out->fact[out->count].type = IPC_FACT_ALARM;
+    out->fact[out->count].bytes = sizeof(struct ipc_fact_alarm);
+    struct ipc_fact_alarm *fact = &out->fact[out->count++].alarm;
+    memset(fact, 0, sizeof *fact);
+    fact->alarm = (uint32_t)alarm;
+    fact->account = account;
+    if (tag != NULL)
+        memcpy(fact->tag, tag, sizeof fact->tag);
+    text_into(fact->text, sizeof fact->text, text);
+}
+
+static struct ipc_fact_event *add_event(struct eng_event_facts *out, enum ipc_fact_type type,
+    const struct ipc_event *event, uint8_t producer, uint64_t ring_sequence)
+{
+    LS_CHECK(out->count < ENG_EVENT_FACTS_MAX);
+    out->fact[out->count].type = type;
+    out->fact[out->count].bytes = sizeof(struct ipc_fact_event);
+    struct ipc_fact_event *fact = &out->fact[out->count++].event;
+    memset(fact, 0, sizeof *fact);
+    fact->event = *event;
+    fact->producer = producer;
+    fact->ring_sequence = ring_sequence;
+    return fact;
+}
+
+/* --- a follower's own order
+ * ------------------------------------------------------------------------ */
+
+static uint32_t child_of_event(const struct eng_core *core, const struct ipc_event *event)
+{
+    uint32_t child = ENG_NONE;
+    if (event->client_tag[0] != '\0')
+        child = eng_child_by_tag_text(core, event->client_tag);
+    if (child != ENG_NONE && eng_child_account(core, child) == event->account)
+        return child;
+    return eng_child_by_broker_id(core, event->broker_order_id, event->account);
+}
+
+/* true = the event was an order of ours: nothing else is to be made of it unless it is chained. */
+static bool step_update(const struct eng_core *core, const struct ipc_event *event,
+    uint8_t producer, uint64_t ring_sequence, struct eng_event_facts *out)
+{
+    uint32_t index = child_of_event(core, event);
+    if (index == ENG_NONE)
+        return false;
+    const struct eng_child *child = &core->children[index];
+    if (!eng_sighting_changes(child, event)) {
+        out->why = IPC_REASON_DUPLICATE_EVENT;
+        return true;
+    }
+    struct ipc_fact_event *fact = add_event(out, IPC_FACT_UPDATE, event, producer, ring_sequence);
+    /* The fold finds the child by its tag alone, with or without a view. */
+    ipc_tag_compose(&(struct ipc_tag_parts){core->orders[child->order].order_digits,
+                        child->follower_no, child->action},
+        fact->event.client_tag);
+    struct eng_life_cell cell =
+        eng_life_cell((enum eng_state)child->state, eng_sighting_event(event));
+    if (cell.action == ENG_LIFE_GHOST)
+        add_alarm(out, IPC_ALARM_GHOST, event->account, fact->event.client_tag,
+            "seen at the broker although it had ended here");
+    return true;
+}
+
+/* --- a master's order
+ * ------------------------------------------------------------------------------- */
+
+static int64_t master_position(
+    const struct eng_core *core, uint32_t account, uint32_t instrument, uint8_t product)
+{
+    uint32_t index = eng_master_find(core, account, instrument, product);
+    return index == ENG_NONE ? 0 : core->master_positions[index].held_e8;
+}
+
+static bool needs_wave(enum ipc_transition transition)
+{
+    switch (transition) {
+    case IPC_TRANSITION_NEW:
+    case IPC_TRANSITION_AMENDED:
+    case IPC_TRANSITION_CANCELLED:
+    case IPC_TRANSITION_REJECTED:
+        return true;
+    case IPC_TRANSITION_NONE:
+    case IPC_TRANSITION_FILLED_MORE: /* a copy on fill would start here */
+    case IPC_TRANSITION_HISTORY:
+        return false;
+    }
+    return false;
+}
+
+static bool in_bounds(const struct ipc_event *event)
+{
+    return event->qty_e8 <= ENG_QTY_MAX_E8 && event->price_e8 <= ENG_PRICE_MAX_E8 &&
+           event->trigger_e8 <= ENG_PRICE_MAX_E8 && event->average_price_e8 <= ENG_PRICE_MAX_E8;
+}
+
+static bool tables_full(const struct eng_core *core, uint32_t known, const struct ipc_event *event)
+{
+    if (known == ENG_NONE && core->fold.order_count >= core->limits.order_max)
+        return true;
+    return core->fold.master_position_count >= core->limits.master_position_max &&
+           eng_master_find(core, event->account, event->instrument, event->product) == ENG_NONE;
+}
+
+static void step_master(const struct eng_core *core, const struct ipc_event *event,
+    uint8_t producer, uint64_t ring_sequence, struct eng_event_facts *out)
+{
+    if (!in_bounds(event)) {
+        add_alarm(out, IPC_ALARM_BAD_EVENT, event->account, NULL,
+            "quantity or price of a master's order is out of bounds; not copied");
+        return;
+    }
+    uint32_t known = eng_order_find(core, event->order_key);
+    if (tables_full(core, known, event)) {
+        add_alarm(out, IPC_ALARM_CAPACITY, event->account, NULL,
+            "the table of master orders or positions is full; not copied");
+        return;
+    }
+    const struct eng_order *before = known == ENG_NONE ? NULL : &core->orders[known];
+    struct eng_order after;
+    unsigned changed = 0;
+    if (before == NULL) {
+        eng_join_first(event, core->fold.era, &after);
+    } else {
+        after = *before;
+        changed = eng_join(&after, event, core->fold.era);
+        if (changed == 0) {
+            out->why = IPC_REASON_DUPLICATE_EVENT;
+            return;
+        }
+    }
+    enum ipc_transition transition = eng_join_transition(before, &after, changed);
+    if (before == NULL && core->account_folds[event->account].book == 1 &&
+        (event->flags & IPC_EVENT_FROM_BOOK))
+        transition = IPC_TRANSITION_HISTORY;
+
+    int64_t held = master_position(core, after.account, after.instrument, after.product);
+    bool reduces;
+    if (before == NULL)
+        reduces = held != 0 && (held > 0) == (after.side == IPC_SIDE_SELL);
+    else
+        reduces = (before->flags & ENG_ORDER_EXIT) != 0;
+    /* What was never copied has nothing to amend or to cancel. */
+    bool copied = before == NULL ? transition == IPC_TRANSITION_NEW
+                                 : !(before->flags & (ENG_ORDER_HISTORY | ENG_ORDER_TOMBSTONE));
+    uint32_t first;
+    uint32_t followers =
+        copied && needs_wave(transition) ? eng_followers_of(core, event->account, &first) : 0;
+    if (followers != 0 && core->fold.wave_count >= core->limits.wave_max) {
+        out->retry_later = true;
+        out->why = IPC_REASON_CAPACITY;
+        return;
+    }
+    struct ipc_fact_event *fact = add_event(out, IPC_FACT_EVENT, event, producer, ring_sequence);
+    fact->transition = (uint8_t)transition;
+    fact->reduces = reduces;
+    fact->master_position_e8 = held;
+    fact->follower_count = followers;
+    fact->wave = followers != 0 ? core->fold.wave_number + 1 : 0;
+}
+
+static void step_order(const struct eng_core *core, const struct ipc_event *event, uint8_t producer,
+    uint64_t ring_sequence, struct eng_event_facts *out)
+{
+    const struct ipc_row_account *row = &core->view->accounts[event->account - 1];
+    if (row->account != event->account) {
+        out->why = IPC_REASON_FOLLOWER_DISABLED; /* nobody's account in this snapshot */
+        return;
+    }
+    bool ours = false;
+    if (row->roles & IPC_ROLE_FOLLOWER)
+        ours = step_update(core, event, producer, ring_sequence, out);
+    if (!(row->roles & IPC_ROLE_MASTER)) {
+        if (!ours)
+            out->why = IPC_REASON_NO_COPY;
+        return;
+    }
+    /* Own orders never become master events unless chaining is configured: known by tag, and by
+     * source where the account also follows. */
+    bool tagged = ours || (event->flags & IPC_EVENT_OWN_TAG);
+    bool foreign_api = event->source == IPC_SOURCE_API && (row->roles & IPC_ROLE_FOLLOWER) &&
+                       !(row->flags & IPC_ACCOUNT_API_TRADER);
+    bool chained = (event->flags & IPC_EVENT_CHAINED) && (row->flags & IPC_ACCOUNT_CHAINING);
+    if ((tagged || foreign_api) && !chained) {
+        if (out->count == 0 && out->why == IPC_REASON_NONE)
+            out->why = IPC_REASON_OWN_ORDER;
+        return;
+    }
+    step_master(core, event, producer, ring_sequence, out);
+}
+
+static void step_book(
+    const struct eng_core *core, const struct ipc_event *event, struct eng_event_facts *out)
+{
+    out->fact[0].type = IPC_FACT_BOOK;
+    out->fact[0].bytes = sizeof(struct ipc_fact_book);
+    out->count = 1;
+    struct ipc_fact_book *fact = &out->fact[0].book;
+    memset(fact, 0, sizeof *fact);
+    fact->account = event->account;
+    fact->order_count = event->book_order_count;
+    fact->phase = event->kind == IPC_EVENT_BOOK_BEGIN ? 1 : 2;
+    const struct eng_account_fold *account = &core->account_folds[event->account];
+    fact->is_history = fact->phase == 1 ? !account->seen : account->book == 1;
+}
+
+void eng_step_event(const struct eng_core *core, const struct ipc_event *event, uint8_t producer,
+    uint64_t ring_sequence, int64_t now_mono_ns, struct eng_event_facts *out)
+{
+    (void)now_mono_ns; /* ages are judged when followers are decided */
+    LS_CHECK(core->view != NULL);
+    out->count = 0;
+    out->retry_later = false;
+    out->why = IPC_REASON_NONE;
+    if (event->account == 0 || event->account > core->limits.account_max ||
+        event->account > core->view->account_count) {
+        out->why = IPC_REASON_FOLLOWER_DISABLED;
+        return;
+    }
+    switch ((enum ipc_event_kind)event->kind) {
+    case IPC_EVENT_ORDER:
+        step_order(core, event, producer, ring_sequence, out);
+        return;
+    case IPC_EVENT_BOOK_BEGIN:
+    case IPC_EVENT_BOOK_END:
+        step_book(core, event, out);
+        return;
+    case IPC_EVENT_FEED_GAP:
+        add_alarm(out, IPC_ALARM_FEED_GAP, event->account, NULL,
+            "the order feed of the account was interrupted");
+        return;
+    case IPC_EVENT_COPY_SELECTED:
+        out->why = IPC_REASON_MODE_UNSUPPORTED;
+        return;
+    }
+    out->why = IPC_REASON_MODE_UNSUPPORTED;
+}

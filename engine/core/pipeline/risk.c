@@ -1,0 +1,384 @@
+#include "engine/core/pipeline/risk.h"
+
+#include "engine/core/children.h"
+#include "engine/core/positions.h"
+
+/* --- what a batch shares ------------------------------------------------------------------------
+ */
+
+static int64_t age_of(int64_t mono_ns, int64_t now_mono_ns)
+{
+    if (mono_ns <= 0)
+        return ENG_AGE_INFINITE;
+    return now_mono_ns > mono_ns ? now_mono_ns - mono_ns : 0;
+}
+
+/* A filled entry whose position the master no longer holds was closed meanwhile. */
+static bool closed_meanwhile(const struct eng_core *core, const struct eng_order *order)
+{
+    if (order->status != IPC_STATUS_FILLED || (order->flags & ENG_ORDER_EXIT))
+        return false;
+    uint32_t index = eng_master_find(core, order->account, order->instrument, order->product);
+    if (index == ENG_NONE)
+        return false;
+    int64_t held = core->master_positions[index].held_e8;
+    return order->side == IPC_SIDE_BUY ? held <= 0 : held >= 0;
+}
+
+void eng_plan_make(struct eng_plan *plan, const struct eng_core *core, uint32_t order_index,
+    bool refuses_market, const struct eng_batch_sample *sample)
+{
+    const struct eng_order *order = &core->orders[order_index];
+    const struct ipc_row_instrument *row = eng_instrument_row(core->view, order->instrument);
+    plan->core = core;
+    plan->view = core->view;
+    plan->order = order;
+    plan->order_index = order_index;
+    plan->instrument = row;
+    plan->sample = sample;
+    plan->is_exit = (order->flags & ENG_ORDER_EXIT) != 0;
+    plan->ended = order->status > IPC_STATUS_FILLED;
+    plan->closed = closed_meanwhile(core, order);
+    plan->effective_qty_e8 = plan->ended ? order->filled_qty_e8 : order->qty_e8;
+    plan->age_ns = eng_order_age_ns(core, order, sample->now_mono_ns);
+    plan->price_age_ns = sample->price_e8 > 0 ? age_of(sample->price_mono_ns, sample->now_mono_ns)
+                                              : ENG_AGE_INFINITE;
+    plan->shape = eng_shape_make(&core->config, order, row, plan->is_exit, refuses_market,
+        sample->price_e8, plan->price_age_ns);
+    /* The value of a limit order is at its limit; a stop at market is valued at its trigger. */
+    plan->value_price_e8 = order->price_e8 != 0 ? order->price_e8 : order->trigger_e8;
+    plan->sizer = eng_sizer_make(order->qty_e8, row == NULL ? 0 : row->lot_qty_e8,
+        plan->value_price_e8 != 0 ? plan->value_price_e8 : sample->price_e8);
+    plan->freeze_qty_e8 = row == NULL || row->freeze_qty_e8 <= 0
+                              ? 0
+                              : eng_lot_floor(&plan->sizer, row->freeze_qty_e8);
+    memset(plan->lists, 0, sizeof plan->lists);
+
+    /* Exits may use what entries leave: the last eighth of the children is theirs. */
+    uint32_t children = core->limits.child_max - core->fold.child_count;
+    uint32_t share = core->limits.child_max / 8;
+    uint32_t positions = core->limits.position_max - core->fold.position_count;
+    plan->exits_left = children;
+    plan->entries_left = children > share ? children - share : 0;
+    if (plan->entries_left > positions)
+        plan->entries_left = positions;
+}
+
+/* --- lists --------------------------------------------------------------------------------------
+ */
+
+static bool list_search(const struct ipc_snapshot_view *view, uint32_t list, uint32_t instrument)
+{
+    const struct ipc_row_list *run = &view->lists[list];
+    const uint32_t *items = view->list_items + run->first;
+    uint32_t low = 0, high = run->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (items[middle] < instrument)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < run->count && items[low] == instrument;
+}
+
+/* Followers share lists, and all of a batch ask for the same instrument. */
+static bool list_contains(struct eng_plan *plan, uint32_t list_no)
+{
+    size_t at = list_no % ENG_LIST_CACHE;
+    if (plan->lists[at].list != list_no) {
+        plan->lists[at].contains = list_search(plan->view, list_no - 1, plan->order->instrument);
+        plan->lists[at].list = list_no;
+    }
+    return plan->lists[at].contains;
+}
+
+/* --- openings -----------------------------------------------------------------------------------
+ */
+
+static bool mask_bars(uint8_t mask, uint8_t bit)
+{
+    return mask != 0 && !(mask >> bit & 1);
+}
+
+/* Steps 1-7: whether it may be copied at all. */
+static enum ipc_reason entry_filters(struct eng_plan *plan, const struct ipc_row_follower *row,
+    const struct eng_account *account, enum ipc_switch word)
+{
+    const struct eng_order *order = plan->order;
+    if (LS_UNLIKELY(word != IPC_SWITCH_RUN))
+        return IPC_REASON_KILL_SWITCH;
+    if (LS_UNLIKELY(!plan->sample->journal_takes_entries))
+        return IPC_REASON_JOURNAL;
+    if (LS_UNLIKELY(plan->ended))
+        return order->status == IPC_STATUS_REJECTED ? IPC_REASON_MASTER_REJECTED
+                                                    : IPC_REASON_SUPERSEDED;
+    if (LS_UNLIKELY(plan->closed))
+        return IPC_REASON_SUPERSEDED;
+    if (!(row->flags & IPC_FOLLOWER_ENABLED) || (row->flags & IPC_FOLLOWER_RETIRED))
+        return IPC_REASON_FOLLOWER_DISABLED;
+    if (row->flags & IPC_FOLLOWER_PAUSED)
+        return IPC_REASON_COPY_PAUSED;
+    if (account == NULL || !((account->flags & (ENG_ACCOUNT_TOKEN | ENG_ACCOUNT_DISABLED |
+                                                   ENG_ACCOUNT_AUTH_PAUSE)) == ENG_ACCOUNT_TOKEN))
+        return IPC_REASON_SESSION_EXPIRED;
+    if (LS_UNLIKELY(plan->instrument == NULL))
+        return IPC_REASON_INSTRUMENT_UNKNOWN;
+    if (mask_bars(row->sides, order->side))
+        return IPC_REASON_SIDE_NOT_ALLOWED;
+    if (row->allowed_list != 0 && !list_contains(plan, row->allowed_list))
+        return IPC_REASON_SYMBOL_NOT_ALLOWED;
+    if (row->denied_list != 0 && list_contains(plan, row->denied_list))
+        return IPC_REASON_SYMBOL_NOT_ALLOWED;
+    if (mask_bars(row->products, order->product))
+        return IPC_REASON_PRODUCT_NOT_ALLOWED;
+    if (mask_bars(row->types, order->type))
+        return IPC_REASON_ORDER_TYPE_NOT_ALLOWED;
+    if (plan->age_ns > eng_entry_age_limit_ns(row, order->type))
+        return IPC_REASON_STALE_EVENT;
+    return IPC_REASON_NONE;
+}
+
+static bool price_fresh(const struct eng_plan *plan, const struct ipc_row_follower *row)
+{
+    uint32_t ms = row->price_max_age_ms ? row->price_max_age_ms : ENG_PRICE_AGE_MS;
+    return plan->price_age_ns <= (int64_t)ms * LS_NS_PER_MS;
+}
+
+static int64_t usable_capital_e8(const struct eng_plan *plan, const struct ipc_row_follower *row,
+    const struct eng_follower_sample *sample)
+{
+    uint32_t ms = row->capital_max_age_ms ? row->capital_max_age_ms : ENG_CAPITAL_AGE_MS;
+    int64_t age = age_of(sample->capital_mono_ns, plan->sample->now_mono_ns);
+    return age <= (int64_t)ms * LS_NS_PER_MS && sample->capital_e8 > 0 ? sample->capital_e8 : 0;
+}
+
+/* Step 9: the raw quantity of the mode. */
+static enum ipc_reason entry_raw(const struct eng_plan *plan, const struct ipc_row_follower *row,
+    int64_t capital_e8, int64_t *raw_e8)
+{
+    if (LS_UNLIKELY(row->copy != IPC_COPY_ON_ORDER))
+        return IPC_REASON_MODE_UNSUPPORTED;
+    switch ((enum ipc_mode)row->mode) {
+    case IPC_MODE_FIXED_RATIO:
+        *raw_e8 = eng_ratio_qty(&plan->sizer, row->ratio_e8);
+        return IPC_REASON_NONE;
+    case IPC_MODE_FIXED_QUANTITY:
+        *raw_e8 = row->fixed_qty_e8 > 0 ? row->fixed_qty_e8 : 0;
+        return IPC_REASON_NONE;
+    case IPC_MODE_PERCENTAGE:
+        if (capital_e8 == 0)
+            return IPC_REASON_CAPITAL_UNKNOWN;
+        if (plan->sizer.reference_e8 <= 0 || (plan->value_price_e8 == 0 && !price_fresh(plan, row)))
+            return IPC_REASON_PRICE_UNKNOWN;
+        *raw_e8 = eng_percentage_qty(&plan->sizer, capital_e8, row->ratio_e8);
+        return IPC_REASON_NONE;
+    }
+    return IPC_REASON_MODE_UNSUPPORTED;
+}
+
+static void note(struct eng_verdict *verdict, enum ipc_reason reason)
+{
+    if (verdict->reason == IPC_REASON_NONE)
+        verdict->reason = (uint8_t)reason;
+}
+
+static bool refuse(struct eng_verdict *verdict, enum ipc_reason reason)
+{
+    verdict->skip = true;
+    verdict->reason = (uint8_t)reason;
+    return false;
+}
+
+/* Step 12, max_position: held and working count, orders of unknown outcome with all of their rest.
+ */
+static int64_t position_room_e8(
+    const struct eng_plan *plan, const struct ipc_row_follower *row, const struct eng_child *own)
+{
+    const struct eng_order *order = plan->order;
+    uint32_t index =
+        eng_position_find(plan->core, row->follower_no, order->instrument, order->product);
+    if (index == ENG_NONE)
+        return row->max_position_e8;
+    const struct eng_position *position = &plan->core->positions[index];
+    int64_t used = eng_add_saturated(eng_abs(position->held_e8), position->opening_e8);
+    /* The total of a working copy is decided anew: what it holds and may still fill is not in its
+     * own way. */
+    if (own != NULL)
+        used -= eng_child_claim_e8(own) + own->filled_qty_e8;
+    return ls_max_i64(row->max_position_e8 - ls_max_i64(used, 0), 0);
+}
+
+/* Step 12: quantity caps, each floored again. */
+static bool entry_qty_caps(const struct eng_plan *plan, const struct ipc_row_follower *row,
+    const struct eng_child *own, struct eng_verdict *verdict)
+{
+    if (row->max_qty_e8 != 0 && verdict->qty_e8 > row->max_qty_e8) {
+        if (row->flags & IPC_FOLLOWER_CAP_SKIPS)
+            return refuse(verdict, IPC_REASON_MAX_QTY);
+        int64_t capped = eng_lot_floor(&plan->sizer, ls_max_i64(row->max_qty_e8, 0));
+        if (capped == 0)
+            return refuse(verdict, IPC_REASON_MAX_QTY_CAPPED);
+        note(verdict, IPC_REASON_MAX_QTY_CAPPED);
+        verdict->qty_e8 = capped;
+    }
+    if (row->max_position_e8 != 0) {
+        int64_t room = eng_lot_floor(&plan->sizer, position_room_e8(plan, row, own));
+        if (verdict->qty_e8 > room) {
+            if (room == 0)
+                return refuse(verdict, IPC_REASON_MAX_POSITION_REDUCED);
+            note(verdict, IPC_REASON_MAX_POSITION_REDUCED);
+            verdict->qty_e8 = room;
+        }
+    }
+    return true;
+}
+
+/* Step 13: the order's value at its limit, else at a fresh last price. */
+static bool entry_value_cap(
+    const struct eng_plan *plan, const struct ipc_row_follower *row, struct eng_verdict *verdict)
+{
+    int64_t price_e8 = plan->value_price_e8;
+    if (price_e8 == 0) {
+        if (!price_fresh(plan, row))
+            return refuse(verdict, IPC_REASON_PRICE_UNKNOWN);
+        price_e8 = plan->sample->price_e8;
+    }
+    if (!eng_value_exceeds(verdict->qty_e8, price_e8, row->max_order_value_e8))
+        return true;
+    if (!(row->flags & IPC_FOLLOWER_VALUE_REDUCES))
+        return refuse(verdict, IPC_REASON_MAX_ORDER_VALUE);
+    int64_t capped = eng_lot_floor(&plan->sizer, eng_value_qty(row->max_order_value_e8, price_e8));
+    if (capped == 0)
+        return refuse(verdict, IPC_REASON_MAX_ORDER_VALUE);
+    note(verdict, IPC_REASON_MAX_ORDER_VALUE_REDUCED);
+    verdict->qty_e8 = capped;
+    return true;
+}
+
+/* Steps 14-17: exposure in doubt, short, price guard, slices. */
+static bool entry_guards(const struct eng_plan *plan, const struct ipc_row_follower *row,
+    const struct eng_slot *slot, struct eng_verdict *verdict)
+{
+    if (slot != NULL && LS_UNLIKELY(slot->unknown_count != 0) &&
+        eng_position_unknown(plan->core, row->follower_no, plan->order->instrument))
+        return refuse(verdict, IPC_REASON_UNKNOWN_PENDING);
+    if (plan->order->side == IPC_SIDE_SELL && !(row->flags & IPC_FOLLOWER_ALLOW_SHORT))
+        return refuse(verdict, IPC_REASON_SHORT_NOT_ALLOWED);
+    if (plan->shape.needs_price && !price_fresh(plan, row))
+        return refuse(verdict, IPC_REASON_PRICE_UNKNOWN);
+    if (plan->freeze_qty_e8 != 0 && verdict->qty_e8 > plan->freeze_qty_e8)
+        return refuse(verdict, IPC_REASON_TOO_MANY_SLICES);
+    return true;
+}
+
+struct eng_verdict eng_plan_entry(struct eng_plan *plan, const struct ipc_row_follower *row,
+    const struct eng_slot *slot, const struct eng_account *account,
+    const struct eng_follower_sample *sample, enum ipc_switch word, const struct eng_child *own)
+{
+    struct eng_verdict verdict = {.reason = IPC_REASON_NONE};
+    if (row->mode == IPC_MODE_PERCENTAGE)
+        verdict.sample_e8 = usable_capital_e8(plan, row, sample);
+
+    enum ipc_reason reason = entry_filters(plan, row, account, word);
+    if (reason == IPC_REASON_NONE)
+        reason = entry_raw(plan, row, verdict.sample_e8, &verdict.qty_e8);
+    if (reason != IPC_REASON_NONE) {
+        (void)refuse(&verdict, reason);
+        return verdict;
+    }
+    /* Far outside what any order may be: a wrong ratio, not a large follower. */
+    if (LS_UNLIKELY(verdict.qty_e8 > ENG_QTY_MAX_E8)) {
+        (void)refuse(&verdict, IPC_REASON_MAX_QTY);
+        return verdict;
+    }
+    int64_t floored = eng_lot_floor(&plan->sizer, verdict.qty_e8);
+    if (floored == 0) {
+        (void)refuse(
+            &verdict, plan->sizer.lot_e8 > LS_E8 ? IPC_REASON_SUB_LOT : IPC_REASON_QTY_ZERO);
+        return verdict;
+    }
+    verdict.qty_e8 = floored;
+    if ((row->max_qty_e8 | row->max_position_e8) != 0 && !entry_qty_caps(plan, row, own, &verdict))
+        return verdict;
+    if (row->max_order_value_e8 != 0 && !entry_value_cap(plan, row, &verdict))
+        return verdict;
+    (void)entry_guards(plan, row, slot, &verdict);
+    return verdict;
+}
+
+/* --- reductions ---------------------------------------------------------------------------------
+ */
+
+struct eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct ipc_row_follower *row,
+    enum ipc_switch word, const struct eng_child *own)
+{
+    const struct eng_order *order = plan->order;
+    struct eng_verdict verdict = {.reason = IPC_REASON_NONE};
+    uint32_t index =
+        eng_position_find(plan->core, row->follower_no, order->instrument, order->product);
+    const struct eng_position *position = index == ENG_NONE ? NULL : &plan->core->positions[index];
+    verdict.sample_e8 = position == NULL ? 0 : position->held_e8;
+
+    if (word == IPC_SWITCH_HALT) {
+        (void)refuse(&verdict, IPC_REASON_KILL_SWITCH);
+        return verdict;
+    }
+    if (plan->instrument == NULL) {
+        (void)refuse(&verdict, IPC_REASON_INSTRUMENT_UNKNOWN);
+        return verdict;
+    }
+    if (plan->effective_qty_e8 == 0) {
+        (void)refuse(&verdict, order->status == IPC_STATUS_REJECTED ? IPC_REASON_MASTER_REJECTED
+                                                                    : IPC_REASON_SUPERSEDED);
+        return verdict;
+    }
+    int64_t held = 0, closable = 0, opening = 0, done = 0;
+    if (position != NULL) {
+        held = order->side == IPC_SIDE_SELL ? position->held_e8 : -position->held_e8;
+        held = ls_max_i64(held, 0);
+        closable = held - position->reserved_e8;
+        opening = position->opening_e8;
+        if (own != NULL) { /* its own part is neither reserved against itself nor gone from F */
+            closable += eng_child_claim_e8(own);
+            done = own->filled_qty_e8;
+        }
+        closable = ls_max_i64(closable, 0);
+    }
+    if (held == 0 && opening == 0 && done == 0) {
+        (void)refuse(&verdict, IPC_REASON_NO_POSITION);
+        return verdict;
+    }
+    /* The fraction that the master closes, of what the follower copied (also what its working
+     * entries will still bring); all of it when the master goes flat. */
+    int64_t base = eng_add_saturated(eng_add_saturated(held, opening), done);
+    int64_t master = eng_abs(order->position_before_e8);
+    int64_t want =
+        master == 0 || plan->effective_qty_e8 >= master
+            ? base
+            : eng_lot_floor(&plan->sizer, eng_fraction_qty(base, plan->effective_qty_e8, master));
+    verdict.qty_e8 = want;
+    if (want == 0) {
+        (void)refuse(
+            &verdict, plan->sizer.lot_e8 > LS_E8 ? IPC_REASON_SUB_LOT : IPC_REASON_QTY_ZERO);
+        return verdict;
+    }
+    int64_t most = done + closable;
+    if (want > most) {
+        if (most == 0 && held == 0) {
+            verdict.blocked = true;
+        } else if (most == 0) {
+            (void)refuse(&verdict, IPC_REASON_CLOSE_CLAMPED);
+            return verdict;
+        } else {
+            note(&verdict, IPC_REASON_CLOSE_CLAMPED);
+            verdict.qty_e8 = most;
+        }
+    }
+    /* An exit is never refused for its size: what one order may carry goes now. */
+    if (plan->freeze_qty_e8 != 0 && verdict.qty_e8 > plan->freeze_qty_e8) {
+        note(&verdict, IPC_REASON_CLOSE_CLAMPED);
+        verdict.qty_e8 = plan->freeze_qty_e8;
+    }
+    return verdict;
+}

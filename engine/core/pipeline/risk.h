@@ -1,0 +1,64 @@
+/* risk.h: the pipeline of SEMANTICS 2 for one follower: filters, quantity, caps. The first reason
+ * wins.
+ *
+ * What all followers of a batch share stands in struct eng_plan, made once. Openings pass every
+ * step; a reduction passes the switches (halt alone stops it), the instrument, and its size from
+ * the follower's own copied position. Pure but for the list cache inside the plan. */
+#ifndef LS_ENGINE_CORE_PIPELINE_RISK_H
+#define LS_ENGINE_CORE_PIPELINE_RISK_H
+
+#include "engine/core/core_private.h"
+#include "engine/core/protect.h"
+#include "engine/core/sizing.h"
+
+#define ENG_LIST_CACHE 8
+
+struct eng_plan {
+    const struct eng_core *core;
+    const struct ipc_snapshot_view *view;
+    const struct eng_order *order;
+    const struct ipc_row_instrument *instrument; /* NULL = not in the snapshot */
+    const struct eng_batch_sample *sample;
+    uint32_t order_index;
+    bool is_exit;
+    bool ended;  /* the master's order ended before all of it was filled */
+    bool closed; /* an entry that filled and whose position the master has closed since */
+    struct eng_sizer sizer;
+    struct eng_shape shape;
+    int64_t effective_qty_e8; /* what of the order is copied: all, or of an ended exit its fill */
+    int64_t age_ns;
+    int64_t price_age_ns;   /* of the last price; infinite when it is unknown */
+    int64_t value_price_e8; /* the order's own limit, else 0: the last price counts */
+    int64_t freeze_qty_e8;  /* largest lot multiple that one order may have; 0 = no limit */
+    uint32_t entries_left, exits_left; /* children that still fit the tables */
+    struct {
+        uint32_t list; /* 1 + index, 0 = empty */
+        bool contains;
+    } lists[ENG_LIST_CACHE];
+};
+
+/* eng_plan_make does the work of a batch that does not depend on the follower. */
+void eng_plan_make(struct eng_plan *plan, const struct eng_core *core, uint32_t order,
+    bool refuses_market, const struct eng_batch_sample *sample);
+
+struct eng_verdict {
+    int64_t qty_e8;    /* to send; of a skip, what it was before the reason struck */
+    int64_t sample_e8; /* capital, or copied position: the follower's own sample, for the fact */
+    uint8_t reason;    /* enum ipc_reason: of the skip, or of what reduced the quantity first */
+    bool skip;
+    bool blocked; /* an exit that waits for its own entry */
+};
+
+/* eng_plan_entry sizes and checks an opening.
+ *   account  of the follower; NULL = above the limits or unknown
+ *   word     strictest switch word of all that concern it
+ *   own      the working child whose total is decided anew (an amendment), else NULL */
+struct eng_verdict eng_plan_entry(struct eng_plan *plan, const struct ipc_row_follower *row,
+    const struct eng_slot *slot, const struct eng_account *account,
+    const struct eng_follower_sample *sample, enum ipc_switch word, const struct eng_child *own);
+
+/* eng_plan_exit sizes a reduction from the copied position and clamps it; it never flips a sign. */
+struct eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct ipc_row_follower *row,
+    enum ipc_switch word, const struct eng_child *own);
+
+#endif

@@ -1,0 +1,37 @@
+/* positions.h: what the master holds and what each follower copied.
+ *
+ * A copied position is the fold of the follower's own child fills for one master's instrument and
+ * product, apart from what the owner holds by hand. Beside it stand what own working closes may
+ * still fill (reserved) and what own working entries may still fill (opening): an order whose
+ * outcome is unknown counts with all of its rest. */
+#ifndef LS_ENGINE_CORE_POSITIONS_H
+#define LS_ENGINE_CORE_POSITIONS_H
+
+#include "engine/core/core_private.h"
+
+/* eng_position_find returns the index, ENG_NONE when nothing was ever copied. */
+uint32_t eng_position_find(
+    const struct eng_core *core, uint32_t follower_no, uint32_t instrument, uint8_t product);
+/* eng_position_take finds or makes it; the caller has checked that the table is not full. */
+uint32_t eng_position_take(
+    struct eng_core *core, uint32_t follower_no, uint32_t instrument, uint8_t product);
+
+/* eng_position_unknown: an order of this follower and instrument, of any product, is in doubt. */
+bool eng_position_unknown(const struct eng_core *core, uint32_t follower_no, uint32_t instrument);
+
+/* eng_closable_e8 returns what an order of this side may close: held on the other side less what
+ * own working closes may still fill; >= 0. */
+static inline int64_t eng_closable_e8(const struct eng_position *position, uint8_t side)
+{
+    int64_t held = side == IPC_SIDE_SELL ? position->held_e8 : -position->held_e8;
+    int64_t rest = held - position->reserved_e8;
+    return rest > 0 ? rest : 0;
+}
+
+/* eng_master_find returns the index, ENG_NONE when it never had a fill or an order. */
+uint32_t eng_master_find(
+    const struct eng_core *core, uint32_t account, uint32_t instrument, uint8_t product);
+uint32_t eng_master_take(
+    struct eng_core *core, uint32_t account, uint32_t instrument, uint8_t product);
+
+#endif

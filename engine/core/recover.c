@@ -1,0 +1,140 @@
+#include "engine/core/recover.h"
+
+#include "engine/core/children.h"
+#include "engine/core/dedupe.h"
+#include "engine/core/pace.h"
+
+static void mark_in_flight(struct eng_core *core, uint32_t index)
+{
+    struct eng_child_touch touch = eng_child_begin(core, index);
+    struct eng_child *child = touch.child;
+    uint8_t action = child->flight;
+    child->flight = 0;
+    child->evidence = IPC_EVIDENCE_RECOVERY;
+    if (action == IPC_ACTION_PLACE)
+        (void)eng_child_live(core, child, ENG_LIFE_RECOVERED);
+    if (action == IPC_ACTION_MODIFY) {
+        child->flags |= ENG_CHILD_DOUBT;
+        child->not_before_mono_ns = 0; /* any reading from now on tells */
+    }
+    if (action == IPC_ACTION_CANCEL && !eng_state_ended(child->state))
+        eng_child_queue(core, index, IPC_ACTION_CANCEL, 0); /* idempotent: again */
+    eng_child_end(core, &touch);
+}
+
+enum ipc_rc eng_recover_open(struct eng_core *core, const struct ipc_fact_open *fact)
+{
+    if (fact->same_boot > 1)
+        return IPC_BAD_INPUT;
+    if (!fact->same_boot) {
+        core->fold.era++;
+        /* Back-offs were counted on a clock that is gone. */
+        for (uint32_t i = 0; i < core->fold.child_count; i++)
+            core->children[i].not_before_mono_ns = 0;
+    }
+    for (uint32_t i = 0; i < core->fold.child_count; i++) {
+        if (core->children[i].flight != 0)
+            mark_in_flight(core, i);
+    }
+    return IPC_OK;
+}
+
+void eng_core_recovered(const struct eng_core *core, struct ipc_fact_open *out)
+{
+    out->previous_lsn = core->fold.last_lsn;
+    out->state_hash = eng_core_hash(core);
+    out->unknown_children = 0;
+    for (uint32_t i = 0; i < core->fold.child_count; i++)
+        out->unknown_children += core->children[i].flight != 0;
+}
+
+void eng_recover_bind(struct eng_core *core)
+{
+    for (uint32_t i = 0; i < core->fold.child_count; i++) {
+        const struct eng_child *child = &core->children[i];
+        uint32_t account = eng_child_account(core, i);
+        if (core->links[i].list == ENG_LIST_UNBOUND && account != 0) {
+            core->links[i].list = ENG_LIST_NONE;
+            eng_queue_put(core, i, account,
+                child->queued == IPC_ACTION_CANCEL || (child->flags & ENG_CHILD_EXIT)
+                    ? ENG_LIST_EXITS
+                    : ENG_LIST_ENTRIES);
+        }
+        if (child->request_no != 0 && child->era == (uint16_t)core->fold.era && account != 0) {
+            const struct ipc_row_instrument *row =
+                eng_instrument_row(core->view, core->orders[child->order].instrument);
+            eng_pace_note_old(core, account, row == NULL ? 0 : row->exchange, child->sent_mono_ns,
+                child->sent_day, child->request_no);
+        }
+    }
+}
+
+/* --- a stored decision
+ * ------------------------------------------------------------------------------ */
+
+static bool leaves_now(uint8_t kind)
+{
+    return kind == IPC_CHILD_PLACE || kind == IPC_CHILD_MODIFY || kind == IPC_CHILD_CANCEL;
+}
+
+/* Samples that are not in the fact show in its decision: what left could be sent, what a switch
+ * barred was halted, and so on. */
+static struct eng_follower_sample sample_of(
+    const struct ipc_row_follower *row, const struct ipc_fact_child *child, int64_t mono_ns)
+{
+    struct eng_follower_sample sample = {.can_send = leaves_now(child->kind)};
+    if (child->kind == IPC_CHILD_SKIP && child->reason == IPC_REASON_KILL_SWITCH)
+        sample.switch_word = IPC_SWITCH_HALT;
+    if (row != NULL && row->mode == IPC_MODE_PERCENTAGE && child->sample_e8 > 0) {
+        sample.capital_e8 = child->sample_e8;
+        sample.capital_mono_ns = mono_ns;
+    }
+    return sample;
+}
+
+enum ipc_rc eng_recover_batch(const struct eng_core *core, const struct ipc_fact_batch *fact,
+    const struct ipc_fact_child *children, int64_t mono_ns, int64_t wall_ns,
+    struct eng_batch *batch, struct eng_batch_sample *batch_sample,
+    struct eng_follower_sample *samples)
+{
+    LS_CHECK(core->view != NULL && fact->child_count <= IPC_BATCH_CHILDREN_MAX);
+    uint32_t order_index = eng_order_find(core, fact->order_key);
+    if (order_index == ENG_NONE)
+        return IPC_NOT_FOUND;
+    const struct eng_order *order = &core->orders[order_index];
+    *batch = (struct eng_batch){.wave = fact->wave,
+        .order = order_index,
+        .master = order->account,
+        .instrument = order->instrument,
+        .first_place = fact->first_place,
+        .transition = fact->transition,
+        .is_exit = fact->is_exit,
+        .ends_wave = children[0].follower_no == 0,
+        .slot_count = children[0].follower_no == 0 ? 0 : fact->child_count};
+    *batch_sample = (struct eng_batch_sample){.generation = fact->generation,
+        .switch_sequence = fact->switch_sequence,
+        .price_e8 = fact->price_sample_e8,
+        .price_mono_ns = fact->price_mono_ns,
+        .now_mono_ns = mono_ns,
+        .now_wall_ns = wall_ns,
+        .switch_word = fact->switch_word,
+        .journal_takes_entries = 1};
+    for (uint32_t i = 0; i < batch->slot_count; i++) {
+        const struct ipc_row_follower *row = eng_follower_row(core->view, children[i].slot);
+        batch->slots[i] = children[i].slot;
+        if (i == 0)
+            batch->refuses_market = row == NULL ? 0 : core->policies[row->broker].refuses_market;
+        if (fact->wave == 0) {
+            batch->children[i] = eng_child_find(core, order_index, children[i].follower_no);
+            while (batch->children[i] != ENG_NONE &&
+                   core->children[batch->children[i]].action != children[i].action)
+                batch->children[i] = core->children[batch->children[i]].older;
+            if (batch->children[i] == ENG_NONE)
+                return IPC_NOT_FOUND;
+        }
+        if (children[i].kind == IPC_CHILD_SKIP && children[i].reason == IPC_REASON_JOURNAL)
+            batch_sample->journal_takes_entries = 0;
+        samples[i] = sample_of(row, &children[i], mono_ns);
+    }
+    return IPC_OK;
+}
