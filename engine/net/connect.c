@@ -218,7 +218,6 @@ enum ipc_rc eng_connect_start(struct eng_connector *connector,
         return IPC_SYSTEM;
     }
     struct eng_connection *connection = connector->free_connections[--connector->free_count];
-    const uint64_t generation = connection->generation + 1;
     *connection = (struct eng_connection){
         .handle = connection->handle,
         .cipher_arena = connection->cipher_arena,
@@ -226,7 +225,6 @@ enum ipc_rc eng_connect_start(struct eng_connector *connector,
         .fd = fd,
         .lane = target->lane,
         .member = target->member,
-        .generation = generation,
     };
     connector->attempts[index] = (struct attempt){
         .stage = STAGE_CONNECT,

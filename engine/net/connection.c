@@ -1,6 +1,8 @@
 /* connection.c: the block of memory of one connection, and its steps on the pinned thread. */
 #include "engine/net/connection_private.h"
 
+#include "ipc/clock.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -60,7 +62,9 @@ int eng_connection_flush(struct eng_connection *connection, struct eng_edge *edg
         const uint8_t *cipher = eng_tls_pending(&connection->tls, &count);
         if (count == 0)
             return 0;
+        const uint64_t before_tsc = ipc_clock_tsc();
         const int64_t taken = eng_edge_send(edge, connection->handle, cipher, count);
+        sent->send_ticks += ipc_clock_tsc() - before_tsc;
         if (LS_UNLIKELY(taken < 0))
             return (int)-taken;
         eng_tls_handed(&connection->tls, (size_t)taken);

@@ -20,11 +20,12 @@ struct eng_connection {
     uint32_t lane;   /* pool.h; set by whoever asked for the connection */
     uint32_t member; /* which of the lane's connections */
     int fd;
-    uint64_t generation; /* raised each time the block is used anew */
     struct eng_h2 *h2;
     struct eng_tls tls;
     uint8_t *cipher_arena;
     void *h2_memory;
+    uint16_t broker;
+    bool is_own;       /* serves one account */
     bool dirty;        /* has plain bytes to seal: in the pool's list */
     bool ended;        /* losses were reported; waits for REMOVED */
     bool draining;     /* takes no new requests, ends when the last reply is in */

@@ -15,6 +15,7 @@ bool eng_connection_open_h2(struct eng_connection *connection, struct eng_h2_bod
 
 struct eng_connection_sent {
     uint64_t sends, records, bytes;
+    uint64_t send_ticks; /* of the time stamp counter, inside send calls */
 };
 
 /* eng_connection_flush seals and sends while the socket takes it. Not while a rest is out.

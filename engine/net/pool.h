@@ -123,6 +123,7 @@ void eng_pool_shut(struct eng_pool *pool, const struct eng_h2_sink *sink);
 struct eng_pool_figures {
     uint32_t live, draining, connecting, streams_open, overdue;
     uint64_t attached, failed, lost, pings_lost, stale_resets, sends, records, cipher_bytes;
+    uint64_t send_ticks; /* time stamp counter ticks inside send calls */
     uint64_t rotated, protocol_errors;
     char last_error[96]; /* what the last protocol error was */
 };
