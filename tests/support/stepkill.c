@@ -134,32 +134,51 @@ static enum stepkill_end bring_to_start(pid_t child, const struct stepkill *plan
     return run_to(child, plan->start_at, plan->start_hits == 0 ? 1 : plan->start_hits);
 }
 
+static enum stepkill_end start(const struct stepkill *plan, pid_t *child)
+{
+    fflush(NULL);
+    *child = fork();
+    if (*child < 0)
+        return STEPKILL_BROKEN;
+    if (*child == 0)
+        be_child(plan);
+    return bring_to_start(*child, plan);
+}
+
+static enum stepkill_end step(
+    const struct stepkill *plan, pid_t child, uint64_t *steps, bool *finished)
+{
+    enum stop stop = resume(child, plan->by_syscall ? PTRACE_SYSCALL : PTRACE_SINGLESTEP);
+    if (stop == STOP_STEP)
+        ++*steps;
+    else if (stop == STOP_BREAKPOINT)
+        *finished = true;
+    else
+        return STEPKILL_BROKEN;
+    return STEPKILL_FINISHED;
+}
+
+static void finish_off(pid_t child)
+{
+    if (child <= 0)
+        return;
+    kill(child, SIGKILL);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+        /* Until it is reaped it may not be gone. */
+    }
+}
+
 /* One child: n steps, then the kill. */
 static enum stepkill_end one_point(
     const struct stepkill *plan, uint64_t n, uint64_t *steps, bool *finished)
 {
     *steps = 0;
     *finished = false;
-    fflush(NULL);
-    pid_t child = fork();
-    if (child < 0)
-        return STEPKILL_BROKEN;
-    if (child == 0)
-        be_child(plan);
-    enum stepkill_end end = bring_to_start(child, plan);
-    while (end == STEPKILL_FINISHED && *steps < n && !*finished) {
-        enum stop stop = resume(child, PTRACE_SINGLESTEP);
-        if (stop == STOP_STEP)
-            ++*steps;
-        else if (stop == STOP_BREAKPOINT)
-            *finished = true;
-        else
-            end = STEPKILL_BROKEN;
-    }
-    kill(child, SIGKILL);
-    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
-        /* Until it is reaped its locks may still be held. */
-    }
+    pid_t child;
+    enum stepkill_end end = start(plan, &child);
+    while (end == STEPKILL_FINISHED && *steps < n && !*finished)
+        end = step(plan, child, steps, finished);
+    finish_off(child);
     return end;
 }
 
@@ -182,4 +201,30 @@ enum stepkill_end stepkill_run(const struct stepkill *plan, struct stepkill_resu
         plan->check(plan->context, steps, finished);
     }
     return STEPKILL_FINISHED;
+}
+
+enum stepkill_end stepkill_walk(const struct stepkill *plan, struct stepkill_result *result)
+{
+    *result = (struct stepkill_result){.points = 0};
+    uint64_t stride = plan->stride == 0 ? 1 : plan->stride;
+    if (plan->reset != NULL)
+        plan->reset(plan->context);
+    pid_t child;
+    bool finished = false;
+    enum stepkill_end end = start(plan, &child);
+    while (end == STEPKILL_FINISHED) {
+        if (finished || result->longest_steps % stride == 0) {
+            result->points++;
+            plan->check(plan->context, result->longest_steps, finished);
+        }
+        if (finished)
+            break;
+        if (plan->points_max != 0 && result->points >= plan->points_max) {
+            end = STEPKILL_BOUND;
+            break;
+        }
+        end = step(plan, child, &result->longest_steps, &finished);
+    }
+    finish_off(child);
+    return end;
 }

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <cmocka.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 struct shared {
     _Atomic uint32_t ready;
@@ -67,7 +69,9 @@ static void check(void *context, uint64_t steps, bool finished)
     }
 }
 
-static struct world run_world(struct stepkill plan, struct stepkill_result *result)
+static struct world run_world_by(
+    enum stepkill_end (*how)(const struct stepkill *, struct stepkill_result *),
+    struct stepkill plan, struct stepkill_result *result)
 {
     struct world world = {.torn = 0};
     world.shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -75,7 +79,7 @@ static struct world run_world(struct stepkill plan, struct stepkill_result *resu
     plan.context = &world;
     plan.reset = reset;
     plan.check = check;
-    enum stepkill_end end = stepkill_run(&plan, result);
+    enum stepkill_end end = how(&plan, result);
     munmap(world.shared, 4096);
     if (end == STEPKILL_NO_PTRACE) {
         print_message("this kernel lets nobody trace: not tested\n");
@@ -84,6 +88,11 @@ static struct world run_world(struct stepkill plan, struct stepkill_result *resu
     assert_int_equal(end, STEPKILL_FINISHED);
     assert_true(world.saw_finish);
     return world;
+}
+
+static struct world run_world(struct stepkill plan, struct stepkill_result *result)
+{
+    return run_world_by(stepkill_run, plan, result);
 }
 
 static void test_right_order_is_clean(void **state)
@@ -103,6 +112,43 @@ static void test_wrong_order_is_caught(void **state)
     struct stepkill_result result;
     struct world world = run_world((struct stepkill){.run = announce_then_write}, &result);
     assert_true(world.torn > 3);
+}
+
+/* A walk sees at each instruction what a kill there would have left. */
+static void test_walk_sees_what_kills_leave(void **state)
+{
+    (void)state;
+    struct stepkill_result killed, walked;
+    struct stepkill plan = {.run = announce_then_write};
+    struct world kills = run_world_by(stepkill_run, plan, &killed);
+    struct world walk = run_world_by(stepkill_walk, plan, &walked);
+    assert_int_equal(walked.longest_steps, killed.longest_steps);
+    assert_int_equal(walk.torn, kills.torn);
+    assert_int_equal(walk.ready, kills.ready);
+    plan.run = write_then_announce;
+    walk = run_world_by(stepkill_walk, plan, &walked);
+    assert_int_equal(walk.torn, 0);
+}
+
+static void call_kernel(void *context)
+{
+    struct world *world = context;
+    for (uint32_t i = 0; i < 4; i++) {
+        ((volatile uint32_t *)world->shared->value)[i] = i + 1;
+        if (getppid() <= 0)
+            abort();
+    }
+    atomic_store_explicit(&world->shared->ready, 1, memory_order_release);
+}
+
+static void test_steps_of_system_calls(void **state)
+{
+    (void)state;
+    struct stepkill_result result;
+    struct world world =
+        run_world((struct stepkill){.run = call_kernel, .by_syscall = true}, &result);
+    assert_int_equal(result.longest_steps, 8); /* entry and exit of four */
+    assert_int_equal(world.torn, 0);
 }
 
 static void test_start_at_function(void **state)
@@ -156,6 +202,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_right_order_is_clean),
         cmocka_unit_test(test_wrong_order_is_caught),
+        cmocka_unit_test(test_walk_sees_what_kills_leave),
+        cmocka_unit_test(test_steps_of_system_calls),
         cmocka_unit_test(test_start_at_function),
         cmocka_unit_test(test_stride_takes_fewer_points),
         cmocka_unit_test(test_unreached_start_is_told),
