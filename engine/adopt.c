@@ -227,6 +227,26 @@ static void auth_make(
         row->account, ipc_rc_text(rc));
 }
 
+/* Connections of the lanes: one each, and one pool for all accounts with an equal shared key. */
+static uint32_t connections_of(const struct eng_generation *generation)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < generation->lane_count; i++) {
+        const struct eng_lane_key *key = &generation->lanes[i].key;
+        if (key->account != 0) {
+            count++;
+            continue;
+        }
+        /* Equal keys are mostly neighbours, and different ones few: the look back is short. */
+        uint32_t before = i;
+        while (before > 0 && memcmp(&generation->lanes[before - 1].key, key, sizeof(*key)) != 0)
+            before--;
+        if (before == 0)
+            count += generation->brokers[key->broker].pool.pool_connections;
+    }
+    return count;
+}
+
 static enum ipc_rc accounts_take(
     struct eng_adopter *adopter, struct eng_generation *generation, struct ipc_error *error)
 {
@@ -268,6 +288,7 @@ static enum ipc_rc accounts_take(
         };
         memcpy(plan->key.source_address, row->source_address, sizeof(plan->key.source_address));
     }
+    generation->connections = connections_of(generation);
     return IPC_OK;
 }
 

@@ -61,6 +61,7 @@ struct eng_generation {
     struct eng_auth *auths;      /* by account - 1, view.account_count of them */
     struct eng_lane_plan *lanes; /* follower accounts of this shard with a token */
     uint32_t lane_count;
+    uint32_t connections; /* that these lanes will have */
     uint32_t tokens_unopened;
 
     /* The adopter's own. */

@@ -225,19 +225,26 @@ static enum ipc_rc limits_check(const struct eng_config *config, struct ipc_erro
  */
 static enum ipc_rc memory_lock(const struct eng_config *config, struct ipc_error *error)
 {
-    if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0)
-        return IPC_OK;
-    int saved = errno;
+    struct rlimit limit;
+    int saved = ENOMEM;
+    /* A finite limit would let this call through and make some later mapping fail instead. */
+    bool is_free = geteuid() == 0 ||
+                   (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY);
+    if (is_free) {
+        if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0)
+            return IPC_OK;
+        saved = errno;
+    }
     if (config->memory_lock) {
         ipc_error_set(error,
             "memory cannot be locked (%s): raise RLIMIT_MEMLOCK (ulimit -l unlimited, or "
             "LimitMEMLOCK=infinity), or set memory_lock: false",
-            strerror(saved));
+            is_free ? strerror(saved) : "RLIMIT_MEMLOCK is finite");
         return IPC_REFUSED;
     }
     ipc_log(IPC_LOG_WARN,
         "memory is not locked (%s): the machine may swap it out; raise RLIMIT_MEMLOCK",
-        strerror(saved));
+        is_free ? strerror(saved) : "RLIMIT_MEMLOCK is finite");
     return IPC_OK;
 }
 
@@ -475,11 +482,15 @@ static int check_report(const struct eng_config *config, struct ipc_error *error
         ipc_shm_open(&shm, NULL, config->instance, false, NULL) == IPC_OK
             ? (ipc_shm_close(&shm), "its directory exists")
             : "its directory would be made",
-        config->io == ENG_IO_AUTO ? (missing == NULL ? "uring" : "epoll") : eng_io_name(config->io),
+        config->io != ENG_IO_AUTO ? eng_io_name(config->io)
+        : missing == NULL         ? "uring"
+                                  : "epoll",
         eng_idle_name(config->idle), eng_tier_name(config->tier), eng_core_footprint(&limits) >> 20,
         config->connections, (unsigned long long)descriptors_needed(config),
         config->journal_segments, config->journal_segment_bytes / 1024, config->journal_directory,
         config->instance);
+    if (config->io == ENG_IO_AUTO && missing != NULL)
+        (void)printf("  (not uring: this kernel lacks %s)\n", missing);
     return 0;
 }
 

@@ -155,7 +155,7 @@ static void answer_take(struct eng_porter *porter, const struct eng_to_porter *a
         porter->generation = answer->generation;
         ipc_metric_add(wiring->telemetry->generations_adopted, 1);
         ipc_metric_add(wiring->telemetry->tokens_unopened, answer->generation->tokens_unopened);
-        ipc_metric_set(wiring->telemetry->connections_wanted, answer->generation->lane_count);
+        ipc_metric_set(wiring->telemetry->connections_wanted, answer->generation->connections);
         porter_brokers_changed(porter);
         return;
     case ENG_TO_PORTER_REFUSED:

@@ -30,8 +30,8 @@ enum ipc_rc eng_telemetry_open(struct eng_telemetry *telemetry, const struct ipc
 #undef X
     telemetry->events = ipc_metrics_add(
         page, IPC_METRIC_COUNTER, PREFIX "events_total", "order states that changed something", "");
-    telemetry->duplicates = ipc_metrics_add(page, IPC_METRIC_COUNTER, PREFIX "duplicates_total",
-        "order states that changed nothing", "");
+    telemetry->updates = ipc_metrics_add(page, IPC_METRIC_COUNTER, PREFIX "updates_total",
+        "states of followers' orders that changed something", "");
     telemetry->waves = ipc_metrics_add(
         page, IPC_METRIC_COUNTER, PREFIX "waves_total", "events copied to followers", "");
     for (uint32_t i = 1; i < IPC_REASON_COUNT; i++) {
@@ -69,7 +69,7 @@ void eng_telemetry_core(
 {
     const struct eng_core_counters *counters = eng_core_counters(core);
     set(telemetry->events, counters->events);
-    set(telemetry->duplicates, counters->duplicates);
+    set(telemetry->updates, counters->updates);
     set(telemetry->waves, counters->waves);
     set(telemetry->expected, counters->expected);
     set(telemetry->remaining, counters->remaining);

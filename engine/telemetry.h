@@ -15,6 +15,7 @@
     X(sleeps, "times the pinned thread slept")                                                     \
     X(ring_records, "records taken from rings")                                                    \
     X(ring_bad_records, "records refused: damaged or out of range")                                \
+    X(duplicates, "order states that changed nothing")                                             \
     X(ring_deferred, "records left in their ring because a table was full")                        \
     X(requests_place, "place requests handed to connections")                                      \
     X(requests_modify, "modify requests handed to connections")                                    \
@@ -88,7 +89,7 @@ struct eng_telemetry {
 #define X(name, help) struct ipc_hist *name;
     ENG_PINNED_HISTS(X)
 #undef X
-    struct ipc_metric *events, *duplicates, *waves; /* pinned, copied from the core's counters */
+    struct ipc_metric *events, *updates, *waves; /* pinned, copied from the core's counters */
     struct ipc_metric *skips[IPC_REASON_COUNT];
     struct ipc_metric *outcomes[7];
     struct ipc_metric *states[ENG_STATE_COUNT];

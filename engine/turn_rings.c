@@ -29,8 +29,11 @@ static bool event_take(struct eng_turn *turn, struct turn_ring *ring, uint32_t i
     int64_t read_mono_ns = ipc_clock_mono_ns();
     eng_step_event(
         turn->wiring.core, &ring->event, (uint8_t)index, ring->sequence, read_mono_ns, &facts);
-    if (facts.count == 0)
+    if (facts.count == 0) {
+        if (!facts.retry_later)
+            ipc_metric_add(turn->wiring.telemetry->duplicates, 1);
         return !facts.retry_later;
+    }
     for (uint32_t i = 0; i < facts.count; i++) {
         if (facts.fact[i].type == IPC_FACT_ALARM) {
             turn_alarm(turn, &facts.fact[i].alarm);
