@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "ipc/base.h"
 #include "ipc/rc.h"
 
 #define CTL_DONE    0

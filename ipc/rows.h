@@ -130,6 +130,7 @@ struct ipc_row_follower {
 #define IPC_FOLLOWER_ALLOW_SHORT   4u
 #define IPC_FOLLOWER_CAP_SKIPS     8u  /* on_cap = skip for max_qty */
 #define IPC_FOLLOWER_VALUE_REDUCES 16u /* on_cap = reduce for max_order_value */
+#define IPC_FOLLOWER_RETIRED       32u /* ended; the row keeps its number so that nobody reuses it */
 _Static_assert(sizeof(struct ipc_row_follower) == 128, "follower row");
 
 /* Followers of one master in one shard: a run of the slot table. */

@@ -14,7 +14,7 @@ from fractions import Fraction as F
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import expected  # noqa: E402
-from world import World, WorldError, text_of, wait_for  # noqa: E402
+from world import BROKER_PRODUCTS, World, WorldError, text_of, wait_for  # noqa: E402
 
 SYMBOLS = [("NSE", "RELIANCE-EQ"), ("NSE", "SBIN-EQ"), ("NFO", r"NIFTY\d\d[A-Z]{3}\d\dF$")]
 FUNDS = 10_000_000
@@ -158,7 +158,7 @@ class Day:
                 for key in ("symbol", "side", "quantity", "price", "type", "product", "status", "filled"):
                     got, need = row[key], want[key]
                     if key == "product":
-                        got = {"INTRADAY": "MIS", "LONGTERM": "CNC"}.get(got, got)
+                        need = BROKER_PRODUCTS[need]
                     if (F(str(got)) if isinstance(need, F) else got) != need:
                         shown = text_of(need) if isinstance(need, F) else need
                         self.problems.append(f"{account}, {want['side']} {want['symbol']}: {key} is {got}, "
@@ -213,7 +213,7 @@ Everything is still running. To look at it:
   {ctl} {flags} orders
   {ctl} {flags} why TAG
   curl -s http://127.0.0.1:{world.admin_port}/sim/orders
-  curl -s -X POST http://127.0.0.1:{world.admin_port}/sim/terminal/order -d '{{"account":"M0001","symbol":"SBIN-EQ","exchange":"NSE","side":"BUY","quantity":10,"type":"MARKET","product":"MIS"}}'
+  curl -s -X POST http://127.0.0.1:{world.admin_port}/sim/terminal/order -d '{{"account":"M0001","symbol":"SBIN-EQ","exchange":"NSE","side":"BUY","quantity":10,"type":"MARKET"}}'
 Logs are in {keep}. To stop it: sh {stop}""")
 
 
@@ -236,7 +236,7 @@ def main():
     many = options.followers > 50
     world = World(options.bin, directory, lanes=options.lanes, io=options.io)
     world.sim_options = {"limits": {"orders_per_second": 10, "reads_per_15_min": 0}}
-    world.engine_options = {"pinned_cpu": -1}
+    world.engine_options = {"limits": {"follower_slots": 8192, "accounts": 8192, "connections": 8192}}
     try:
         say(f"Lockstep demo: 1 master, {options.followers} followers, {options.lanes} lanes, {options.io}")
         with Step("market, certificates and accounts"):

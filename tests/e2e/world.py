@@ -19,6 +19,10 @@ import time
 from fractions import Fraction as F
 
 
+# Our product names and the broker's.
+BROKER_PRODUCTS = {"MIS": "INTRADAY", "CNC": "LONGTERM", "NRML": "NORMAL", "MTF": "MTF"}
+
+
 class WorldError(Exception):
     """One sentence for a person."""
 
@@ -233,13 +237,11 @@ ports_file: {self.path('sim-ports')}
             process.check()
             try:
                 with open(self.path("sim-ports")) as file:
-                    return dict(line.strip().replace("=", " ").replace(":", " ").split()[:2]
-                                for line in file if line.strip())
+                    return json.load(file)
             except (FileNotFoundError, ValueError):
                 return None
         found = wait_for("the simulated broker's start", ports)
-        self.sim_port = int(found.get("port") or found.get("listen") or found["broker"])
-        self.admin_port = int(found["admin"])
+        self.sim_port, self.admin_port = found["port"], found["admin_port"]
         return process
 
     def publish(self, *options, check=True, **more):
@@ -269,8 +271,8 @@ ports_file: {self.path('sim-ports')}
         def ready():
             process.check()
             metrics = self.metrics()
-            want = metrics.get("lockstep_connections_wanted", 0)
-            return want > 0 and metrics.get("lockstep_connections_ready", 0) >= want
+            want = metrics.get("lockstep_engine_connections_wanted", 0)
+            return want > 0 and metrics.get("lockstep_engine_connections_ready", 0) >= want
         wait_for("the engine's readiness", ready, seconds, 0.05)
 
     def start_ingest(self, interval_ms=200, wait=True):
@@ -278,11 +280,13 @@ ports_file: {self.path('sim-ports')}
 key_file: {self.path('seal.key')}
 poll_interval_ms: {interval_ms}
 """)
+        before = self.metrics().get("lockstep_engine_ring_records_total", 0)
         process = self.start("ingest", "lockstep-ingest", "alice-blue", "--poll", "--config", config)
         if wait:
             def ready():
                 process.check()
-                return self.metrics().get("lockstep_ingest_books_total", 0) >= len(self.accounts)
+                # Each book is published between a begin and an end record.
+                return self.metrics().get("lockstep_engine_ring_records_total", 0) >= before + 2 * len(self.accounts)
             wait_for("the first look at every order book", ready, 60)
         return process
 
@@ -358,7 +362,7 @@ poll_interval_ms: {interval_ms}
 
     def terminal(self, account, symbol, side, quantity, type="LIMIT", price=None, trigger=None, product="MIS"):
         body = {"account": account, "symbol": symbol, "side": side, "quantity": quantity, "type": type,
-                "product": product, "validity": "DAY"}
+                "product": BROKER_PRODUCTS[product], "validity": "DAY"}
         instrument = self.instrument(symbol)
         body["exchange"] = instrument["exchange"]
         if price is not None:
