@@ -16,6 +16,9 @@
     (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |         \
         IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE)
 
+/* Submissions between two enters; more only cost another enter. */
+#define RING_ENTRIES 256u
+
 enum operation { OPERATION_RECEIVE = 1, OPERATION_SEND = 2, OPERATION_WAKE = 3 };
 
 struct uring_socket {
@@ -401,9 +404,9 @@ enum ipc_rc eng_edge_uring_open(
         self->sockets[i].fd = -1;
     struct io_uring_params params = {
         .flags = RING_FLAGS,
-        .cq_entries = 2 * (config->sockets + config->receive_buffers) + 64,
+        .cq_entries = 2 * (RING_ENTRIES + config->sockets + config->receive_buffers),
     };
-    int rc = io_uring_queue_init_params(256, &self->ring, &params);
+    int rc = io_uring_queue_init_params(RING_ENTRIES, &self->ring, &params);
     if (rc == 0) {
         io_uring_ring_dontfork(&self->ring);
         rc = make_buffers(self, config);

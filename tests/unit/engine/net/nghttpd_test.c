@@ -7,18 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+static const char *tls_version = "TLSv1.3";
 static const char *const echo_arguments[] = {"--echo-upload", "--verbose", NULL};
-
-static void write_text(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
 
 static int set_up(void **state)
 {
@@ -31,9 +25,6 @@ static int set_up(void **state)
         .san = "DNS:localhost,IP:127.0.0.1,IP:::1",
         .is_rsa = true,
         .ends_in_days = 5});
-    write_text(world_path("tls12", ".cnf"),
-        "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n"
-        "MaxProtocol = TLSv1.2\n");
     return 0;
 }
 
@@ -45,11 +36,10 @@ static int tear_down(void **state)
 }
 
 /* Orders with bodies, echoed back, over one own lane and over a shared pool. */
-static void exchange(enum eng_edge_kind kind, const char *leaf, bool is_tls12)
+static void exchange(enum eng_edge_kind kind, const char *leaf)
 {
     struct world_server server;
-    world_serve(&server, "127.0.0.1", leaf, "echo", is_tls12 ? world_path("tls12", ".cnf") : NULL,
-        echo_arguments);
+    world_serve(&server, "127.0.0.1", leaf, "echo", NULL, echo_arguments);
     struct rig rig;
     const char *ca_file = world_path("ca", ".crt");
     rig_open(&rig, &(struct rig_options){.edge = kind,
@@ -68,7 +58,7 @@ static void exchange(enum eng_edge_kind kind, const char *leaf, bool is_tls12)
     if (!rig_until_live(&rig, 4))
         fail_msg("not connected: %s", rig.last_error);
     const struct eng_connection *connection = eng_pool_serve(rig.pool, 9);
-    assert_string_equal(SSL_get_version(connection->tls.ssl), is_tls12 ? "TLSv1.2" : "TLSv1.3");
+    assert_string_equal(SSL_get_version(connection->tls.ssl), tls_version);
 
     uint32_t child = 0;
     for (uint32_t wave = 0; wave < 20; wave++) {
@@ -112,41 +102,67 @@ static void exchange(enum eng_edge_kind kind, const char *leaf, bool is_tls12)
     world_stop(&server);
 }
 
-static void epoll_tls13(void **state)
+static void epoll_ecdsa(void **state)
 {
     (void)state;
-    exchange(ENG_EDGE_EPOLL, "good", false);
+    exchange(ENG_EDGE_EPOLL, "good");
 }
 
-static void epoll_tls12(void **state)
+static void epoll_rsa(void **state)
 {
     (void)state;
-    exchange(ENG_EDGE_EPOLL, "good-rsa", true);
+    exchange(ENG_EDGE_EPOLL, "good-rsa");
 }
 
-static void uring_tls13(void **state)
-{
-    (void)state;
-    if (eng_edge_uring_works() != NULL)
-        skip();
-    exchange(ENG_EDGE_URING, "good-rsa", false);
-}
-
-static void uring_tls12(void **state)
+static void uring_rsa(void **state)
 {
     (void)state;
     if (eng_edge_uring_works() != NULL)
         skip();
-    exchange(ENG_EDGE_URING, "good", true);
+    exchange(ENG_EDGE_URING, "good-rsa");
 }
 
-int main(void)
+static void uring_ecdsa(void **state)
 {
+    (void)state;
+    if (eng_edge_uring_works() != NULL)
+        skip();
+    exchange(ENG_EDGE_URING, "good");
+}
+
+/* With the argument "tls12" the test runs itself again under an OpenSSL configuration that allows
+ * nothing newer; OpenSSL reads it once per process. */
+static void run_again_with_tls12(char **argv)
+{
+    char path[] = "/tmp/lockstep-tls12-XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    FILE *file = fdopen(fd, "w");
+    assert_non_null(file);
+    fputs("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n"
+          "MaxProtocol = TLSv1.2\n",
+        file);
+    fclose(file);
+    setenv("OPENSSL_CONF", path, 1);
+    execv("/proc/self/exe", argv);
+    abort();
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "tls12") == 0) {
+        if (getenv("OPENSSL_CONF") == NULL)
+            run_again_with_tls12(argv);
+        tls_version = "TLSv1.2";
+    }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(epoll_tls13),
-        cmocka_unit_test(epoll_tls12),
-        cmocka_unit_test(uring_tls13),
-        cmocka_unit_test(uring_tls12),
+        cmocka_unit_test(epoll_ecdsa),
+        cmocka_unit_test(epoll_rsa),
+        cmocka_unit_test(uring_ecdsa),
+        cmocka_unit_test(uring_rsa),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    const int failed = cmocka_run_group_tests(tests, set_up, tear_down);
+    if (getenv("OPENSSL_CONF") != NULL)
+        unlink(getenv("OPENSSL_CONF"));
+    return failed;
 }
