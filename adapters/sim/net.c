@@ -415,6 +415,8 @@ static void conn_watch(struct adp_sim_conn *conn)
         epoll_ctl(conn->net->epoll_fd, EPOLL_CTL_MOD, conn->fd, &event);
 }
 
+static void conn_input(struct adp_sim_conn *conn);
+
 void adp_sim_net_conn_freeze(struct adp_sim_conn *conn, bool frozen)
 {
     struct epoll_event event = {
@@ -423,8 +425,10 @@ void adp_sim_net_conn_freeze(struct adp_sim_conn *conn, bool frozen)
         return;
     epoll_ctl(conn->net->epoll_fd, frozen ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, conn->fd, &event);
     conn->frozen = frozen;
-    if (!frozen)
+    if (!frozen) {
         adp_sim_net_dirty(conn);
+        conn_input(conn); /* what OpenSSL had read before */
+    }
 }
 
 static void conn_set_want_write(struct adp_sim_conn *conn, bool want)
@@ -565,9 +569,9 @@ static void conn_input(struct adp_sim_conn *conn)
         return;
     if (conn->ssl == NULL && conn->protocol == NULL)
         conn_ready(conn);
-    /* Bounded, so that one busy peer does not hold up the others; epoll is level-triggered, but
-     * bytes that OpenSSL has read already are not seen by it, hence the check. */
-    for (int round = 0; round < 16 || (conn->ssl != NULL && SSL_pending(conn->ssl) > 0); round++) {
+    /* Bounded, so that one busy peer does not hold up the others. But what OpenSSL has read ahead
+     * must be used up: epoll does not see it, and a record may be the last that the peer sends. */
+    for (int round = 0; round < 16 || (conn->ssl != NULL && SSL_has_pending(conn->ssl)); round++) {
         if (conn->dead || conn->closing || conn->frozen)
             return;
         ssize_t got = conn_read(conn);
