@@ -214,6 +214,9 @@ static enum ipc_rc ownership_take(struct eng_journal *journal, struct ipc_error 
     uint64_t memory_generation = memory_page.generation, disk_generation = disk_page.generation;
     journal->generation =
         1 + (memory_generation > disk_generation ? memory_generation : disk_generation);
+    if (memory_page.magic == IPC_JOURNAL_OWNER_MAGIC &&
+        memcmp(memory_page.boot_id, journal->config.boot_id, sizeof memory_page.boot_id) == 0)
+        journal->previous_durable_lsn = memory_page.durable_lsn;
     owner_fill(journal, &disk_page);
     if (pwrite(journal->disk_owner_fd, &disk_page, sizeof disk_page, 0) !=
         (ssize_t)sizeof disk_page) {

@@ -40,6 +40,7 @@ struct eng_journal {
     int memory_owner_fd, disk_owner_fd; /* hold the locks */
     struct ipc_journal_owner *owner; /* the page in memory; durable_lsn and state: the scribe's */
     uint64_t generation;
+    uint64_t previous_durable_lsn; /* of the life before, as its owner page said; 0 = not known */
     bool is_started;
     uint64_t first_segment_no;
     uint64_t reserve_bytes;

@@ -112,7 +112,9 @@ static enum ipc_rc journal_fold(struct folding *folding, struct ipc_error *error
 
 /* --- making the old segments durable --- */
 
-/* Where the right frames of a disk file end: what lies before is never written again. */
+/* Where the frames of a disk file end that are right and known to be durable: what lies before is
+ * not written again. Reading alone proves nothing about the disk: after a failed sync the page
+ * cache may still show what was never written, and a new sync would say that all is well. */
 static uint64_t disk_right_end(
     struct eng_journal *journal, const struct ipc_segment *memory, struct ipc_frame *copy)
 {
@@ -126,7 +128,7 @@ static uint64_t disk_right_end(
         uint64_t lsn = disk.header.first_lsn;
         uint32_t previous_crc = disk.header.previous_crc;
         while (ipc_segment_look(&disk, end, copy) == IPC_PLACE_FRAME && copy->lsn == lsn &&
-               copy->previous_crc == previous_crc) {
+               lsn <= journal->previous_durable_lsn && copy->previous_crc == previous_crc) {
             end += copy->length;
             previous_crc = copy->crc;
             lsn++;
