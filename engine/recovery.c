@@ -69,8 +69,8 @@ static enum ipc_rc frame_fold(
 static enum ipc_rc corrupt_refuse(const struct ipc_journal_entry *entry, struct ipc_error *error)
 {
     ipc_error_set(error,
-        "%s. No order may leave before every account's book has been compared with the journal; "
-        "then start once with --accept-corrupt-journal",
+        "%s. Compare every account's book with the journal, then start once with "
+        "--accept-corrupt-journal",
         entry->error.text);
     return IPC_BAD_CRC;
 }
