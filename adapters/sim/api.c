@@ -275,8 +275,14 @@ static struct adp_sim_origin origin_of(const struct adp_sim_call *call, uint32_t
         .address = call->address};
 }
 
-static json_t *parse(const struct adp_sim_call *call)
+static json_t *parse(struct adp_sim_api *api, const struct adp_sim_call *call)
 {
+    json_t *parsed = api->parsed;
+    api->parsed = NULL;
+    if (parsed != NULL) {
+        LS_CHECK(api->parsed_for == call);
+        return parsed;
+    }
     if (call->too_large)
         return NULL;
     return json_loadb(call->body.bytes == NULL ? "" : call->body.bytes, call->body.length,
@@ -313,7 +319,7 @@ static void run_place(struct adp_sim_api *api, struct adp_sim_call *call, uint32
     int refusal, const char *outcome)
 {
     struct adp_sim_origin origin = origin_of(call, account);
-    json_t *body = parse(call);
+    json_t *body = parse(api, call);
     size_t count = json_array_size(body);
 
     if (!json_is_array(body) || count == 0 || count > LEGS_MAX) {
@@ -358,7 +364,7 @@ static void run_change(struct adp_sim_api *api, struct adp_sim_call *call, bool 
     struct adp_sim_origin origin = origin_of(call, account);
     struct adp_sim_change change = {0};
     char broker_order_id[32] = "";
-    json_t *body = parse(call);
+    json_t *body = parse(api, call);
     uint32_t act = ADP_SIM_NONE;
     int code = 0;
 
@@ -390,7 +396,7 @@ static void run_change(struct adp_sim_api *api, struct adp_sim_call *call, bool 
 static void run_history(struct adp_sim_api *api, struct adp_sim_call *call, uint32_t account)
 {
     char broker_order_id[32] = "";
-    json_t *body = parse(call);
+    json_t *body = parse(api, call);
     bool has_id = field_text(body, "brokerOrderId", broker_order_id, sizeof(broker_order_id));
     json_decref(body);
     if (!has_id) {
@@ -400,11 +406,11 @@ static void run_history(struct adp_sim_api *api, struct adp_sim_call *call, uint
     adp_sim_api_history(api, call, account, broker_order_id);
 }
 
-enum adp_sim_exchange adp_sim_api_exchange(const struct adp_sim_api *api,
-    const struct adp_sim_call *call, enum adp_sim_path path, uint32_t *calls)
+enum adp_sim_exchange adp_sim_api_exchange(struct adp_sim_api *api, const struct adp_sim_call *call,
+    enum adp_sim_path path, uint32_t *calls)
 {
     char text[32] = "";
-    json_t *body = parse(call);
+    json_t *body = parse(api, call);
     enum adp_sim_exchange exchange = 0;
     *calls = 1;
     if (path == ADP_SIM_PATH_PLACE) {
@@ -417,7 +423,8 @@ enum adp_sim_exchange adp_sim_api_exchange(const struct adp_sim_api *api,
         if (order != ADP_SIM_NONE)
             exchange = adp_sim_book_order(api->book, order)->terms.exchange;
     }
-    json_decref(body);
+    api->parsed = body;
+    api->parsed_for = call;
     return exchange;
 }
 

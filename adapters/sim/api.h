@@ -37,6 +37,8 @@ struct adp_sim_api {
     struct adp_sim_members *members;
     enum adp_sim_error_form error_form;
     struct adp_sim_prng prng;
+    struct json_t *parsed; /* a body that adp_sim_api_exchange parsed, until the request is run */
+    const struct adp_sim_call *parsed_for;
 };
 
 /* adp_sim_path_name returns the short name of a path ("placeorder", "book", ...). */
@@ -50,8 +52,8 @@ enum adp_sim_path adp_sim_api_path(const struct adp_sim_call *call, bool *method
 
 /* adp_sim_api_exchange returns the exchange that an order call is for and how many orders it holds,
  * for rate limits; 0 when the body does not say. */
-enum adp_sim_exchange adp_sim_api_exchange(const struct adp_sim_api *api,
-    const struct adp_sim_call *call, enum adp_sim_path path, uint32_t *calls);
+enum adp_sim_exchange adp_sim_api_exchange(struct adp_sim_api *api, const struct adp_sim_call *call,
+    enum adp_sim_path path, uint32_t *calls);
 
 /* adp_sim_api_run carries a request out and writes its answer.
  *   account   of the book; ADP_SIM_NONE only with a refusal
