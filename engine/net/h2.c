@@ -60,11 +60,14 @@ struct eng_h2 *eng_h2_init(
         .plain_capacity = limits->plain_bytes,
         .slot_mask = limits->stream_slots - 1,
         .next_id = 1,
-        .peer_max_streams = UINT32_MAX,
-        .peer_max_list_bytes = UINT32_MAX,
-        .peer_table_bytes = 4096,
+        .peer =
+            {
+                .max_streams = UINT32_MAX,
+                .max_list_bytes = UINT32_MAX,
+                .table_bytes = 4096,
+                .initial_window = 65535,
+            },
         .send_window = 65535,
-        .peer_initial_window = 65535,
         .due_mono_ns = INT64_MAX,
         .receive_window = H2_CONNECTION_WINDOW,
         .ping_sent_mono_ns = INT64_MAX,
@@ -163,13 +166,13 @@ enum eng_h2_admission eng_h2_can_send(
     }
     header_bytes += 1; /* a table size update */
     const uint32_t wire_bytes = 2 * ENG_H2_FRAME_BYTES + header_bytes + body_bytes;
-    if (LS_UNLIKELY(header_bytes > ENG_HPACK_BLOCK_MAX || list_bytes > h2->peer_max_list_bytes ||
+    if (LS_UNLIKELY(header_bytes > ENG_HPACK_BLOCK_MAX || list_bytes > h2->peer.max_list_bytes ||
                     body_bytes > ENG_H2_BODY_MAX ||
                     wire_bytes + ENG_H2_CONTROL_RESERVE_BYTES > h2->plain_capacity))
         return ENG_H2_TOO_LARGE;
-    if (LS_UNLIKELY(h2->open >= h2->peer_max_streams || h2->open > h2->slot_mask))
+    if (LS_UNLIKELY(h2->open >= h2->peer.max_streams || h2->open > h2->slot_mask))
         return ENG_H2_NO_STREAM;
-    if (LS_UNLIKELY(body_bytes > h2->send_window || body_bytes > h2->peer_initial_window))
+    if (LS_UNLIKELY(body_bytes > h2->send_window || body_bytes > h2->peer.initial_window))
         return ENG_H2_NO_WINDOW;
     if (LS_UNLIKELY(
             h2->tail - h2->head + wire_bytes + ENG_H2_CONTROL_RESERVE_BYTES > h2->plain_capacity))
@@ -431,7 +434,7 @@ uint32_t eng_h2_requests(const struct eng_h2 *h2)
 uint32_t eng_h2_free_streams(const struct eng_h2 *h2)
 {
     const uint32_t limit =
-        h2->peer_max_streams <= h2->slot_mask ? h2->peer_max_streams : h2->slot_mask + 1;
+        h2->peer.max_streams <= h2->slot_mask ? h2->peer.max_streams : h2->slot_mask + 1;
     return limit > h2->open ? limit - h2->open : 0;
 }
 
@@ -457,5 +460,5 @@ uint32_t eng_h2_overdue_streams(const struct eng_h2 *h2)
 
 uint32_t eng_h2_peer_max_streams(const struct eng_h2 *h2)
 {
-    return h2->peer_max_streams;
+    return h2->peer.max_streams;
 }

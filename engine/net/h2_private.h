@@ -63,6 +63,14 @@ struct h2_block {
     int32_t content_length;
 };
 
+/* What the peer has announced. A frame is applied as a whole, with its ACK: a request made between
+ * two halves of it would use a window that the peer does not know to be ours yet. */
+struct h2_peer {
+    uint32_t max_streams, max_list_bytes, table_bytes;
+    bool lowers_table; /* at some place in the frame */
+    int64_t initial_window;
+};
+
 struct eng_h2 {
     /* Sending: what a request touches. */
     struct eng_h2_stream *streams;
@@ -70,8 +78,8 @@ struct eng_h2 {
     uint64_t plain_base; /* offset of plain[0] among all plain bytes */
     uint32_t plain_capacity, head, tail;
     uint32_t slot_mask, next_id, open, overdue, requests;
-    uint32_t peer_max_streams, peer_max_list_bytes, peer_table_bytes;
-    int64_t send_window, peer_initial_window;
+    struct h2_peer peer;
+    int64_t send_window;
     int64_t due_mono_ns;
     bool size_update_due, warm, settings_seen, draining, shut;
 
@@ -90,6 +98,7 @@ struct eng_h2 {
     int64_t ping_sent_mono_ns;
     uint32_t flood_left;
     int64_t flood_epoch_mono_ns;
+    struct h2_peer next_peer; /* SETTINGS being received */
     struct h2_block block;
     nghttp2_hd_inflater *inflater;
     struct eng_h2_bodies *bodies;

@@ -87,6 +87,8 @@ static bool begin_settings(struct eng_h2 *h2)
     if (h2->frame_left % 6 != 0)
         return h2_fail(h2, H2_FRAME_SIZE_ERROR, "SETTINGS of a length that is no multiple of 6");
     h2->item_need = h2->frame_left == 0 ? 0 : 6;
+    h2->next_peer = h2->peer;
+    h2->next_peer.lowers_table = false;
     return h2_charge(h2);
 }
 
@@ -166,36 +168,38 @@ static bool take_setting(struct eng_h2 *h2)
     switch (name) {
     case H2_SET_HEADER_TABLE_SIZE:
         /* Our blocks never use the table, but a peer that lowers it wants to be told so. */
-        if (value < h2->peer_table_bytes)
-            h2->size_update_due = true;
-        h2->peer_table_bytes = value;
+        if (value < h2->next_peer.table_bytes)
+            h2->next_peer.lowers_table = true;
+        h2->next_peer.table_bytes = value;
         return true;
     case H2_SET_ENABLE_PUSH:
         return value == 0 || h2_fail(h2, H2_PROTOCOL_ERROR, "a server that enables push");
     case H2_SET_MAX_CONCURRENT_STREAMS:
-        h2->peer_max_streams = value;
+        h2->next_peer.max_streams = value;
         return true;
     case H2_SET_INITIAL_WINDOW_SIZE:
         /* Streams in flight have sent their whole body: only later ones are concerned. */
         if (value > H2_WINDOW_MAX)
             return h2_fail(h2, H2_FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE above 2^31-1");
-        h2->peer_initial_window = value;
+        h2->next_peer.initial_window = value;
         return true;
     case H2_SET_MAX_FRAME_SIZE:
         return (value >= H2_FRAME_MAX && value <= 0xffffff) ||
                h2_fail(h2, H2_PROTOCOL_ERROR, "MAX_FRAME_SIZE outside [2^14, 2^24)");
     case H2_SET_MAX_HEADER_LIST_SIZE:
-        h2->peer_max_list_bytes = value;
+        h2->next_peer.max_list_bytes = value;
         return true;
     default:
         return true;
     }
 }
 
-/* The whole SETTINGS frame was applied: acknowledge, and the first time ask for the sign that the
- * peer has seen it all. */
+/* The whole SETTINGS frame is here: apply and acknowledge, and the first time ask for the sign that
+ * the peer has seen it all. */
 static bool end_settings(struct eng_h2 *h2, int64_t now_mono_ns)
 {
+    h2->peer = h2->next_peer;
+    h2->size_update_due |= h2->peer.lowers_table;
     if (!h2_control(h2, H2_SETTINGS, H2_FLAG_ACK, 0, NULL, 0))
         return false;
     if (h2->settings_seen)
@@ -288,7 +292,8 @@ static bool take_item(struct eng_h2 *h2, const struct eng_h2_sink *sink)
 static bool take_payload(
     struct eng_h2 *h2, const uint8_t *bytes, uint32_t count, const struct eng_h2_sink *sink)
 {
-    const uint32_t content_left = h2->frame_left - h2->frame_padding;
+    const uint32_t content_left =
+        h2->frame_left > h2->frame_padding ? h2->frame_left - h2->frame_padding : 0;
     const uint32_t content = count < content_left ? count : content_left;
     h2->frame_left -= count;
     if (content == 0)
