@@ -19,6 +19,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A sanitizer makes tens of instructions of each and slows every fork: tests of the harness itself
+ * skip under both, and steps under the thread sanitizer, which wants threads anyway, are skipped.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define STEPKILL_WORTHWHILE 0
+#else
+#define STEPKILL_WORTHWHILE 1
+#endif
+
 struct stepkill {
     void (*reset)(void *context);   /* parent, before each child; may be NULL */
     void (*prepare)(void *context); /* child, not stepped; may be NULL */

@@ -184,6 +184,14 @@ static void take_copy(struct world *world)
     memcpy(world->copy, world->region.body, ipc_ring_footprint(SLOTS));
 }
 
+static void skip_if_not_worthwhile(void)
+{
+    if (!STEPKILL_WORTHWHILE) {
+        print_message("stepping through the thread sanitizer takes minutes: not tested\n");
+        skip();
+    }
+}
+
 static void judge_end(enum stepkill_end end)
 {
     if (end == STEPKILL_NO_PTRACE) {
@@ -197,6 +205,7 @@ static void judge_end(enum stepkill_end end)
 static struct stepkill_result walk_everywhere(struct stepkill plan, struct world *world)
 {
     struct stepkill_result result;
+    skip_if_not_worthwhile();
     plan.context = world;
     enum stepkill_end end = stepkill_walk(&plan, &result);
     free(world->copy);
@@ -209,6 +218,7 @@ static struct stepkill_result walk_everywhere(struct stepkill plan, struct world
 static struct stepkill_result kill_apart(struct stepkill plan, struct world *world)
 {
     struct stepkill_result result;
+    skip_if_not_worthwhile();
     plan.context = world;
     plan.stride = plan.by_syscall ? 1 : KILL_STRIDE;
     judge_end(stepkill_run(&plan, &result));
