@@ -188,7 +188,10 @@ static void test_killed_writer(void **state)
             }
         }
         int status = 0;
-        usleep(2000 + round * 100);
+        /* Until it has begun, and then some. */
+        while (ipc_switch_sequence(&f.reader) < last + 2)
+            usleep(100);
+        usleep(round * 100);
         assert_int_equal(kill(child, SIGKILL), 0);
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status));
