@@ -299,12 +299,17 @@ static uint32_t uring_poll(struct eng_edge *edge, struct eng_edge_event *events,
         }
         io_uring_cq_advance(&self->ring, seen);
         /* Deferred task work and overflown completions come in by an enter; the kernel runs a
-         * bounded number each time, so ask until nothing is waiting. */
+         * bounded number each time, so ask until nothing is waiting. The flag alone proves nothing:
+         * the kernel sets it after it queued the work, so it stays set when the work was run in
+         * between (seen on 6.18: the thread span here for ever). An enter that brings no completion
+         * ends the round. */
         const unsigned flags = IO_URING_READ_ONCE(*self->ring.sq.kflags);
         if (count == max || (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0)
             break;
         edge->calls++;
         io_uring_get_events(&self->ring);
+        if (io_uring_cq_ready(&self->ring) == 0)
+            break;
     }
     if (io_uring_sq_ready(&self->ring) != 0) {
         edge->calls++;
