@@ -146,6 +146,8 @@ static enum ipc_rc segment_pick(
 {
     struct ipc_segment disk;
     enum ipc_rc memory_rc = ipc_segment_open(out, reader->memory_fd, false, number, reader->shard);
+    if (memory_rc == IPC_BAD_LAYOUT) /* recycled between its opening and its renaming: look again */
+        memory_rc = ipc_segment_open(out, reader->memory_fd, false, number, reader->shard);
     if (memory_rc == IPC_OK && is_same_boot(reader, out))
         return IPC_OK;
     enum ipc_rc disk_rc = ipc_segment_open(&disk, reader->disk_fd, true, number, reader->shard);
@@ -462,7 +464,8 @@ static enum ipc_journal_step recycled_step(
         return IPC_JOURNAL_END;
     entry_start(reader, out);
     ipc_error_set(&out->error,
-        "journal.%u: segment %llu was recycled while it was read, and its disk file cannot be read; "
+        "journal.%u: segment %llu was recycled while it was read, and its disk file cannot be "
+        "read; "
         "lsn %llu is lost to this reader",
         reader->shard, (unsigned long long)reader->segment.segment_no,
         (unsigned long long)reader->next_lsn);
