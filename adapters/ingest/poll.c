@@ -383,7 +383,8 @@ static int64_t start_due(struct adp_poll *poll, bool masters, int64_t now)
         const bool has_funds = poll->config->funds_ms > 0 && poll->dialect->decode_funds != NULL;
         const int64_t book = account->due_mono_ns[POLL_BOOK];
         const int64_t funds = has_funds ? account->due_mono_ns[POLL_FUNDS] : INT64_MAX;
-        const enum poll_kind kind = book <= now || book <= funds ? POLL_BOOK : POLL_FUNDS;
+        /* What was due first goes first, so that slow books do not starve the funds. */
+        const enum poll_kind kind = book <= funds ? POLL_BOOK : POLL_FUNDS;
         const int64_t due = kind == POLL_BOOK ? book : funds;
         if (due > now) {
             next = ls_min_i64(next, due);
