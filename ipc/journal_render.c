@@ -41,10 +41,12 @@ static void put_hex(struct ipc_text *text, const uint8_t *bytes, size_t count)
 }
 
 /* " name=value" in a line, ",\"name\":value" in JSON. */
+/* JSON readers take numbers up to 2^63; what is above can only be damage, and becomes a string. */
 static void put_u64(const struct render *render, const char *name, uint64_t value)
 {
-    ipc_text_put(
-        render->text, render->json ? ",\"%s\":%llu" : " %s=%llu", name, (unsigned long long)value);
+    bool quoted = render->json && value > INT64_MAX;
+    ipc_text_put(render->text, render->json ? ",\"%s\":" : " %s=", name);
+    ipc_text_put(render->text, quoted ? "\"%llu\"" : "%llu", (unsigned long long)value);
 }
 
 static void put_i64(const struct render *render, const char *name, int64_t value)
@@ -380,7 +382,7 @@ void ipc_journal_json(struct ipc_text *text, const struct ipc_journal_orders *or
 {
     struct render render = {.text = text, .orders = orders, .frame = entry->frame, .json = true};
     const struct ipc_frame *frame = entry->frame;
-    ipc_text_put(text, "{\"lsn\":%llu,\"type\":\"%s\",\"time\":\"", (unsigned long long)frame->lsn,
+    ipc_text_put(text, "{\"lsn\":%llu,\"fact\":\"%s\",\"time\":\"", (unsigned long long)frame->lsn,
         NAME(ipc_fact_type, frame->type));
     ipc_text_put_time(text, frame->wall_ns);
     ipc_text_put(text, "\"");
