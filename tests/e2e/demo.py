@@ -249,7 +249,7 @@ def main():
         with Step("engine: connections, TLS handshakes"):
             world.start_engine()
         with Step("ingest: first look at every order book"):
-            world.start_ingest(interval_ms=500 if many else 200)
+            world.start_ingest(interval_ms=200, follower_ms=2000 if many else 200)
         day = play_day(world, table=not options.no_table and not many)
         compared = day.judge()
         say("\nThe engine's own count of each order:")

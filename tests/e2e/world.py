@@ -275,10 +275,11 @@ ports_file: {self.path('sim-ports')}
             return want > 0 and metrics.get("lockstep_engine_connections_ready", 0) >= want
         wait_for("the engine's readiness", ready, seconds, 0.05)
 
-    def start_ingest(self, interval_ms=200, wait=True):
+    def start_ingest(self, interval_ms=200, follower_ms=None, wait=True):
         config = self.write("ingest.yaml", f"""instance: {self.instance}
 key_file: {self.path('seal.key')}
-poll_interval_ms: {interval_ms}
+poll_master_ms: {interval_ms}
+poll_follower_ms: {follower_ms or interval_ms}
 """)
         before = self.metrics().get("lockstep_engine_ring_records_total", 0)
         process = self.start("ingest", "lockstep-ingest", "alice-blue", "--poll", "--config", config)
