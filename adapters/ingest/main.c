@@ -5,6 +5,7 @@
 #include "adapters/ingest/feed.h"
 #include "adapters/ingest/ndjson.h"
 #include "adapters/ingest/poll.h"
+#include "adapters/ingest/report.h"
 #include "ipc/clock.h"
 #include "version.h"
 
@@ -231,34 +232,16 @@ static int check(const struct options *options)
     return 0;
 }
 
-static void say_status(
-    struct adp_feed *feed, struct adp_publisher *publisher, struct adp_poll *poll)
-{
-    struct adp_feed_counts fed;
-    struct adp_publisher_counts published;
-    struct adp_poll_counts polled;
-    adp_feed_counts(feed, &fed);
-    adp_publisher_counts(publisher, &published);
-    adp_poll_counts(poll, &polled);
-    ipc_log(IPC_LOG_INFO,
-        "%u accounts (%u paused, %u failing, %u not published), %llu requests (%llu failed), %llu "
-        "states, %llu books, %llu gaps, %llu not understood; %llu events held, %llu refused",
-        polled.accounts, polled.paused, polled.failing, polled.unpublished,
-        (unsigned long long)polled.requests, (unsigned long long)polled.failures,
-        (unsigned long long)fed.changes, (unsigned long long)fed.books,
-        (unsigned long long)fed.gaps, (unsigned long long)fed.not_understood,
-        (unsigned long long)published.waiting, (unsigned long long)published.refused);
-}
-
 /* The loop of --poll. Timers: FOLLOW_NS, STATUS_NS; the accounts' own are in poll.c. */
 static void poll_until_stopped(struct adp_live *live, struct adp_feed *feed,
-    struct adp_publisher *publisher, struct adp_poll *poll)
+    struct adp_publisher *publisher, struct adp_poll *poll, struct adp_report *report)
 {
     int64_t next_follow = 0, next_status = ipc_clock_mono_ns() + STATUS_NS;
     while (!stop) {
         const int64_t now = ipc_clock_mono_ns();
         if (now >= next_follow) {
             next_follow = now + FOLLOW_NS;
+            adp_report_update(report, feed, publisher, poll);
             if (adp_live_follow(live)) {
                 adp_feed_generation(feed);
                 adp_poll_generation(poll);
@@ -266,7 +249,7 @@ static void poll_until_stopped(struct adp_live *live, struct adp_feed *feed,
         }
         if (now >= next_status) {
             next_status = now + STATUS_NS;
-            say_status(feed, publisher, poll);
+            adp_report_say(feed, publisher, poll);
         }
         adp_poll_step(poll, adp_live_view(live) == NULL ? FOLLOW_NS : FOLLOW_NS / 4);
         (void)adp_publisher_flush(publisher, ipc_clock_mono_ns());
@@ -287,10 +270,13 @@ static int run_poll(const struct options *options, const struct ipc_shm *shm, st
             IPC_OK) {
         ipc_log(IPC_LOG_ERROR, "%s", error.text);
     } else {
-        poll_until_stopped(live, feed, publisher, poll);
+        struct adp_report *report = adp_report_open(shm, options->config.producer);
+        poll_until_stopped(live, feed, publisher, poll, report);
         /* What waits is read again after the next start: a book is published whole then. */
         (void)adp_publisher_flush(publisher, ipc_clock_mono_ns());
-        say_status(feed, publisher, poll);
+        adp_report_say(feed, publisher, poll);
+        adp_report_update(report, feed, publisher, poll);
+        adp_report_close(report);
         code = 0;
     }
     adp_poll_close(poll);
