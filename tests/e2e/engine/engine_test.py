@@ -1,0 +1,419 @@
+"""The engine as a process: simulated broker, engine, and order states fed through `lockstep-ingest ndjson`.
+
+Every verdict about orders is read from the broker's book (GET /sim/orders), never from our own tables.
+Usage: engine_test.py --bin DIRECTORY [unittest arguments]
+"""
+import contextlib
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from fractions import Fraction
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from world import World, text_of, wait_for  # noqa: E402
+
+BINARIES = "build/release/bin"
+SYMBOL, OTHER = "RELIANCE-EQ", "SBIN-EQ"
+FAR_BELOW = "1000"  # rests in the book: the simulator's price is well above
+
+
+class Feeder:
+    """A master's order feed: each state is one line to `lockstep-ingest ndjson -`."""
+
+    def __init__(self, world):
+        self.world, self.numbers = world, itertools.count(1)
+        self.log = open(world.path("feed.log"), "a")
+        self.process = subprocess.Popen(
+            [world.binary("lockstep-ingest"), "--instance", world.instance, "--key", world.path("seal.key"),
+             "ndjson", "-"],
+            stdin=subprocess.PIPE, text=True, env=world.env, stdout=subprocess.DEVNULL,
+            stderr=self.log)
+
+    def state(self, order, side="BUY", qty=10, price=FAR_BELOW, status="OPEN", filled=0, symbol=SYMBOL, **more):
+        type_ = "LIMIT" if price is not None else "MARKET"
+        row = {"account": "M0001", "broker_order_id": order, "exchange": "NSE", "symbol": symbol, "side": side,
+               "type": type_, "product": "MIS", "qty": str(qty), "status": status, "filled_qty": str(filled), **more}
+        if price is not None:
+            row["price"] = str(price)
+        if filled:
+            row["average_price"] = str(price if price is not None else 1400)
+        self.process.stdin.write(json.dumps(row) + "\n")
+        self.process.stdin.flush()
+
+    def new(self, **terms):
+        order = f"T{next(self.numbers):06}"
+        self.state(order, **terms)
+        return order
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+        self.log.close()
+
+
+def make_world(test, followers=4, lanes="shared", io="epoll", tier="process", ratios=None, **engine):
+    directory = tempfile.mkdtemp(prefix="lockstep-engine-test-")
+    world = World(BINARIES, directory, lanes=lanes, io=io, tier=tier)
+    world.broker_options = {"connects_per_second": 500, "pool_connections": 2}
+    world.engine_options = {"limits": {"connections": 64, "follower_slots": 256, "accounts": 256, "children": 16384,
+                                       "master_orders": 1024}, **engine}
+    world.sim_options = {"market_orders": "accept"}
+    world.make_market([("NSE", SYMBOL), ("NSE", OTHER)])
+    world.add_account("M0001", ["master"])
+    for number in range(1, followers + 1):
+        address = f"127.20.0.{number}" if lanes == "own" else None
+        world.add_account(f"F{number:04}", ["follower"], address=address)
+        ratio = (ratios or {}).get(number, str(number))
+        world.follow(f"F{number:04}", "M0001", mode="FIXED_RATIO", ratio=ratio)
+    with open(os.open(world.path("seal.key"), os.O_WRONLY | os.O_CREAT, 0o400), "wb") as file:
+        file.write(os.urandom(32))
+
+    def end():
+        codes = world.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+        return codes
+    test.addCleanup(end)
+    return world
+
+
+def start(test, world, engine_env=None):
+    world.start_sim()
+    world.publish()
+    world.start_engine(env=engine_env)
+    feeder = Feeder(world)
+    test.addCleanup(feeder.close)
+    return feeder
+
+
+def rows_when(world, count, what="orders in the broker's book", seconds=15.0):
+    wait_for(f"{count} {what}", lambda: len(world.book()) >= count, seconds)
+    return world.book()
+
+
+def log_of(world, name="engine"):
+    with open(world.path(f"{name}.log")) as file:
+        return file.read()
+
+
+def wait_log(world, pattern, count=1, seconds=15.0, name="engine"):
+    wait_for(f"{pattern!r} in the {name}'s log", lambda: len(re.findall(pattern, log_of(world, name))) >= count, seconds)
+
+
+def outcomes(world):
+    text = world.ctl("metrics").stdout
+    return {name: int(float(value)) for name, value in
+            re.findall(r'lockstep_engine_outcomes_total\{[^}]*outcome="(\w+)"[^}]*\} (\S+)', text) if float(value)}
+
+
+def tags_unique(test, world):
+    tags = [row["tag"] for row in world.book()]
+    test.assertEqual(len(tags), len(set(tags)), "a tag is twice in the broker's book")
+
+
+class Copies(unittest.TestCase):
+    """Place, amend, cancel; every lane mode and both edges."""
+
+    def one(self, lanes, io):
+        world = make_world(self, lanes=lanes, io=io)
+        feed = start(self, world)
+        order = feed.new(qty=10)
+        rows = rows_when(world, 4)
+        self.assertEqual({r["account"]: r["quantity"] for r in rows},
+                         {f"F{n:04}": 10 * n for n in range(1, 5)})
+        self.assertEqual({r["status"] for r in rows}, {"OPEN"})
+        self.assertTrue(all(re.fullmatch(r"L[0-9A-Z]{18}", r["tag"]) for r in rows), rows)
+        if lanes == "own":
+            self.assertEqual({r["account"]: r["address"] for r in rows},
+                             {f"F{n:04}": f"127.20.0.{n}" for n in range(1, 5)})
+        wait_log(world, r"Replication: 4/4 successful in \d+\.\d{3}ms \(0 skipped\)")
+        feed.state(order, qty=20, price="1001")
+        wait_for("the amendments", lambda: all(r["quantity"] == 20 * int(r["account"][1:]) for r in world.book()))
+        self.assertEqual({str(r["price"]) for r in world.book()}, {"1001"})
+        feed.state(order, qty=20, price="1001", status="CANCELLED")
+        wait_for("the cancels", lambda: all(r["status"] == "CANCELLED" for r in world.book()))
+        self.assertEqual(len(world.book()), 4)
+        tags_unique(self, world)
+        wait_log(world, r"Replication: 4/4", count=3)
+        metrics = world.metrics()
+        self.assertEqual(metrics["lockstep_engine_conservation_gap"], 0)
+        self.assertEqual(metrics["lockstep_engine_requests_open"], 0)
+        self.assertEqual(metrics["lockstep_engine_expected"], 12)
+        self.assertEqual(world.processes["engine"].stop(), 0)
+        self.assertIn("pinned thread stopped", log_of(world))
+
+    def test_shared_epoll(self):
+        self.one("shared", "epoll")
+
+    def test_shared_uring(self):
+        self.one("shared", "uring")
+
+    def test_own_epoll(self):
+        self.one("own", "epoll")
+
+    def test_own_uring(self):
+        self.one("own", "uring")
+
+    def test_power_tier(self):
+        world = make_world(self, tier="power")
+        feed = start(self, world)
+        for _ in range(3):
+            feed.new(qty=1)
+        rows_when(world, 12)
+        wait_log(world, r"Replication: 4/4", count=3)
+        self.assertGreater(world.metrics()["lockstep_engine_power_waits_total"], 0)
+        tags_unique(self, world)
+
+    def test_waves_have_records(self):
+        world = make_world(self)
+        feed = start(self, world)
+        feed.new(qty=5)
+        wait_log(world, "Replication: 4/4")
+        metrics = world.metrics()
+        for name in ("first_accepted", "last_accepted", "wave_parsed"):
+            self.assertEqual(metrics[f"lockstep_engine_{name}_seconds_count"], 1, name)
+        self.assertEqual(metrics["lockstep_engine_reply_seconds_count"], 4)
+
+
+class Deaths(unittest.TestCase):
+    """SIGKILL at random moments; a second engine; SIGTERM."""
+
+    def test_sigkill_and_restart(self):
+        world = make_world(self, followers=8)
+        feed = start(self, world)
+        placed = 0
+        for round_ in range(4):
+            for _ in range(5):
+                feed.new(qty=1)
+                placed += 1
+            time.sleep(0.004 * round_)
+            world.processes["engine"].kill(signal.SIGKILL)
+            world.processes["engine"].reap()
+            world.start_engine()
+            tags_unique(self, world)
+        before = len(world.book())
+        feed.new(qty=1)
+        rows_when(world, before + 8, "orders after the last restart")
+        tags_unique(self, world)
+        for row in world.book():
+            self.assertEqual(row["quantity"], int(row["account"][1:]))
+        self.assertLessEqual(len(world.book()), (placed + 1) * 8)
+        self.assertEqual(world.metrics()["lockstep_engine_conservation_gap"], 0)
+
+    def test_second_engine_is_refused(self):
+        world = make_world(self)
+        start(self, world)
+        second = world.start_engine(name="second", wait=False)
+        self.assertEqual(second.child.wait(15), 1)
+        self.assertIn("0", log_of(world, "second"))
+        self.assertTrue(world.processes["engine"].alive())
+
+    def test_orders_of_a_dead_engine_wait_in_the_ring(self):
+        world = make_world(self)
+        feed = start(self, world)
+        world.processes["engine"].stop()
+        feed.new(qty=1)
+        world.start_engine()
+        rows_when(world, 4)
+        tags_unique(self, world)
+
+
+class Stops(unittest.TestCase):
+    """Switches, the halt file, the guard: nothing barred reaches the broker."""
+
+    def setUp(self):
+        self.world = make_world(self)
+        self.feed = start(self, self.world)
+
+    def test_switches(self):
+        first = self.feed.new(qty=1)
+        rows_when(self.world, 4)
+        self.world.ctl("switch", "global", "halt")
+        self.feed.new(qty=1)
+        wait_log(self.world, r"Replication: 0/0 successful in \S+ \(4 skipped\)")
+        self.feed.state(first, qty=1, status="CANCELLED")
+        wait_for("cancels under halt", lambda: all(r["status"] == "CANCELLED" for r in self.world.book()))
+        self.assertEqual(len(self.world.book()), 4)
+        self.world.ctl("switch", "global", "run")
+        self.feed.new(qty=1)
+        self.assertEqual(len(rows_when(self.world, 8)), 8)
+
+    def test_halt_file(self):
+        halt = f"/dev/shm/lockstep.{self.world.instance}/halt"
+        with open(halt, "w"):
+            pass
+        wait_log(self.world, "halt file is there")
+        time.sleep(0.05)
+        self.feed.new(qty=1)
+        wait_log(self.world, r"\(4 skipped\)")
+        self.assertEqual(self.world.book(), [])
+        os.remove(halt)
+        wait_log(self.world, "halt file is gone")
+        time.sleep(0.05)
+        self.feed.new(qty=1)
+        rows_when(self.world, 4)
+
+    def test_guard_keeps_the_last_good_generation(self):
+        """Two steps that the publisher allows one by one are one step too far for an engine that slept."""
+        engine = self.world.processes["engine"]
+        engine.kill(signal.SIGSTOP)
+        for factor in ("1.4", "1.96"):
+            for number, follower in enumerate(self.world.followers, start=1):
+                follower["ratio"] = text_of(Fraction(factor) * number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.world.run("lockstepctl", "--instance", self.world.instance, "--key", self.world.path("seal.key"),
+                               "snapshot", "publish", self.world.write("s.json", json.dumps(self.world.snapshot())),
+                               check=False, timeout=0.7)
+        engine.kill(signal.SIGCONT)
+        wait_log(self.world, "generation 3 is refused")
+        self.feed.new(qty=100)
+        self.assertEqual(sorted(r["quantity"] for r in rows_when(self.world, 4)), [100, 200, 300, 400])
+        self.world.publish("--override")
+        wait_log(self.world, "generation 4 is in force")
+        self.feed.new(qty=100)
+        self.assertEqual(sorted(r["quantity"] for r in rows_when(self.world, 8)),
+                         [100, 196, 200, 300, 392, 400, 588, 784])
+
+
+class Outcomes(unittest.TestCase):
+    """ORDER-SAFETY 3.3: each fault has its class, and only proof is sent again."""
+
+    def setUp(self):
+        self.world = make_world(self, followers=1)
+        self.world.broker_options["reply_timeout_ms"] = 700
+        self.feed = start(self, self.world)
+
+    def fault(self, **action):
+        self.world.admin("POST", "/sim/faults",
+                         {"rules": [{"match": {"path": "placeorder", "nth": 1}, "action": action}]})
+
+    def one(self, expected, orders, **action):
+        """Orders of the book afterwards: what the broker has taken, refused ones apart."""
+        self.fault(**action)
+        self.feed.new(qty=1)
+        wait_log(self.world, r"Replication: ./1")
+        self.assertEqual(outcomes(self.world), expected)
+        taken = [r for r in self.world.book() if r["status"] != "REFUSED"]
+        self.assertEqual(len(taken), orders, self.world.book())
+        tags_unique(self, self.world)
+
+    def test_drop_reply_is_unknown(self):
+        self.one({"UNKNOWN": 1}, 1, kind="drop_reply", accept=True)
+
+    def test_dropped_request_is_unknown_too(self):
+        self.one({"UNKNOWN": 1}, 0, kind="drop_reply", accept=False)
+
+    def test_reset_is_unknown(self):
+        self.one({"UNKNOWN": 1}, 1, kind="reset", accept=True)
+
+    def test_502_is_unknown(self):
+        self.one({"UNKNOWN": 1}, 1, kind="reply", status=502, body="html", accept=True)
+
+    def test_redirect_is_unknown(self):
+        self.one({"UNKNOWN": 1}, 0, kind="reply", status=302, location="https://localhost/", accept=False)
+
+    def test_garbage_is_unknown(self):
+        self.one({"UNKNOWN": 1}, 1, kind="reply", status=200, body="garbage", accept=True)
+
+    def test_refused_stream_is_unknown(self):
+        self.one({"UNKNOWN": 1}, 1, kind="rst_stream", code="REFUSED_STREAM", accept=True)
+
+    def test_goaway_before_is_unknown(self):
+        self.one({"UNKNOWN": 1}, 0, kind="goaway", last_stream="before", close_after_ms=50)
+
+    def test_late_reply_is_applied(self):
+        self.fault(kind="delay", delay_ms=1500)
+        self.feed.new(qty=1)
+        wait_log(self.world, r"Replication: 0/1")
+        wait_for("the late reply", lambda: outcomes(self.world) == {"UNKNOWN": 1, "ACKED": 1})
+        self.assertEqual(len(self.world.book()), 1)
+
+    def test_next_order_works_after_a_reset(self):
+        self.one({"UNKNOWN": 1}, 1, kind="reset", accept=True)
+        self.world.wait_engine(self.world.processes["engine"])
+        self.feed.new(qty=1, symbol=OTHER, price="100")
+        rows_when(self.world, 2)
+
+
+class Starts(unittest.TestCase):
+    """What stops a start, and what stops a connection, is one sentence that names it."""
+
+    def run_engine(self, *arguments):
+        return subprocess.run([os.path.join(BINARIES, "lockstep-engine"), *arguments], capture_output=True, text=True,
+                              timeout=30)
+
+    def test_options(self):
+        self.assertEqual(self.run_engine("--help").returncode, 0)
+        version = self.run_engine("--version")
+        self.assertRegex(version.stdout, r"^lockstep-engine \d+\.\d+\.\d+ \([0-9a-f]{12}(-dirty)?|unknown\)")
+        for arguments, says in ((["--shard", "64"], "from 0 to 63"), (["--io", "kqueue"], "uring, epoll or auto"),
+                                (["--nonsense"], "--help"), (["stray"], "stray"),
+                                (["--instance", "Bad"], "lower-case"),
+                                (["--config", "/nonexistent.yaml"], "/nonexistent.yaml")):
+            result = self.run_engine(*arguments)
+            self.assertNotEqual(result.returncode, 0, arguments)
+            self.assertIn(says, result.stderr, arguments)
+
+    def test_check(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "engine.yaml")
+            with open(path, "w") as file:
+                file.write("instance: check-only\nlimits: { connections: 32 }\n")
+            result = self.run_engine("--config", path, "--check")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn("check-only", result.stdout)
+            self.assertFalse(os.path.exists("/dev/shm/lockstep.check-only"))
+            key = os.path.join(directory, "key")
+            with open(key, "wb") as file:
+                file.write(os.urandom(32))
+            os.chmod(key, 0o644)
+            with open(path, "a") as file:
+                file.write(f"key_file: {key}\n")
+            result = self.run_engine("--config", path, "--check")
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("key", result.stderr)
+
+    def test_descriptor_limit(self):
+        result = subprocess.run(["sh", "-c", f"ulimit -n 100; exec {BINARIES}/lockstep-engine --check"],
+                                capture_output=True, text=True, timeout=30)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("RLIMIT_NOFILE", result.stderr)
+
+    def test_bad_certificate_stops_every_byte(self):
+        world = make_world(self, followers=1)
+        world.start_sim()
+        world.broker_options["authority"] = "elsewhere.example"
+        world.publish()
+        world.start_engine(wait=False)
+        feed = Feeder(world)
+        self.addCleanup(feed.close)
+        wait_log(world, r"sim.*(certificate|name|host)")
+        feed.new(qty=1)
+        time.sleep(0.5)
+        self.assertEqual(world.book(source=None), [])
+        self.assertEqual(world.metrics().get("lockstep_engine_connections_ready", 0), 0)
+
+    def test_tokens_sealed_with_another_key_do_not_open(self):
+        world = make_world(self, followers=1)
+        world.start_sim()
+        world.publish()
+        world.engine_options["key_file"] = world.path("other.key")
+        with open(os.open(world.path("other.key"), os.O_WRONLY | os.O_CREAT, 0o400), "wb") as file:
+            file.write(os.urandom(32))
+        world.start_engine(wait=False)
+        wait_log(world, "its token cannot be used")
+        self.assertEqual(world.metrics().get("lockstep_engine_connections_ready", 0), 0)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2 and sys.argv[1] == "--bin":
+        BINARIES = os.path.abspath(sys.argv[2])
+        del sys.argv[1:3]
+    unittest.main(verbosity=2)
