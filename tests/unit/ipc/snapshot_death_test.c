@@ -293,7 +293,7 @@ static void test_killed_inside_the_stores(void **state)
     (void)state;
     const char *wanted = getenv("LS_STEP_STRIDE");
     struct stepkill how = {.start_at = (const void *)ipc_snapshot_store_words,
-        .stride = wanted ? strtoull(wanted, NULL, 10) : 1009};
+        .stride = wanted ? strtoull(wanted, NULL, 10) : 2503};
     step_through(&how, false, 10);
 }
 
