@@ -45,7 +45,7 @@ static void step_start(struct why *why, const struct ipc_frame *frame, const cha
         why->zero_mono_ns = frame->mono_ns;
         why->has_zero = true;
     }
-    int64_t since_ns = frame->mono_ns - why->zero_mono_ns;
+    int64_t since_ns = ipc_text_span(why->zero_mono_ns, frame->mono_ns);
     why->steps++;
     if (why->cli->json) {
         ipc_text_put(&why->text, "%s{\"step\":\"%s\",\"lsn\":%llu,\"since_ns\":%lld,\"time\":\"",
@@ -115,7 +115,7 @@ static void event_tell(struct why *why, const struct ipc_journal_entry *entry)
     ipc_text_put_e8(&why->text, event->filled_qty_e8);
     ipc_text_put(&why->text, fact.reduces != 0 ? ", an exit" : ", an entry");
     ipc_text_put(&why->text, "; %lld us after it was read, feed lag %lld ms",
-        (long long)((entry->frame->mono_ns - event->received_mono_ns) / LS_NS_PER_US),
+        (long long)(ipc_text_span(event->received_mono_ns, entry->frame->mono_ns) / LS_NS_PER_US),
         (long long)(event->feed_lag_ns / LS_NS_PER_MS));
     if (fact.wave != 0)
         ipc_text_put(&why->text, "; wave %llu over %u followers", (unsigned long long)fact.wave,
@@ -230,8 +230,9 @@ static void outcome_tell(struct why *why, const struct ipc_fact_reply *fact)
     }
     if (fact->accepted_mono_ns != 0)
         ipc_text_put(&why->text, "; handed to the kernel at %+lld us, answered %lld us later",
-            (long long)((fact->accepted_mono_ns - why->zero_mono_ns) / LS_NS_PER_US),
-            (long long)((fact->parsed_mono_ns - fact->accepted_mono_ns) / LS_NS_PER_US));
+            (long long)(ipc_text_span(why->zero_mono_ns, fact->accepted_mono_ns) / LS_NS_PER_US),
+            (long long)(ipc_text_span(fact->accepted_mono_ns, fact->parsed_mono_ns) /
+                        LS_NS_PER_US));
     else
         ipc_text_put(&why->text, "; no byte of it was handed to the kernel");
     ipc_text_put(&why->text, "; request %u", fact->request_no);

@@ -162,7 +162,7 @@ static bool render_event(const struct render *render)
     put_u64(render, "followers", fact.follower_count);
     put_u64(render, "reduces", fact.reduces);
     put_e8(render, "master_position", fact.master_position_e8);
-    put_i64(render, "age_ns", render->frame->mono_ns - event->received_mono_ns);
+    put_i64(render, "age_ns", ipc_text_span(event->received_mono_ns, render->frame->mono_ns));
     put_i64(render, "feed_lag_ns", event->feed_lag_ns);
     if (render->json) {
         put_key(render, "order_key", event->order_key);
@@ -296,7 +296,8 @@ static bool render_reply(const struct render *render)
         put_text(render, "text", outcome->text, sizeof outcome->text);
         put_u64(render, "request_no", fact.request_no);
         if (fact.accepted_mono_ns != 0)
-            put_i64(render, "answered_ns", fact.parsed_mono_ns - fact.accepted_mono_ns);
+            put_i64(
+                render, "answered_ns", ipc_text_span(fact.accepted_mono_ns, fact.parsed_mono_ns));
         ipc_text_put(render->text, render->json ? "}" : "");
     }
     ipc_text_put(render->text, render->json ? "]" : "");
@@ -346,7 +347,8 @@ static bool render_payload(const struct render *render)
     case IPC_FACT_REPLY:
         return render_reply(render);
     case IPC_FACT_CHECKPOINT:
-        put_u64(render, "bytes", render->frame->payload_bytes);
+        if (!render->json) /* there every frame says it */
+            put_u64(render, "bytes", render->frame->payload_bytes);
         return true;
     case IPC_FACT_ALARM:
         return render_alarm(render);

@@ -84,6 +84,14 @@ void ipc_text_put_json(struct ipc_text *text, const char *from, size_t bytes_max
     ipc_text_put(text, "\"");
 }
 
+int64_t ipc_text_span(int64_t from, int64_t to)
+{
+    int64_t span;
+    if (!__builtin_sub_overflow(to, from, &span))
+        return span;
+    return from > to ? -INT64_MAX : INT64_MAX;
+}
+
 /* --- orders seen --- */
 
 struct order_row {

@@ -31,6 +31,10 @@ void ipc_text_put_clean(struct ipc_text *text, const char *from, size_t bytes_ma
 /* ipc_text_put_json appends the same, quoted and escaped for JSON. */
 void ipc_text_put_json(struct ipc_text *text, const char *from, size_t bytes_max);
 
+/* ipc_text_span returns to - from, stopped at the ends of the range: times from files may be any.
+ */
+int64_t ipc_text_span(int64_t from, int64_t to);
+
 /* What is learned from EVENT facts on the way: a batch names its order by key only, and its
  * children's tags need the order's digits. */
 struct ipc_journal_orders;
