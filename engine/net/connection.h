@@ -25,16 +25,18 @@ struct eng_connection {
     uint8_t *cipher_arena;
     void *h2_memory;
     uint16_t broker;
-    bool is_own;       /* serves one account */
-    bool dirty;        /* has plain bytes to seal: in the pool's list */
-    bool ended;        /* losses were reported; waits for REMOVED */
-    bool draining;     /* takes no new requests, ends when the last reply is in */
-    bool clogged;      /* its socket holds bytes of an entry past its age: takes no new requests */
-    bool resumed;      /* the TLS session was resumed */
-    uint32_t accounts; /* whose requests come here */
-    uint32_t last_account; /* that sent on it, 0 = none yet */
-    uint32_t list_index;   /* in the pool's list of connections */
-    int error_code;        /* why it ended: errno, or 0 */
+    bool is_own;   /* serves one account */
+    bool dirty;    /* has plain bytes to seal: in the pool's list */
+    bool ended;    /* losses were reported; waits for REMOVED */
+    bool draining; /* takes no new requests, ends when the last reply is in */
+    bool clogged;  /* its socket holds bytes of an entry past its age: takes no new requests */
+    bool resumed;  /* the TLS session was resumed */
+    uint32_t requests_left; /* until the peer limits requests per connection */
+    uint32_t rotate_left;   /* another connection is wanted from this many on */
+    uint32_t accounts;      /* whose requests come here */
+    uint32_t last_account;  /* that sent on it, 0 = none yet */
+    uint32_t list_index;    /* in the pool's list of connections */
+    int error_code;         /* why it ended: errno, or 0 */
     int64_t attached_mono_ns, draining_mono_ns;
     int64_t last_request_mono_ns;
     int64_t next_ping_mono_ns;

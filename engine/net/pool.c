@@ -296,6 +296,8 @@ void eng_pool_attach(struct eng_pool *pool, struct eng_connection *connection, i
     connection->attached_mono_ns = connection->last_request_mono_ns = now_mono_ns;
     connection->broker = lane->key.broker;
     connection->is_own = lane->key.account != 0;
+    connection->requests_left = broker->terms.requests_per_connection;
+    connection->rotate_left = connection->requests_left / 5;
     connection->next_ping_mono_ns = now_mono_ns + jittered(pool, broker->terms.ping_interval_ns);
     connection->watch_leave_by_mono_ns = connection->newest_leave_by_mono_ns = INT64_MAX;
     struct eng_connection *old = member->live;

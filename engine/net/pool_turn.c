@@ -69,6 +69,19 @@ static void retire(struct eng_pool *pool, struct eng_connection *connection)
     pool->retired[pool->retired_count++] = connection;
 }
 
+/* Wants another connection in its place, which takes over when it is warm. */
+static void want_successor(struct eng_pool *pool, struct eng_connection *connection)
+{
+    struct lane *lane = &pool->lanes[connection->lane];
+    if (connection->member >= lane->member_count)
+        return;
+    struct member *member = &lane->members[connection->member];
+    if (member->live == connection && !member->is_replacing && !member->is_connecting) {
+        member->is_replacing = true;
+        pool->wanted++;
+    }
+}
+
 enum eng_h2_admission eng_pool_request(struct eng_pool *pool, struct eng_connection *connection,
     const struct eng_h2_request *request, int64_t now_mono_ns)
 {
@@ -90,6 +103,12 @@ enum eng_h2_admission eng_pool_request(struct eng_pool *pool, struct eng_connect
         }
     }
     pool_mark_dirty(pool, connection);
+    if (LS_UNLIKELY(--connection->requests_left <= connection->rotate_left)) {
+        if (connection->requests_left == 0)
+            pool_drain(pool, connection, now_mono_ns);
+        else
+            want_successor(pool, connection);
+    }
     return ENG_H2_ADMITTED;
 }
 
@@ -244,31 +263,6 @@ static void look_for_stale_bytes(
     connection->clogged = true; /* TCP_USER_TIMEOUT ends it if the peer stays silent */
 }
 
-/* Wants another connection in its place before the peer's limit ends this one. */
-static void rotate_in_time(struct eng_pool *pool, struct eng_connection *connection)
-{
-    const struct eng_pool_broker *terms = &pool->brokers[connection->broker].terms;
-    const uint32_t requests = eng_h2_requests(connection->h2);
-    const uint32_t overdue = eng_h2_overdue_streams(connection->h2);
-    const uint32_t early = (uint32_t)((uint64_t)terms->requests_per_connection * 4 / 5);
-    if (requests < early && overdue < OVERDUE_MOST)
-        return;
-    if (requests >= terms->requests_per_connection) {
-        pool_drain(pool, connection, pool->now_mono_ns);
-        return;
-    }
-    if (requests == 0)
-        return;
-    struct lane *lane = &pool->lanes[connection->lane];
-    if (connection->member >= lane->member_count)
-        return;
-    struct member *member = &lane->members[connection->member];
-    if (member->live == connection && !member->is_replacing && !member->is_connecting) {
-        member->is_replacing = true;
-        pool->wanted++;
-    }
-}
-
 static void visit(
     struct eng_pool *pool, struct eng_connection *connection, const struct eng_h2_sink *sink)
 {
@@ -296,7 +290,8 @@ static void visit(
             return;
     }
     if (!connection->draining) {
-        rotate_in_time(pool, connection);
+        if (eng_h2_overdue_streams(connection->h2) >= OVERDUE_MOST)
+            want_successor(pool, connection);
         return;
     }
     const uint32_t open = eng_h2_open_streams(connection->h2);

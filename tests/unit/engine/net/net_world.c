@@ -258,7 +258,7 @@ void rig_open(struct rig *rig, const struct rig_options *options)
     rig->sink = outcomes_sink(rig->outcomes);
     rig->send_buffer = options->send_buffer;
     const struct eng_connector_config connector = {
-        .connections = connections, .attempts = connections, .timeout_ns = 3 * LS_NS_PER_S};
+        .connections = connections, .attempts = connections, .timeout_ns = 2 * LS_NS_PER_S};
     LS_CHECK(eng_connector_make(&connector, &rig->connector, &error) == IPC_OK);
     const struct eng_edge_config edge = {.kind = options->edge,
         .sockets = connections,
