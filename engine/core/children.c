@@ -60,8 +60,7 @@ static void unblock(struct eng_core *core, uint32_t position)
     for (uint32_t at = core->position_blocked[position]; at != ENG_NONE; at = next) {
         next = core->links[at].next;
         struct eng_child *child = &core->children[at];
-        int64_t held = child->side == IPC_SIDE_SELL ? state->held_e8 : -state->held_e8;
-        if (held <= 0 && state->opening_e8 > 0)
+        if (eng_held_e8(state, child->side) == 0 && eng_coming_e8(state, child->side) > 0)
             continue;
         eng_queue_drop(core, at);
         child->flags &= (uint8_t)~ENG_CHILD_BLOCKED;
@@ -80,8 +79,9 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
     }
     int64_t claim = eng_child_claim_e8(child);
     if (claim != touch->claim_e8) {
-        int64_t *sum =
-            (child->flags & ENG_CHILD_EXIT) ? &position->reserved_e8 : &position->opening_e8;
+        int64_t *sum = (child->flags & ENG_CHILD_EXIT)
+                           ? &position->reserved_e8
+                           : &position->opening_e8[child->side == IPC_SIDE_BUY ? 0 : 1];
         *sum = eng_add_saturated(*sum, claim - touch->claim_e8);
         LS_CHECK(*sum >= 0);
     }

@@ -18,11 +18,12 @@ enum ipc_rc eng_core_command(const struct eng_core *core, uint32_t index, struct
     const struct ipc_row_instrument *instrument = eng_instrument_row(core->view, order->instrument);
     const struct ipc_row_follower *row = eng_follower_row(core->view, child->slot);
     const struct eng_slot *slot = eng_slot_of(core, child->slot, child->follower_no);
+    out->action = child->flight;
+    out->request_no = child->request_no;
     if (instrument == NULL || row == NULL || row->follower_no != child->follower_no || slot == NULL)
         return IPC_NOT_FOUND;
 
     bool is_exit = child->flight == IPC_ACTION_CANCEL || (child->flags & ENG_CHILD_EXIT);
-    out->action = child->flight;
     out->side = child->side;
     out->type = child->type;
     out->product = child->product;
@@ -34,7 +35,6 @@ enum ipc_rc eng_core_command(const struct eng_core *core, uint32_t index, struct
     out->account = row->account;
     out->instrument = order->instrument;
     out->child = index;
-    out->request_no = child->request_no;
     out->wave_place = child->wave_place;
     out->qty_e8 = child->qty_e8;
     out->price_e8 = child->price_e8;

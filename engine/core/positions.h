@@ -2,8 +2,8 @@
  *
  * A copied position is the fold of the follower's own child fills for one master's instrument and
  * product, apart from what the owner holds by hand. Beside it stand what own working closes may
- * still fill (reserved) and what own working entries may still fill (opening): an order whose
- * outcome is unknown counts with all of its rest. */
+ * still fill (reserved) and what own working entries may still fill (opening, by side): an order
+ * whose outcome is unknown counts with all of its rest. */
 #ifndef LS_ENGINE_CORE_POSITIONS_H
 #define LS_ENGINE_CORE_POSITIONS_H
 
@@ -19,12 +19,28 @@ uint32_t eng_position_take(
 /* eng_position_unknown: an order of this follower and instrument, of any product, is in doubt. */
 bool eng_position_unknown(const struct eng_core *core, uint32_t follower_no, uint32_t instrument);
 
-/* eng_closable_e8 returns what an order of this side may close: held on the other side less what
- * own working closes may still fill; >= 0. */
-static inline int64_t eng_closable_e8(const struct eng_position *position, uint8_t side)
+/* eng_held_e8 returns what an order of this side would reduce: held on the other side, else 0. */
+static inline int64_t eng_held_e8(const struct eng_position *position, uint8_t side)
 {
     int64_t held = side == IPC_SIDE_SELL ? position->held_e8 : -position->held_e8;
-    int64_t rest = held - position->reserved_e8;
+    return held > 0 ? held : 0;
+}
+
+/* eng_coming_e8 returns what own working entries of the other side may still bring. */
+static inline int64_t eng_coming_e8(const struct eng_position *position, uint8_t side)
+{
+    return position->opening_e8[side == IPC_SIDE_SELL ? 0 : 1];
+}
+
+/* eng_closable_e8 returns what an order of this side may close without ever turning the position
+ * round: held on the other side, less what own working closes and own working entries of the same
+ * side may still fill.
+ *   own_e8  the part of `reserved` that is the asking order's own */
+static inline int64_t eng_closable_e8(
+    const struct eng_position *position, uint8_t side, int64_t own_e8)
+{
+    int64_t rest = eng_held_e8(position, side) - (position->reserved_e8 - own_e8) -
+                   position->opening_e8[side == IPC_SIDE_SELL ? 1 : 0];
     return rest > 0 ? rest : 0;
 }
 

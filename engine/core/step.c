@@ -180,8 +180,8 @@ static void stop_waiting(struct eng_core *core, uint32_t index)
 static bool waits_for_entry(const struct eng_core *core, const struct eng_child *child)
 {
     const struct eng_position *position = &core->positions[child->position];
-    int64_t held = child->side == IPC_SIDE_SELL ? position->held_e8 : -position->held_e8;
-    return (child->flags & ENG_CHILD_EXIT) && held <= 0 && position->opening_e8 > 0;
+    return (child->flags & ENG_CHILD_EXIT) && eng_held_e8(position, child->side) == 0 &&
+           eng_coming_e8(position, child->side) > 0;
 }
 
 struct batch_apply {

@@ -225,7 +225,8 @@ uint32_t eng_core_applied(const struct eng_core *core, const uint32_t **handles)
  * the adopted view.
  *   child    a handle from eng_core_applied
  *   returns  IPC_OK; IPC_NOT_FOUND when its slot, account or instrument left the snapshot between
- *            the decision and now: nothing may be sent; reply NOT_SENT for it */
+ *            the decision and now: nothing may be sent; reply NOT_SENT for it, with the action
+ *            and request_no of *out, which are set in either case */
 LS_MUST_USE enum ipc_rc eng_core_command(
     const struct eng_core *core, uint32_t child, struct ipc_command *out);
 

@@ -174,11 +174,11 @@ static enum ipc_reason entry_end(const struct eng_core *core, const struct eng_c
 static int64_t exit_quantity(const struct eng_core *core, const struct eng_child *child)
 {
     const struct eng_position *position = &core->positions[child->position];
-    int64_t held = child->side == IPC_SIDE_SELL ? position->held_e8 : -position->held_e8;
-    int64_t closable = held - position->reserved_e8 + eng_child_claim_e8(child);
+    int64_t closable = eng_closable_e8(position, child->side, eng_child_claim_e8(child));
     if (closable > 0)
         return ls_min_i64(child->qty_e8, closable);
-    return held <= 0 && position->opening_e8 == 0 ? -1 : 0;
+    return eng_held_e8(position, child->side) == 0 && eng_coming_e8(position, child->side) == 0 ? -1
+                                                                                                : 0;
 }
 
 static bool decide_place(const struct eng_core *core, const struct eng_child *child,

@@ -201,7 +201,8 @@ static int64_t position_room_e8(
     if (index == ENG_NONE)
         return row->max_position_e8;
     const struct eng_position *position = &plan->core->positions[index];
-    int64_t used = eng_add_saturated(eng_abs(position->held_e8), position->opening_e8);
+    int64_t used = eng_add_saturated(eng_abs(position->held_e8),
+        eng_add_saturated(position->opening_e8[0], position->opening_e8[1]));
     /* The total of a working copy is decided anew: what it holds and may still fill is not in its
      * own way. */
     if (own != NULL)
@@ -333,25 +334,21 @@ struct eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct ipc_r
                                                                     : IPC_REASON_SUPERSEDED);
         return verdict;
     }
-    int64_t held = 0, closable = 0, opening = 0, done = 0;
+    int64_t held = 0, closable = 0, coming = 0;
+    int64_t done = own == NULL ? 0 : own->filled_qty_e8;
     if (position != NULL) {
-        held = order->side == IPC_SIDE_SELL ? position->held_e8 : -position->held_e8;
-        held = ls_max_i64(held, 0);
-        closable = held - position->reserved_e8;
-        opening = position->opening_e8;
-        if (own != NULL) { /* its own part is neither reserved against itself nor gone from F */
-            closable += eng_child_claim_e8(own);
-            done = own->filled_qty_e8;
-        }
-        closable = ls_max_i64(closable, 0);
+        held = eng_held_e8(position, order->side);
+        coming = eng_coming_e8(position, order->side);
+        closable =
+            eng_closable_e8(position, order->side, own == NULL ? 0 : eng_child_claim_e8(own));
     }
-    if (held == 0 && opening == 0 && done == 0) {
+    if (held == 0 && coming == 0 && done == 0) {
         (void)refuse(&verdict, IPC_REASON_NO_POSITION);
         return verdict;
     }
     /* The fraction that the master closes, of what the follower copied (also what its working
      * entries will still bring); all of it when the master goes flat. */
-    int64_t base = eng_add_saturated(eng_add_saturated(held, opening), done);
+    int64_t base = eng_add_saturated(eng_add_saturated(held, coming), done);
     int64_t master = eng_abs(order->position_before_e8);
     int64_t want =
         master == 0 || plan->effective_qty_e8 >= master

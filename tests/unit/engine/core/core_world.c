@@ -221,6 +221,7 @@ static uint32_t take_commands(struct world *world)
         LS_CHECK(world->command_count < WORLD_COMMANDS);
         struct ipc_command *command = &world->commands[world->command_count++];
         LS_CHECK(eng_core_command(world->core, handles[i], command) == IPC_OK);
+        LS_CHECK(command->deadline_mono_ns >= world->now_mono_ns); /* nothing stale leaves */
         left++;
     }
     return left;
@@ -240,6 +241,8 @@ static uint32_t run_batch(struct world *world, const struct eng_batch *batch)
         eng_decide_batch(world->core, batch, &sample, samples, &live.batch, live.children);
     if (count == 0)
         return 0;
+    if (world->on_batch != NULL)
+        world->on_batch(world, batch, &sample, samples, &live.batch, live.children, world->context);
 
     struct eng_batch stored;
     LS_CHECK(eng_recover_batch(world->core, &live.batch, live.children, world->now_mono_ns,

@@ -57,6 +57,12 @@ struct world {
     uint32_t release_cursor;
     int64_t version;        /* for events that do not set one */
     uint64_t order_counter; /* for keys */
+
+    /* called for every batch before it is applied, when set */
+    void (*on_batch)(struct world *world, const struct eng_batch *batch,
+        const struct eng_batch_sample *sample, const struct eng_follower_sample *samples,
+        const struct ipc_fact_batch *fact, const struct ipc_fact_child *children, void *context);
+    void *context;
 };
 
 /* world_open: `followers` slots of master 1, all FIXED_RATIO 1, enabled, short allowed, broker 0

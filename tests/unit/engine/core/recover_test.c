@@ -1,0 +1,189 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "tests/unit/engine/core/core_world.h"
+
+/* Restarts: the fold gives the same state, what was in flight is UNKNOWN, what waited goes on. */
+
+#define E8(units) ((int64_t)(units)*LS_E8)
+
+static void in_flight_is_unknown_and_queued_goes_on(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 4);
+    world.cannot_send[2] = world.cannot_send[3] = 1;
+    struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+    (void)world_event(&world, &event);
+    (void)world_waves(&world);
+    assert_int_equal(world.command_count, 2);
+    uint32_t acked = world.commands[0].slot;
+    world_ack(&world, &world.commands[0]);
+
+    world_restart(&world, true);
+    assert_int_equal(world_child(&world, acked).state, ENG_STATE_ACKED);
+    assert_int_equal(world_child(&world, 1 - acked).state, ENG_STATE_UNKNOWN);
+    assert_int_equal(world_child(&world, 1 - acked).evidence, IPC_EVIDENCE_RECOVERY);
+    assert_int_equal(world_waves(&world), 0); /* never blindly again */
+    world.cannot_send[2] = 0;
+    assert_int_equal(world_release(&world), 1); /* it provably had not left, and is fresh */
+    assert_int_equal(world.commands[2].slot, 2);
+    world_check(&world);
+
+    world_restart(&world, false); /* the power was lost: everything before is infinitely old */
+    world.cannot_send[3] = 0;
+    assert_int_equal(world_release(&world), 0);
+    assert_int_equal(world_child(&world, 3).reason, IPC_REASON_STALE_EVENT);
+    world_check(&world);
+    world_close(&world);
+}
+
+static void a_cut_wave_goes_on_where_it_was(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 30);
+    struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+    (void)world_event(&world, &event);
+    assert_true(world_wave_step(&world));
+    assert_true(world_wave_step(&world)); /* 12 of 30 */
+    world_restart(&world, true);
+    (void)world_waves(&world);
+    assert_int_equal(world.command_count, 30);
+    for (uint32_t i = 0; i < 30; i++) {
+        for (uint32_t j = 0; j < i; j++)
+            assert_true(world.commands[i].slot != world.commands[j].slot);
+    }
+    assert_int_equal(eng_core_counters(world.core)->remaining, 0);
+    world_check(&world);
+    world_close(&world);
+}
+
+/* The list changes under a wave: nobody twice, nobody lost, who left is counted. */
+static void a_wave_survives_another_list(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 30);
+    world.masters[0].count = 26;
+    world.view.master_slot_count = 26;
+    world_adopt(&world);
+    struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+    (void)world_event(&world, &event);
+    assert_true(world_wave_step(&world));
+    assert_true(world_wave_step(&world)); /* 12 of 26 */
+    /* turned round, four new ones, and slots 0 to 4 gone */
+    for (uint32_t i = 0; i < 25; i++)
+        world.master_slots[i] = 29 - i;
+    world.masters[0].count = 25;
+    world_adopt(&world);
+    (void)world_waves(&world);
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < world.command_count; i++) {
+        assert_false(seen >> world.commands[i].slot & 1);
+        seen |= UINT64_C(1) << world.commands[i].slot;
+    }
+    assert_true((seen >> 5) == (UINT64_C(1) << 25) - 1);
+    const struct eng_core_counters *counters = eng_core_counters(world.core);
+    assert_int_equal(counters->remaining, 0);
+    assert_int_equal(counters->placed, world.command_count);
+    world_check(&world);
+
+    /* and the next event visits each of the new list once */
+    struct ipc_event next = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+    (void)world_event(&world, &next);
+    uint32_t before = world.command_count;
+    assert_int_equal(world_waves(&world), 25);
+    assert_int_equal(world.command_count - before, 25);
+    world_check(&world);
+    world_close(&world);
+}
+
+static void all_that_waits_survives(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 3);
+    struct ipc_event entry = world_order(&world, IPC_SIDE_BUY, 10, 0);
+    entry.status = IPC_STATUS_FILLED;
+    entry.filled_qty_e8 = E8(10);
+    (void)world_event(&world, &entry);
+    (void)world_waves(&world);
+    struct ipc_event leave = world_order(&world, IPC_SIDE_SELL, 10, E8(120));
+    (void)world_event(&world, &leave);
+    (void)world_waves(&world); /* blocked exits */
+    struct ipc_event pending = world_order(&world, IPC_SIDE_BUY, 10, E8(90));
+    pending.instrument = 3;
+    pending.qty_e8 = E8(30);
+    (void)world_event(&world, &pending);
+    (void)world_waves(&world);
+    pending.version = 0;
+    pending.price_e8 = E8(91);
+    (void)world_event(&world, &pending);
+    (void)world_waves(&world); /* amendments that wait for their answer */
+    for (uint32_t i = 0; i < 6; i++)
+        world_ack(&world, &world.commands[i]); /* and now are to be settled */
+    for (uint32_t i = 0; i < 3; i++)
+        (void)world_update(&world, world.commands[i].child, IPC_STATUS_FILLED, 10, E8(100));
+    world_restart(&world, true);
+    assert_int_equal(world_waves(&world), 3);
+    assert_int_equal(world_release(&world), 3);
+    for (uint32_t i = 6; i < 12; i++)
+        assert_int_equal(world.commands[i].action, i < 9 ? IPC_ACTION_MODIFY : IPC_ACTION_PLACE);
+    /* crash with a modify and a cancel in flight */
+    pending.version = 0;
+    pending.status = IPC_STATUS_CANCELLED;
+    for (uint32_t i = 6; i < 9; i++)
+        world_ack(&world, &world.commands[i]);
+    (void)world_event(&world, &pending);
+    assert_int_equal(world_waves(&world), 3);
+    world_restart(&world, true);
+    assert_int_equal(world_release(&world), 3); /* a cancel is idempotent */
+    for (uint32_t i = 15; i < 18; i++)
+        assert_int_equal(world.commands[i].action, IPC_ACTION_CANCEL);
+    world_check(&world);
+    world_close(&world);
+}
+
+static void pacing_is_remembered(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 2);
+    world.policies[0] = (struct eng_broker_policy){.orders_per_second = 10, .orders_per_day = 20};
+    world_adopt(&world);
+    world.cannot_send[1] = 1;
+    for (int i = 0; i < 7; i++) {
+        struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 1, E8(100));
+        (void)world_event(&world, &event);
+        (void)world_waves(&world);
+        world_ack(&world, &world.commands[world.command_count - 1]);
+        world.now_mono_ns += LS_NS_PER_MS;
+    }
+    assert_int_equal(world.command_count, 7);
+    world_restart(&world, true);
+    struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 1, E8(100));
+    (void)world_event(&world, &event);
+    (void)world_waves(&world);
+    assert_int_equal(world_last_fact(&world, 0).kind, IPC_CHILD_PLACE_QUEUED);
+    world.cannot_send[1] = 0;
+    assert_int_equal(world_release(&world), 7); /* an unaffected account goes at once */
+    world.now_mono_ns += 2 * LS_NS_PER_S;
+    assert_int_equal(world_release(&world), 2);
+    world_check(&world);
+    world_close(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(in_flight_is_unknown_and_queued_goes_on),
+        cmocka_unit_test(a_cut_wave_goes_on_where_it_was),
+        cmocka_unit_test(a_wave_survives_another_list),
+        cmocka_unit_test(all_that_waits_survives),
+        cmocka_unit_test(pacing_is_remembered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
