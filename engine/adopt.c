@@ -340,7 +340,14 @@ static enum ipc_rc prepare(
             return rc;
     }
     generation->content_hash = generation->image.content_hash;
-    return accounts_take(adopter, generation, error);
+    rc = accounts_take(adopter, generation, error);
+    if (rc == IPC_OK && generation->connections > adopter->config->connections) {
+        ipc_error_set(error,
+            "the snapshot asks for %u connections, and limits.connections is %u: raise it",
+            generation->connections, adopter->config->connections);
+        return IPC_REFUSED;
+    }
+    return rc;
 }
 
 enum ipc_rc eng_adopter_poll(struct eng_adopter *adopter, const struct eng_generation **out,
@@ -370,6 +377,8 @@ enum ipc_rc eng_adopter_poll(struct eng_adopter *adopter, const struct eng_gener
     adopter->answered_generation = copied;
     adopter->answered_lineage = rc == IPC_OK ? free_one->image.lineage : lineage;
     if (rc != IPC_OK) {
+        if (free_one->secrets != NULL)
+            ipc_secret_arena_reset(free_one->secrets);
         *refused = copied;
         return IPC_REFUSED;
     }

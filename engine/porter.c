@@ -143,8 +143,10 @@ static void answer_take(struct eng_porter *porter, const struct eng_to_porter *a
     const struct eng_porter_wiring *wiring = &porter->wiring;
     switch (answer->kind) {
     case ENG_TO_PORTER_WANT:
-        LS_CHECK(porter->want_count < wiring->config->connections);
-        porter->wants[porter->want_count++] = answer->want;
+        if (porter->want_count < wiring->config->connections)
+            porter->wants[porter->want_count++] = answer->want;
+        else
+            porter_want_refuse(porter, &answer->want); /* asked again after its back-off */
         return;
     case ENG_TO_PORTER_RETIRED:
         eng_connector_recycle(porter->connector, answer->connection);
@@ -209,7 +211,8 @@ static bool porter_round(struct eng_porter *porter, int64_t now_mono_ns)
 {
     struct eng_to_porter answer;
     bool busy = false;
-    while (ipc_queue_poll(&porter->wiring.link->to_porter, &answer)) {
+    while (ipc_queue_room(&porter->wiring.link->to_turn) > 64 &&
+           ipc_queue_poll(&porter->wiring.link->to_porter, &answer)) {
         answer_take(porter, &answer);
         busy = true;
     }

@@ -148,6 +148,11 @@ static void failed_tell(struct eng_porter *porter, uint32_t lane, uint32_t membe
     LS_CHECK(porter_tell(porter, &message));
 }
 
+void porter_want_refuse(struct eng_porter *porter, const struct eng_pool_want *want)
+{
+    failed_tell(porter, want->lane, want->member);
+}
+
 /* Returns false when the connector is full: the want stays. */
 static bool want_start(
     struct eng_porter *porter, const struct eng_pool_want *want, int64_t now_mono_ns)
@@ -173,7 +178,11 @@ uint32_t porter_connects_run(struct eng_porter *porter, int64_t now_mono_ns)
 {
     struct eng_connect_result results[RESULTS_PER_ROUND];
     uint32_t started = 0;
-    while (started < porter->want_count && want_start(porter, &porter->wants[started], now_mono_ns))
+    /* Each start may fail at once and be answered: room for that, and for attached ones, first. */
+    while (
+        started < porter->want_count &&
+        ipc_queue_room(&porter->wiring.link->to_turn) > porter->wiring.config->connections + 64 &&
+        want_start(porter, &porter->wants[started], now_mono_ns))
         started++;
     porter->want_count -= started;
     memmove(porter->wants, porter->wants + started, porter->want_count * sizeof(*porter->wants));

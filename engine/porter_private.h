@@ -67,6 +67,8 @@ void porter_pages_check(struct eng_porter *porter);
 
 /* porter_brokers_changed: another generation is in force. */
 void porter_brokers_changed(struct eng_porter *porter);
+/* porter_want_refuse answers a want with "failed" without trying. */
+void porter_want_refuse(struct eng_porter *porter, const struct eng_pool_want *want);
 void porter_contexts_sweep(struct eng_porter *porter);
 /* porter_connects_run starts wanted connections and hands over finished ones; returns how many. */
 uint32_t porter_connects_run(struct eng_porter *porter, int64_t now_mono_ns);

@@ -13,6 +13,8 @@
 #define SLEEP_MAX_NS       (20 * LS_NS_PER_MS)
 #define LANES_PER_TURN     256u
 #define EDGE_EVENTS        256u
+#define CLOCK_STEP_NS      (LS_NS_PER_S / 2)
+#define CLOCK_LOOK_MAX_NS  (5 * LS_NS_PER_MS)
 
 /* Tests preload a library that traps allocations of libc on the calling thread after this call. */
 __attribute__((weak)) void ls_alloc_trap_arm(void);
@@ -295,6 +297,9 @@ static void messages_take(struct eng_turn *turn)
             break;
         case ENG_TO_TURN_HALT:
             turn->halt_word = (uint8_t)message.index;
+            /* A person made and removed the file: the clock's alarm is acknowledged too. */
+            if (turn->halt_word == IPC_SWITCH_RUN)
+                turn->clock_word = IPC_SWITCH_RUN;
             break;
         case ENG_TO_TURN_STOP:
             turn->stopping = true;
@@ -310,7 +315,9 @@ static void messages_take(struct eng_turn *turn)
 static void wants_tell(struct eng_turn *turn)
 {
     struct eng_to_porter message = {.kind = ENG_TO_PORTER_WANT};
-    while (eng_pool_want(turn->pool, turn->now_mono_ns, &message.want)) {
+    /* Room is kept for answers and retired connections, which cannot wait. */
+    while (ipc_queue_room(&turn->wiring.link->to_porter) > turn->wiring.config->connections + 128 &&
+           eng_pool_want(turn->pool, turn->now_mono_ns, &message.want)) {
         answer(turn, &message);
         turn->work++;
     }
@@ -361,6 +368,27 @@ static void counters_set(struct eng_turn *turn)
     ipc_metric_set(telemetry->waves_dropped, (int64_t)turn->tracks.dropped);
 }
 
+/* A step of wall against monotonic time makes ages and trading days doubtful: entries stop until a
+ * person has looked (ORDER-SAFETY 3.7). A slew stays far below the limit between two looks. */
+static void clock_watch(struct eng_turn *turn)
+{
+    int64_t before_ns = ipc_clock_mono_ns();
+    int64_t wall_ns = ipc_clock_wall_ns();
+    int64_t after_ns = ipc_clock_mono_ns();
+    if (after_ns - before_ns > CLOCK_LOOK_MAX_NS)
+        return; /* interrupted between the two clocks: this look proves nothing */
+    int64_t offset_ns = wall_ns - before_ns;
+    int64_t step_ns = offset_ns - turn->clock_offset_ns;
+    bool is_first = turn->clock_offset_ns == 0;
+    turn->clock_offset_ns = offset_ns;
+    if (is_first || (step_ns < CLOCK_STEP_NS && step_ns > -CLOCK_STEP_NS))
+        return;
+    struct ipc_fact_alarm alarm = {.alarm = IPC_ALARM_CLOCK};
+    strcpy(alarm.text, "wall clock stepped: entries stop until the halt file comes and goes");
+    turn->clock_word = IPC_SWITCH_CLOSE_ONLY;
+    turn_alarm(turn, &alarm);
+}
+
 static void timers_run(struct eng_turn *turn)
 {
     struct ipc_fact_alarm alarm;
@@ -372,6 +400,7 @@ static void timers_run(struct eng_turn *turn)
     }
     if (turn->now_mono_ns >= turn->counters_mono_ns) {
         turn->counters_mono_ns = turn->now_mono_ns + COUNTERS_EVERY_NS;
+        clock_watch(turn);
         counters_set(turn);
     }
 }
@@ -390,7 +419,7 @@ static void switch_seen_publish(struct eng_turn *turn)
 /* ---- the loop ---------------------------------------------------------------------------------
  */
 
-static void clock_read(struct eng_turn *turn)
+void turn_clock_read(struct eng_turn *turn)
 {
     turn->now_mono_ns = ipc_clock_mono_ns();
     turn->now_wall_ns = ipc_clock_wall_ns();
@@ -402,7 +431,8 @@ static void turn_once(struct eng_turn *turn)
     const struct eng_config *config = turn->wiring.config;
     turn->turns++;
     turn->work = 0;
-    clock_read(turn);
+    turn_clock_read(turn);
+    turn->began_mono_ns = turn->now_mono_ns;
     ipc_engine_heartbeat(turn->wiring.page, turn->now_mono_ns);
     if (turn->has_switches)
         turn->switch_sequence = ipc_switch_sequence(&turn->switches);
@@ -448,7 +478,8 @@ static void idle(struct eng_turn *turn)
     const struct eng_config *config = turn->wiring.config;
     int64_t now = turn->now_mono_ns;
     if (turn->work > 0) {
-        turn->busy_mono_ns = now;
+        turn->busy_mono_ns = ipc_clock_mono_ns();
+        ipc_hist_record(turn->wiring.telemetry->turn, turn->busy_mono_ns - turn->began_mono_ns);
         return;
     }
     if (config->idle == ENG_IDLE_SPIN ||
@@ -488,7 +519,7 @@ static void connections_shut(struct eng_turn *turn)
     int64_t until = turn->now_mono_ns + 2 * LS_NS_PER_S;
     struct eng_pool_figures figures;
     do {
-        clock_read(turn);
+        turn_clock_read(turn);
         uint32_t events =
             eng_pool_turn(turn->pool, EDGE_EVENTS, turn->now_mono_ns, &turn->sink, &(bool){false});
         turn_flush(turn, ENG_TLS_RECORD_BYTES, NULL);
@@ -510,7 +541,7 @@ void *eng_turn_run(void *context)
     enum ipc_rc rc = turn_open(turn, &error);
     if (rc == IPC_OK) {
         eng_memory_enter(library);
-        clock_read(turn);
+        turn_clock_read(turn);
         if (ls_alloc_trap_arm != NULL)
             ls_alloc_trap_arm();
         ipc_engine_set_state(turn->wiring.page, IPC_ENGINE_RUNNING);

@@ -66,12 +66,14 @@ struct eng_turn {
     int64_t now_mono_ns, now_wall_ns; /* of this turn */
     uint64_t turns;
     bool stopping, broken;
-    uint64_t work;        /* things done in this turn: 0 = idle */
-    int64_t busy_mono_ns; /* last turn with work */
+    uint64_t work;         /* things done in this turn: 0 = idle */
+    int64_t began_mono_ns; /* this turn */
+    int64_t busy_mono_ns;  /* last turn with work */
 
     /* switches */
     struct ipc_switches switches;
     bool has_switches;
+    uint8_t clock_word;       /* close-only after a step of the wall clock, until acknowledged */
     uint8_t halt_word;        /* of the halt file */
     uint64_t switch_sequence; /* read at the turn's start, before any word */
 
@@ -119,6 +121,7 @@ struct eng_turn {
     uint32_t release_cursor;
     int64_t counters_mono_ns, keepalive_mono_ns, due_mono_ns;
     int64_t said_event_mono_ns;
+    int64_t clock_offset_ns; /* wall minus monotonic at the last look; 0 = none yet */
     uint64_t sends_seen, records_seen, bytes_seen;
     char failure[200];
 };
@@ -126,6 +129,8 @@ struct eng_turn {
 /* turn.c */
 void turn_note(struct eng_turn *turn, enum eng_note_kind kind, enum ipc_log_level level,
     const int64_t *numbers, uint32_t count, const char *text);
+/* turn_clock_read reads both clocks for what follows, and gives them to the journal's frames. */
+void turn_clock_read(struct eng_turn *turn);
 /* turn_append journals and applies one fact. Returns its lsn, 0 when the journal has no room. */
 LS_MUST_USE uint64_t turn_append(struct eng_turn *turn, enum ipc_fact_type type,
     const void *payload, uint32_t bytes, uint32_t count);
@@ -153,7 +158,8 @@ void turn_dispatch(struct eng_turn *turn, uint64_t lsn, struct eng_track *track,
     const uint32_t *children, uint32_t count, uint64_t decide_tsc);
 void turn_held_go(struct eng_turn *turn);
 void turn_flush(struct eng_turn *turn, uint32_t record_bytes, struct eng_track *track);
-/* turn_accept notes that the kernel must have taken one order, before its connection was drained. */
+/* turn_accept notes that the kernel must have taken one order, before its connection was drained.
+ */
 void turn_accept(struct eng_turn *turn, uint32_t child, int64_t now_mono_ns);
 /* turn_waiting_check finds connections whose bytes were all taken meanwhile. */
 void turn_waiting_check(struct eng_turn *turn);

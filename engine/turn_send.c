@@ -184,8 +184,8 @@ static void order_send(struct eng_turn *turn, uint32_t child, bool recheck)
 {
     struct ipc_command command;
     if (eng_core_command(turn->wiring.core, child, &command) != IPC_OK) {
-        /* Its follower left the snapshot: the core names the request all the same. */
-        turn_not_sent(turn, child, 0, (enum ipc_action)0);
+        /* Its follower left the snapshot since the decision. */
+        turn_not_sent(turn, child, command.request_no, (enum ipc_action)command.action);
         return;
     }
     enum ipc_action action = (enum ipc_action)command.action;
@@ -299,14 +299,17 @@ void turn_flush(struct eng_turn *turn, uint32_t record_bytes, struct eng_track *
 {
     struct eng_telemetry *telemetry = turn->wiring.telemetry;
     struct eng_pool_figures before, after;
+    /* Read again: after a pause of this machine in mid-turn, what is too old by now is withdrawn
+     * before it is sealed. */
+    int64_t now_mono_ns = ipc_clock_mono_ns();
     if (track == NULL) {
-        (void)eng_pool_flush(turn->pool, record_bytes, turn->now_mono_ns, &turn->sink);
+        (void)eng_pool_flush(turn->pool, record_bytes, now_mono_ns, &turn->sink);
         turn_waiting_check(turn);
         return;
     }
     eng_pool_figures(turn->pool, &before);
     uint64_t start_tsc = ipc_clock_tsc();
-    (void)eng_pool_flush(turn->pool, record_bytes, turn->now_mono_ns, &turn->sink);
+    (void)eng_pool_flush(turn->pool, record_bytes, now_mono_ns, &turn->sink);
     uint64_t end_tsc = ipc_clock_tsc();
     turn_waiting_check(turn);
     eng_pool_figures(turn->pool, &after);

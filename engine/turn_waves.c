@@ -13,13 +13,14 @@ static uint8_t stricter(uint32_t a, uint32_t b)
     return (uint8_t)(a > b ? a : b);
 }
 
-/* The words of a whole batch: everything, master, instrument, and our own halt file. */
+/* The words of a whole batch: everything, master, instrument, and our own: halt file and clock. */
 static uint8_t batch_word(const struct eng_turn *turn, uint32_t master, uint32_t instrument)
 {
     if (!turn->has_switches)
         return IPC_SWITCH_HALT;
     const struct ipc_switches *page = &turn->switches;
     uint8_t word = stricter(turn->halt_word, ipc_switch_word(page->everything, 1, 0));
+    word = stricter(word, turn->clock_word);
     word = stricter(word, ipc_switch_word(page->accounts, page->shape.accounts, master - 1));
     /* An event whose instrument is not known here has no word; nothing is sent for it either. */
     if (instrument != 0)
@@ -142,6 +143,7 @@ static uint32_t batch_run(struct eng_turn *turn, const struct eng_batch *batch, 
 {
     struct eng_core *core = turn->wiring.core;
     struct eng_follower_sample samples[IPC_BATCH_CHILDREN_MAX];
+    turn_clock_read(turn); /* ages are judged by the time of this batch, not of the turn */
     uint64_t start_tsc = ipc_clock_tsc();
     const uint32_t max_bytes =
         sizeof(struct ipc_fact_batch) + IPC_BATCH_CHILDREN_MAX * sizeof(struct ipc_fact_child);
@@ -249,6 +251,7 @@ static uint32_t releases_run(struct eng_turn *turn)
     uint64_t start_tsc = ipc_clock_tsc();
     uint64_t lsn = 0;
     uint32_t count = 0, done = 0;
+    turn_clock_read(turn);
     turn_reserve_reset(turn);
     for (uint32_t i = 0; i < found; i++) {
         bool is_done = false;

@@ -73,6 +73,14 @@ static inline bool ipc_queue_empty(struct ipc_queue *queue)
            atomic_load_explicit(&queue->tail, memory_order_acquire);
 }
 
+/* ipc_queue_room may be called by the producer: so many items surely fit now. */
+static inline uint32_t ipc_queue_room(struct ipc_queue *queue)
+{
+    uint64_t used = atomic_load_explicit(&queue->tail, memory_order_relaxed) -
+                    atomic_load_explicit(&queue->head, memory_order_acquire);
+    return queue->mask + 1 - (uint32_t)used;
+}
+
 /* ipc_queue_drained may be called by the producer: true when the consumer has taken everything. */
 static inline bool ipc_queue_drained(struct ipc_queue *queue)
 {
