@@ -63,6 +63,21 @@ static void group_masters(struct ctl_reading *r)
     }
 }
 
+/* Retired rows name the accounts and brokers that they had: those keep their places, as empty rows,
+ * when the file no longer has them. */
+static void keep_places(struct ctl_reading *r)
+{
+    if (r->live == NULL)
+        return;
+    uint32_t accounts = r->live->shape.rows[IPC_TABLE_ACCOUNTS];
+    uint32_t brokers = r->live->shape.rows[IPC_TABLE_BROKERS];
+    if (accounts > r->accounts.count)
+        ctl_rows_reach(&r->accounts, accounts);
+    ctl_rows_reach(&r->tokens, r->accounts.count > 0 ? r->accounts.count : 1);
+    if (brokers > r->brokers.count)
+        ctl_rows_reach(&r->brokers, brokers);
+}
+
 static enum ipc_rc read_root(struct ctl_reading *r)
 {
     static const char *const keys[] = {"cluster", "shards", "guard_fraction", "brokers", "accounts",
@@ -82,6 +97,7 @@ static enum ipc_rc read_root(struct ctl_reading *r)
     enum ipc_rc rc = each(r, "brokers", ctl_read_broker, true);
     if (rc == IPC_OK)
         rc = each(r, "accounts", ctl_read_account, true);
+    keep_places(r);
     if (rc == IPC_OK && ctl_document_member(r->document, 0, "instruments") == CTL_NONE)
         ctl_keep_instruments(r);
     else if (rc == IPC_OK)

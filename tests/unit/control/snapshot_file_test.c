@@ -172,6 +172,20 @@ static void numbers_and_slots_are_permanent(void **state)
     assert_int_equal(view.followers[0].follower_no, 7);
     assert_int_equal(view.followers[0].incarnation, 2);
     assert_int_equal(view.accounts[1].token_version, 2); /* a new token was given */
+    free(memory3);
+    /* An account that leaves the file leaves an empty row: retired rows still name it. */
+    static const char without_g[] =
+        "{\"cluster\":\"c\",\n" BROKERS
+        "\"accounts\":[{\"account\":1,\"broker\":\"sim\",\"login\":\"M\",\"roles\":[\"master\"]},\n"
+        "{\"account\":2,\"broker\":\"sim\",\"login\":\"F\",\"roles\":[\"follower\"]}],\n"
+        "\"subscriptions\":[" SUBSCRIPTION(12, "F", ",\"ratio\":2") "]}";
+    if (read_text(without_g, &second, &third, &memory3, &error) != IPC_OK)
+        fail_msg("%s", error.text);
+    validate(&third);
+    ipc_snapshot_view_of(&third, &view);
+    assert_int_equal(view.account_count, 3);
+    assert_int_equal(view.accounts[2].account, 0);
+    assert_int_equal(view.followers[1].flags, IPC_FOLLOWER_RETIRED);
     free(memory1);
     free(memory2);
     free(memory3);
