@@ -1,0 +1,253 @@
+#include "ipc/explain.h"
+
+#include "ipc/decimal.h"
+#include "ipc/reason.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct text {
+    char *out;
+    size_t bytes, used;
+};
+
+static void add(struct text *text, const char *format, ...) LS_PRINTF(2, 3);
+
+static void add(struct text *text, const char *format, ...)
+{
+    if (text->used + 1 >= text->bytes)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    int written = vsnprintf(text->out + text->used, text->bytes - text->used, format, arguments);
+    va_end(arguments);
+    if (written < 0)
+        return;
+    text->used += (size_t)written;
+    if (text->used >= text->bytes) {
+        text->used = text->bytes - 1;
+        /* Never half a character: the arrows and crosses have more than one byte. */
+        while (text->used > 0 && ((unsigned char)text->out[text->used - 1] & 0xc0) == 0x80)
+            text->used--;
+        if (text->used > 0 && ((unsigned char)text->out[text->used - 1] & 0x80))
+            text->used--;
+        text->out[text->used] = '\0';
+        text->bytes = text->used + 1; /* full: nothing is added behind the cut */
+    }
+}
+
+/* A decimal in its own buffer, so that several fit one call. */
+struct number {
+    char text[IPC_DECIMAL_BYTES];
+};
+
+static struct number number_of(int64_t value_e8)
+{
+    struct number number;
+    (void)ipc_decimal_format(value_e8, number.text);
+    return number;
+}
+
+#define NUMBER(value_e8) (number_of(value_e8).text)
+
+/* Reasons that strike before a quantity is computed. */
+static bool struck_before_sizing(enum ipc_reason reason)
+{
+    switch (reason) {
+    case IPC_REASON_KILL_SWITCH:
+    case IPC_REASON_JOURNAL:
+    case IPC_REASON_FOLLOWER_DISABLED:
+    case IPC_REASON_COPY_PAUSED:
+    case IPC_REASON_SESSION_EXPIRED:
+    case IPC_REASON_INSTRUMENT_UNKNOWN:
+    case IPC_REASON_SIDE_NOT_ALLOWED:
+    case IPC_REASON_SYMBOL_NOT_ALLOWED:
+    case IPC_REASON_PRODUCT_NOT_ALLOWED:
+    case IPC_REASON_ORDER_TYPE_NOT_ALLOWED:
+    case IPC_REASON_STALE_EVENT:
+    case IPC_REASON_SUPERSEDED:
+    case IPC_REASON_MASTER_REJECTED:
+    case IPC_REASON_MODE_UNSUPPORTED:
+    case IPC_REASON_CAPITAL_UNKNOWN:
+    case IPC_REASON_OWN_ORDER:
+    case IPC_REASON_DUPLICATE_EVENT:
+    case IPC_REASON_NO_COPY:
+    case IPC_REASON_CHILD_FILLED:
+    case IPC_REASON_NO_POSITION:
+        return true;
+    case IPC_REASON_NONE:
+    case IPC_REASON_QTY_ZERO:
+    case IPC_REASON_SUB_LOT:
+    case IPC_REASON_MAX_QTY_CAPPED:
+    case IPC_REASON_MAX_QTY:
+    case IPC_REASON_MAX_POSITION_REDUCED:
+    case IPC_REASON_MAX_ORDER_VALUE:
+    case IPC_REASON_MAX_ORDER_VALUE_REDUCED:
+    case IPC_REASON_PRICE_UNKNOWN:
+    case IPC_REASON_SHORT_NOT_ALLOWED:
+    case IPC_REASON_CLOSE_CLAMPED:
+    case IPC_REASON_RATE_BUDGET:
+    case IPC_REASON_BROKER_REJECT:
+    case IPC_REASON_UNKNOWN_PENDING:
+    case IPC_REASON_NO_CONNECTION:
+    case IPC_REASON_CAPACITY:
+    case IPC_REASON_TOO_MANY_SLICES:
+    case IPC_REASON_AT_TARGET:
+    case IPC_REASON_TAG_COLLISION:
+        return false;
+    case IPC_REASON_COUNT:
+        break;
+    }
+    return true;
+}
+
+static int64_t narrowed(__int128 value)
+{
+    return value > INT64_MAX ? INT64_MAX : value < INT64_MIN ? INT64_MIN : (int64_t)value;
+}
+
+static int64_t lot_of(const struct ipc_row_instrument *instrument)
+{
+    return instrument == NULL || instrument->lot_qty_e8 <= 0 ? LS_E8 : instrument->lot_qty_e8;
+}
+
+/* " → lot 65 → 0" when the lot changed the quantity. Returns the floored quantity. */
+static int64_t add_lot(
+    struct text *text, const struct ipc_row_instrument *instrument, int64_t raw_e8)
+{
+    int64_t lot = lot_of(instrument);
+    int64_t floored = raw_e8 / lot * lot;
+    if (floored != raw_e8)
+        add(text, " → lot %s → %s", NUMBER(lot), NUMBER(floored));
+    return floored;
+}
+
+static void add_entry(struct text *text, const struct ipc_fact_event *event,
+    const struct ipc_fact_batch *batch, const struct ipc_fact_child *child,
+    const struct ipc_row_follower *row, const struct ipc_row_instrument *instrument)
+{
+    const struct ipc_event *order = &event->event;
+    int64_t raw = 0;
+    switch ((enum ipc_mode)row->mode) {
+    case IPC_MODE_FIXED_RATIO:
+        raw = narrowed((__int128)order->qty_e8 * row->ratio_e8 / LS_E8);
+        add(text, "%s × %s = %s", NUMBER(order->qty_e8), NUMBER(row->ratio_e8), NUMBER(raw));
+        break;
+    case IPC_MODE_FIXED_QUANTITY:
+        raw = row->fixed_qty_e8;
+        add(text, "fixed %s", NUMBER(raw));
+        break;
+    case IPC_MODE_PERCENTAGE: {
+        int64_t price = order->price_e8 != 0 ? order->price_e8 : order->trigger_e8;
+        if (price == 0)
+            price = batch->price_sample_e8;
+        if (price <= 0) {
+            add(text, "%s × %s %% / no price", NUMBER(child->sample_e8), NUMBER(row->ratio_e8));
+            return;
+        }
+        raw = narrowed((__int128)child->sample_e8 * row->ratio_e8 / ((__int128)100 * price));
+        add(text, "%s × %s %% / %s = %s", NUMBER(child->sample_e8), NUMBER(row->ratio_e8),
+            NUMBER(price), NUMBER(raw));
+        break;
+    }
+    }
+    (void)add_lot(text, instrument, raw);
+}
+
+static void add_exit(struct text *text, const struct ipc_fact_event *event,
+    const struct ipc_fact_child *child, const struct ipc_row_instrument *instrument)
+{
+    int64_t held = child->sample_e8 < 0 ? -child->sample_e8 : child->sample_e8;
+    int64_t master =
+        event->master_position_e8 < 0 ? -event->master_position_e8 : event->master_position_e8;
+    int64_t closes = event->event.qty_e8;
+    add(text, "holds %s", NUMBER(held));
+    if (master == 0 || closes >= master)
+        return; /* all of it */
+    int64_t want = narrowed((__int128)held * closes / master);
+    add(text, " × %s / %s = %s", NUMBER(closes), NUMBER(master), NUMBER(want));
+    (void)add_lot(text, instrument, want);
+}
+
+/* What reduced the quantity, or struck it, with its limit where it has one. */
+static void add_limit(
+    struct text *text, const struct ipc_fact_child *child, const struct ipc_row_follower *row)
+{
+    const char *name = NULL;
+    int64_t limit = 0;
+    if (child->reason == IPC_REASON_MAX_QTY_CAPPED || child->reason == IPC_REASON_MAX_QTY) {
+        name = "max_quantity";
+        limit = row->max_qty_e8;
+    } else if (child->reason == IPC_REASON_MAX_POSITION_REDUCED) {
+        name = "max_position";
+        limit = row->max_position_e8;
+    } else if (child->reason == IPC_REASON_MAX_ORDER_VALUE ||
+               child->reason == IPC_REASON_MAX_ORDER_VALUE_REDUCED) {
+        name = "max_order_value";
+        limit = row->max_order_value_e8;
+    } else if (child->reason == IPC_REASON_CLOSE_CLAMPED && child->kind != IPC_CHILD_SKIP) {
+        add(text, " → CLOSE_CLAMPED");
+        return;
+    }
+    if (name != NULL)
+        add(text, " → %s %s", name, NUMBER(limit));
+}
+
+static void add_outcome(
+    struct text *text, const struct ipc_fact_batch *batch, const struct ipc_fact_child *child)
+{
+    bool queued = child->kind == IPC_CHILD_PLACE_QUEUED || child->kind == IPC_CHILD_MODIFY_QUEUED ||
+                  child->kind == IPC_CHILD_CANCEL_QUEUED;
+    if (text->used != 0)
+        add(text, " → ");
+    switch ((enum ipc_child_kind)child->kind) {
+    case IPC_CHILD_SKIP:
+        add(text, "SKIP %s", ipc_reason_name((enum ipc_reason)child->reason));
+        return;
+    case IPC_CHILD_WAIT:
+        add(text, "WAIT for the answer to its earlier request");
+        return;
+    case IPC_CHILD_CANCEL:
+    case IPC_CHILD_CANCEL_QUEUED:
+        add(text, "CANCEL");
+        break;
+    case IPC_CHILD_MODIFY:
+    case IPC_CHILD_MODIFY_QUEUED:
+    case IPC_CHILD_PLACE:
+    case IPC_CHILD_PLACE_QUEUED:
+        if (child->kind == IPC_CHILD_MODIFY || child->kind == IPC_CHILD_MODIFY_QUEUED)
+            add(text, "MODIFY to ");
+        add(text, "%s %s %s", ipc_side_name((enum ipc_side)batch->side), NUMBER(child->qty_e8),
+            ipc_type_name((enum ipc_type)batch->type));
+        if (batch->price_e8 != 0)
+            add(text, " %s", NUMBER(batch->price_e8));
+        if (batch->trigger_e8 != 0)
+            add(text, " trigger %s", NUMBER(batch->trigger_e8));
+        break;
+    }
+    if (queued)
+        add(text, " (queued)");
+}
+
+size_t ipc_explain_child(const struct ipc_fact_event *event, const struct ipc_fact_batch *batch,
+    const struct ipc_fact_child *child, const struct ipc_row_follower *row,
+    const struct ipc_row_instrument *instrument, char *out, size_t out_bytes)
+{
+    struct text text = {.out = out, .bytes = out_bytes};
+    if (out_bytes == 0)
+        return 0;
+    out[0] = '\0';
+    bool has_size =
+        child->kind != IPC_CHILD_WAIT && child->kind != IPC_CHILD_CANCEL &&
+        child->kind != IPC_CHILD_CANCEL_QUEUED &&
+        !(child->kind == IPC_CHILD_SKIP && struck_before_sizing((enum ipc_reason)child->reason));
+    if (has_size && row != NULL) {
+        if (batch->is_exit)
+            add_exit(&text, event, child, instrument);
+        else
+            add_entry(&text, event, batch, child, row, instrument);
+        add_limit(&text, child, row);
+    }
+    add_outcome(&text, batch, child);
+    return text.used;
+}
