@@ -176,8 +176,11 @@ static bool disk_is_unused(struct eng_journal *journal, uint64_t number)
     struct ipc_segment segment;
     uint8_t bytes[IPC_SEGMENT_HEADER_BYTES + IPC_FRAME_ALIGN];
     static const uint8_t zeros[sizeof bytes];
-    if (ipc_segment_open(&segment, journal->disk_fd, true, number, journal->config.shard) !=
-        IPC_EMPTY)
+    enum ipc_rc rc =
+        ipc_segment_open(&segment, journal->disk_fd, true, number, journal->config.shard);
+    if (rc == IPC_OK)
+        ipc_segment_close(&segment);
+    if (rc != IPC_EMPTY)
         return false;
     char name[IPC_SEGMENT_NAME_BYTES];
     ipc_segment_name(number, name);

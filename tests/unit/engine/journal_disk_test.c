@@ -306,7 +306,7 @@ static void test_full_file_system(void **state)
     journal_world_read(&world, false, false, NULL, &reading);
     assert_int_equal(reading.frames, last + 2);
     journal_world_leave(&world);
-    assert_int_equal(umount2(world.disk, MNT_DETACH), 0);
+    assert_int_equal(umount(world.disk), 0); /* nothing is left open */
     journal_world_remove(&world);
 }
 

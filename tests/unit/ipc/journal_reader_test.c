@@ -117,7 +117,7 @@ static void test_truncated_at_every_offset(void **state)
             size_t frame_end = whole + 1 == FRAMES ? damaged.end : damaged.at[whole + 2];
             assert_memory_equal(damaged.bytes + damaged.at[whole + 1],
                 damaged.right + damaged.at[whole + 1], frame_end - damaged.at[whole + 1]);
-        } else if (offset > damaged.at[whole + 1] + 4 && whole < FRAMES) {
+        } else if (whole < FRAMES && offset > damaged.at[whole + 1] + 4) {
             /* Its commit word is there and its content is not: never a clean end. */
             assert_int_equal(reading.end, IPC_JOURNAL_TORN);
             assert_true(reading.dropped_committed);
