@@ -93,13 +93,14 @@ static bool scan_string(struct scan *scan, bool escapes_allowed)
     if (!take(scan, '"'))
         return false;
     for (;;) {
-        const int c = peek(scan);
-        if (c < 0x20) /* the end of the text, too */
-            return false;
-        scan->at++;
-        if (c == '"')
+        size_t at = scan->at; /* a register: most of a document is inside strings */
+        while (at < scan->count && scan->bytes[at] >= 0x20 && scan->bytes[at] != '"' &&
+               scan->bytes[at] != '\\')
+            at++;
+        scan->at = at;
+        if (take(scan, '"'))
             return true;
-        if (c == '\\' && (!escapes_allowed || !scan_escape(scan)))
+        if (!escapes_allowed || !take(scan, '\\') || !scan_escape(scan))
             return false;
     }
 }
@@ -299,12 +300,15 @@ static uint16_t type_of(const jsmntok_t *token, const uint8_t *bytes)
  * believed. Quadratic in an object's members, which the token bound keeps small. */
 static bool has_equal_keys(const struct adp_json *json, uint32_t object)
 {
+    const uint8_t *bytes = json->text.bytes;
     const uint32_t end = json->tokens[object].next;
     for (uint32_t a = object + 1; a < end; a = json->tokens[a + 1].next) {
-        const struct adp_span key = adp_json_span(json, a);
+        const struct adp_json_token *key = &json->tokens[a];
+        const uint32_t count = key->end - key->start;
         for (uint32_t b = object + 1; b < a; b = json->tokens[b + 1].next) {
-            const struct adp_span other = adp_json_span(json, b);
-            if (other.count == key.count && memcmp(other.bytes, key.bytes, key.count) == 0)
+            const struct adp_json_token *other = &json->tokens[b];
+            if (other->end - other->start == count &&
+                memcmp(bytes + other->start, bytes + key->start, count) == 0)
                 return true;
         }
     }
@@ -367,10 +371,14 @@ uint32_t adp_json_get(const struct adp_json *json, uint32_t object, const char *
 {
     if (!adp_json_is(json, object, ADP_JSON_OBJECT))
         return ADP_JSON_NONE;
+    const size_t count = strlen(key);
     const uint32_t end = json->tokens[object].next;
-    for (uint32_t at = object + 1; at < end; at = json->tokens[at + 1].next)
-        if (adp_span_is(adp_json_span(json, at), key))
+    for (uint32_t at = object + 1; at < end; at = json->tokens[at + 1].next) {
+        const struct adp_json_token *name = &json->tokens[at];
+        if (name->end - name->start == count &&
+            memcmp(json->text.bytes + name->start, key, count) == 0)
             return at + 1;
+    }
     return ADP_JSON_NONE;
 }
 

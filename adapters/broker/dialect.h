@@ -166,6 +166,8 @@ struct adp_hole_values {
 
 /* adp_segments_fill writes the body with its holes filled. Quantities and prices are >= 0 and a
  * quantity is whole unless fractional_qty (LS_CHECK).
+ *   out     memory that is not yet the caller's text is scratch: 48 bytes are asked for at each
+ *           number
  *   returns bytes written; ADP_TOO_LONG when out is too small; ADP_MALFORMED when a text value is
  *           empty or holds a character outside [0-9A-Za-z_-], which no body and no path may carry
  *   thread  the pinned thread; allocates nothing */

@@ -2,6 +2,9 @@
 #include "adapters/broker/dialect.h"
 #include "tests/unit/adapters/test_data.h"
 
+#include "ipc/decimal.h"
+#include "ipc/prng.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 // clang-format off
@@ -122,6 +125,36 @@ static void texts_cannot_break_out(void **state)
     }
 }
 
+/* Every length, and a bad character at every place. */
+static void texts_of_every_length(void **state)
+{
+    (void)state;
+    for (size_t count = 1; count <= 40; count++) {
+        struct adp_segments segments = {0};
+        struct adp_hole_values mine = values;
+        uint8_t text[40], out[41];
+        assert_true(adp_segments_hole(&segments, ADP_HOLE_TAG));
+        for (size_t i = 0; i < count; i++)
+            text[i] = (uint8_t) "09AZaz_-"[i % 8];
+        mine.tag = (struct adp_span){text, count};
+        out[count] = 0xA5;
+        assert_int_equal(adp_segments_fill(&segments, &mine, false, out, count), count);
+        assert_memory_equal(out, text, count);
+        assert_int_equal(out[count], 0xA5);
+        for (size_t at = 0; at < count; at++) {
+            for (unsigned c = 0; c < 256; c++) {
+                const uint8_t kept = text[at];
+                const bool is_good = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+                                     (c >= 'a' && c <= 'z') || c == '_' || c == '-';
+                text[at] = (uint8_t)c;
+                assert_int_equal(adp_segments_fill(&segments, &mine, false, out, sizeof(out)),
+                    is_good ? (int)count : ADP_MALFORMED);
+                text[at] = kept;
+            }
+        }
+    }
+}
+
 static void fractions_only_where_allowed(void **state)
 {
     struct adp_segments segments = {0};
@@ -132,6 +165,34 @@ static void fractions_only_where_allowed(void **state)
     assert_true(adp_segments_hole(&segments, ADP_HOLE_QTY));
     assert_int_equal(adp_segments_fill(&segments, &mine, true, out, sizeof(out)), 4);
     assert_memory_equal(out, "0.25", 4);
+}
+
+/* Numbers as ipc_decimal_format writes them, which has its own tests. */
+static void numbers_are_the_shortest_exact_text(void **state)
+{
+    const uint64_t seed = 20265;
+    struct adp_segments segments = {0};
+    struct ipc_prng prng;
+    (void)state;
+    print_message("seed %llu\n", (unsigned long long)seed);
+    ipc_prng_seed(&prng, seed);
+    assert_true(adp_segments_hole(&segments, ADP_HOLE_PRICE));
+    for (int i = 0; i < 20000; i++) {
+        static const int64_t edges[] = {0, 1, 10, 99999999, LS_E8, LS_E8 + 1, LS_E8 / 2,
+            112015000000, 100000 * LS_E8, INT64_MAX, INT64_MAX - 7};
+        struct adp_hole_values mine = values;
+        char want[IPC_DECIMAL_BYTES];
+        uint8_t out[64];
+        mine.price_e8 = i < (int)LS_COUNT_OF(edges)
+                            ? edges[i]
+                            : (int64_t)(ipc_prng_next(&prng) >> (1 + ipc_prng_below(&prng, 62)));
+        if (i % 3 == 0 && i > 100)
+            mine.price_e8 -= mine.price_e8 % 1000000;
+        const size_t length = ipc_decimal_format(mine.price_e8, want);
+        const int count = adp_segments_fill(&segments, &mine, false, out, sizeof(out));
+        assert_int_equal(count, length);
+        assert_memory_equal(out, want, length);
+    }
 }
 
 static void full_segments_say_so(void **state)
@@ -156,7 +217,9 @@ int main(void)
         cmocka_unit_test(a_small_buffer_is_too_long),
         cmocka_unit_test(two_holes_may_touch),
         cmocka_unit_test(texts_cannot_break_out),
+        cmocka_unit_test(texts_of_every_length),
         cmocka_unit_test(fractions_only_where_allowed),
+        cmocka_unit_test(numbers_are_the_shortest_exact_text),
         cmocka_unit_test(full_segments_say_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
