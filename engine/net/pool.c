@@ -45,8 +45,8 @@ enum ipc_rc eng_pool_make(const struct eng_pool_config *config, struct eng_edge 
     pool->list = make_array(config->connections, sizeof(struct eng_connection *));
     pool->dirty = make_array(config->connections, sizeof(struct eng_connection *));
     pool->retired = make_array(config->connections, sizeof(struct eng_connection *));
-    for (uint32_t i = 0; i < config->lanes; i++)
-        pool->lanes[i].members = &pool->lanes[i].own_member;
+    pool->shared_members =
+        make_array(SHARED_LANES_MAX * ENG_POOL_MEMBERS_MAX, sizeof *pool->shared_members);
     for (uint32_t i = 0; i <= config->accounts; i++)
         pool->accounts[i].lane = ENG_POOL_NO_LANE;
     ipc_prng_seed(&pool->prng, config->seed);
@@ -56,11 +56,8 @@ enum ipc_rc eng_pool_make(const struct eng_pool_config *config, struct eng_edge 
 
 void eng_pool_free(struct eng_pool *pool)
 {
-    for (uint32_t i = 0; i < pool->config.lanes; i++) {
-        if (pool->lanes[i].members != &pool->lanes[i].own_member)
-            free(pool->lanes[i].members);
-    }
     free(pool->lanes);
+    free(pool->shared_members);
     free(pool->accounts);
     free(pool->by_handle);
     free(pool->generations);
@@ -91,10 +88,32 @@ static bool same_key(const struct eng_lane_key *a, const struct eng_lane_key *b)
            memcmp(a->source_address, b->source_address, sizeof a->source_address) == 0;
 }
 
+/* The members of a new shared lane, NULL when all arrays are in use. */
+static struct member *take_members(struct eng_pool *pool)
+{
+    for (uint32_t i = 0; i < SHARED_LANES_MAX; i++) {
+        if (!pool->shared_taken[i]) {
+            pool->shared_taken[i] = true;
+            return &pool->shared_members[(size_t)i * ENG_POOL_MEMBERS_MAX];
+        }
+    }
+    return NULL;
+}
+
+/* The lane's number can be used again. */
+static void free_lane(struct eng_pool *pool, struct lane *lane)
+{
+    if (lane->members != &lane->own_member)
+        pool->shared_taken[(lane->members - pool->shared_members) / ENG_POOL_MEMBERS_MAX] = false;
+    lane->state = LANE_FREE;
+    lane->member_count = 0;
+    lane->members = NULL;
+}
+
 uint32_t eng_pool_lane(struct eng_pool *pool, const struct eng_lane_key *key)
 {
     LS_CHECK(key->broker < ENG_POOL_BROKERS_MAX && pool->brokers[key->broker].is_known);
-    uint32_t free_lane = ENG_POOL_NO_LANE;
+    uint32_t spare = ENG_POOL_NO_LANE;
     /* An own lane is found by its account, so that adopting 5,000 of them is not 25 million steps.
      */
     if (key->account != 0 && key->account <= pool->config.accounts) {
@@ -104,27 +123,28 @@ uint32_t eng_pool_lane(struct eng_pool *pool, const struct eng_lane_key *key)
     }
     for (uint32_t i = 0; i < pool->config.lanes; i++) {
         const uint32_t at = (pool->lane_hint + i) % pool->config.lanes;
-        if (pool->lanes[at].state == LANE_FREE && free_lane == ENG_POOL_NO_LANE) {
-            free_lane = at;
+        if (pool->lanes[at].state == LANE_FREE && spare == ENG_POOL_NO_LANE) {
+            spare = at;
             if (key->account != 0)
                 break;
         }
         if (pool->lanes[at].state == LANE_OPEN && same_key(&pool->lanes[at].key, key))
             return at;
     }
-    if (free_lane == ENG_POOL_NO_LANE)
+    if (spare == ENG_POOL_NO_LANE)
         return ENG_POOL_NO_LANE;
-    struct lane *lane = &pool->lanes[free_lane];
+    struct lane *lane = &pool->lanes[spare];
+    lane->members = key->account != 0 ? &lane->own_member : take_members(pool);
+    if (lane->members == NULL)
+        return ENG_POOL_NO_LANE;
     lane->key = *key;
     lane->state = LANE_OPEN;
     lane->account_count = lane->live_count = lane->fair = lane->any_account = 0;
     lane->member_count = key->account != 0 ? 1 : pool->brokers[key->broker].terms.pool_connections;
-    if (key->account == 0 && lane->members == &lane->own_member)
-        lane->members = make_array(ENG_POOL_MEMBERS_MAX, sizeof *lane->members);
     memset(lane->members, 0, lane->member_count * sizeof *lane->members);
     pool->wanted += lane->member_count;
-    pool->lane_hint = free_lane + 1 < pool->config.lanes ? free_lane + 1 : 0;
-    return free_lane;
+    pool->lane_hint = spare + 1 < pool->config.lanes ? spare + 1 : 0;
+    return spare;
 }
 
 const struct eng_lane_key *eng_pool_lane_key(const struct eng_pool *pool, uint32_t lane)
@@ -159,7 +179,7 @@ static void close_lane(struct eng_pool *pool, uint32_t index)
             pool_drain(pool, member->live, pool->now_mono_ns);
     }
     if (connecting == 0)
-        lane->state = LANE_FREE;
+        free_lane(pool, lane);
 }
 
 void eng_pool_account(struct eng_pool *pool, uint32_t number, uint32_t lane_index)
@@ -248,7 +268,7 @@ static struct member *answered(struct eng_pool *pool, uint32_t lane_index, uint3
         if (lane->members[i].is_connecting)
             return NULL;
     }
-    lane->state = LANE_FREE;
+    free_lane(pool, lane);
     return NULL;
 }
 

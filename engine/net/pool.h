@@ -60,7 +60,8 @@ struct eng_lane_key {
     uint8_t source_address[16];
 };
 
-/* eng_pool_lane finds or makes the lane of a key; ENG_POOL_NO_LANE when all are in use. The terms
+/* eng_pool_lane finds or makes the lane of a key; ENG_POOL_NO_LANE when all are in use (of shared
+ * lanes there are at most 128). The terms
  * of its broker are set before. */
 uint32_t eng_pool_lane(struct eng_pool *pool, const struct eng_lane_key *key);
 const struct eng_lane_key *eng_pool_lane_key(const struct eng_pool *pool, uint32_t lane);

@@ -19,9 +19,10 @@
 #define CARE_NS           (5 * LS_NS_PER_MS)
 #define DRAIN_NS          (10 * LS_NS_PER_S)
 
-#define CARE_LOOK_MAX     64u /* connections visited in one turn */
-#define WANT_LOOK_MAX     64u /* lanes looked at in one call */
-#define OVERDUE_MOST      8u  /* requests without reply after which a connection is replaced */
+#define CARE_LOOK_MAX     64u  /* connections visited in one turn */
+#define WANT_LOOK_MAX     64u  /* lanes looked at in one call */
+#define SHARED_LANES_MAX  128u /* shared lanes at one time */
+#define OVERDUE_MOST      8u   /* requests without reply after which a connection is replaced */
 
 struct member {
     struct eng_connection *live;
@@ -39,7 +40,7 @@ struct lane {
     uint32_t account_count, member_count, live_count;
     uint32_t fair; /* accounts that one of its connections should have at most */
     uint32_t any_account;
-    struct member *members; /* own_member, or an array that stays with the lane */
+    struct member *members; /* own_member, or one of the pool's arrays for shared lanes */
     struct member own_member;
 };
 
@@ -61,6 +62,8 @@ struct eng_pool {
     struct eng_pool_config config;
     struct eng_edge *edge;
     struct lane *lanes;
+    struct member *shared_members; /* SHARED_LANES_MAX arrays of ENG_POOL_MEMBERS_MAX */
+    bool shared_taken[SHARED_LANES_MAX];
     struct account *accounts; /* by number */
     struct eng_connection **by_handle;
     uint32_t *generations;           /* by handle: raised when its connection ends */

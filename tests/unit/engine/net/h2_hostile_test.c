@@ -27,7 +27,8 @@ static void on_reply(const struct eng_h2_reply *reply, void *context)
     seen->replies++;
     seen->last_status = reply->http_status;
     seen->body_bytes = (uint32_t)reply->body.count;
-    memcpy(seen->body, reply->body.bytes, reply->body.count);
+    if (reply->body.count != 0)
+        memcpy(seen->body, reply->body.bytes, reply->body.count);
 }
 
 static void on_loss(const struct eng_h2_loss *loss, void *context)

@@ -218,8 +218,9 @@ static void note_reply(const struct eng_h2_reply *reply, void *context)
         .http_status = reply->http_status,
         .body_bytes = (uint32_t)reply->body.count,
     };
-    memcpy(item->body, reply->body.bytes,
-        reply->body.count < sizeof item->body - 1 ? reply->body.count : sizeof item->body - 1);
+    if (reply->body.count != 0)
+        memcpy(item->body, reply->body.bytes,
+            reply->body.count < sizeof item->body - 1 ? reply->body.count : sizeof item->body - 1);
 }
 
 static void note_loss(const struct eng_h2_loss *loss, void *context)
@@ -306,10 +307,31 @@ void rig_close(struct rig *rig)
     free(rig->outcomes);
 }
 
+static void pinned(const struct rig *rig, bool begins)
+{
+    if (rig->pinned != NULL)
+        rig->pinned(begins);
+}
+
+void rig_flush(struct rig *rig)
+{
+    pinned(rig, true);
+    eng_pool_flush(rig->pool, 4096, ipc_clock_mono_ns(), &rig->sink);
+    pinned(rig, false);
+}
+
+static bool next_want(struct rig *rig, int64_t now, struct eng_pool_want *want)
+{
+    pinned(rig, true);
+    const bool is_wanted = eng_pool_want(rig->pool, now, want);
+    pinned(rig, false);
+    return is_wanted;
+}
+
 static void answer_wants(struct rig *rig, int64_t now)
 {
     struct eng_pool_want want;
-    while (eng_pool_want(rig->pool, now, &want)) {
+    while (next_want(rig, now, &want)) {
         struct eng_connect_target target = {
             .broker = "test-broker",
             .context = rig->tls,
@@ -341,14 +363,18 @@ void rig_pump(struct rig *rig)
             if (rig->send_buffer != 0)
                 setsockopt(results[i].connection->fd, SOL_SOCKET, SO_SNDBUF, &rig->send_buffer,
                     sizeof rig->send_buffer);
+            pinned(rig, true);
             eng_pool_attach(rig->pool, results[i].connection, now);
+            pinned(rig, false);
             continue;
         }
         rig->failures++;
         snprintf(rig->last_error, sizeof rig->last_error, "%s", results[i].error.text);
         eng_pool_failed(rig->pool, results[i].lane, results[i].member, now);
     }
+    pinned(rig, true);
     eng_pool_turn(rig->pool, 64, now, &rig->sink, NULL);
+    pinned(rig, false);
     struct eng_connection *connection;
     while (eng_pool_retired(rig->pool, &connection))
         eng_connector_recycle(rig->connector, connection);
@@ -419,10 +445,12 @@ static enum eng_h2_admission request(struct rig *rig, uint32_t account, uint32_t
         .reply_by_mono_ns = now + 5 * LS_NS_PER_S,
         .leave_by_mono_ns = leave_by,
     };
+    pinned(rig, true);
     struct eng_connection *connection = eng_pool_serve(rig->pool, account);
-    if (connection == NULL)
-        return ENG_H2_SHUT;
-    return eng_pool_request(rig->pool, connection, &request, now);
+    const enum eng_h2_admission admission =
+        connection == NULL ? ENG_H2_SHUT : eng_pool_request(rig->pool, connection, &request, now);
+    pinned(rig, false);
+    return admission;
 }
 
 enum eng_h2_admission rig_order(

@@ -70,8 +70,9 @@ struct rig {
     struct eng_h2_sink sink;
     char last_error[256];
     uint32_t failures;
-    bool refuse_connects; /* wants are answered by failed */
-    int send_buffer;      /* SO_SNDBUF of attached sockets, 0 = the system's */
+    bool refuse_connects;        /* wants are answered by failed */
+    int send_buffer;             /* SO_SNDBUF of attached sockets, 0 = the system's */
+    void (*pinned)(bool begins); /* around what the pinned thread would do, may be NULL */
 };
 struct rig_options {
     enum eng_edge_kind edge;
@@ -95,6 +96,9 @@ typedef bool (*rig_condition_fn)(struct rig *rig, void *context);
 bool rig_until(struct rig *rig, int64_t timeout_ns, rig_condition_fn holds, void *context);
 bool rig_until_live(struct rig *rig, uint32_t connections);
 bool rig_until_outcomes(struct rig *rig, uint32_t count);
+
+/* eng_pool_flush on the pinned side. */
+void rig_flush(struct rig *rig);
 
 /* A POST /order with a body, to the account's connection. */
 enum eng_h2_admission rig_order(
