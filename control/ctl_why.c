@@ -2,6 +2,9 @@
  * order in which things were recorded. */
 #include "control/ctl_journal.h"
 
+#include "control/ctl_common.h"
+#include "control/snapshot_file.h"
+#include "ipc/explain.h"
 #include "ipc/reason.h"
 #include "ipc/tag.h"
 
@@ -32,7 +35,9 @@ struct why {
     uint32_t account;                                /* of the follower's updates, 0 = not known */
     int64_t zero_mono_ns; /* of the first step; times are told from there */
     bool has_zero;
-    bool in_flight; /* a request is recorded and its answer is not */
+    bool in_flight;              /* a request is recorded and its answer is not */
+    struct ipc_fact_event event; /* the last of the master's order: what a decision was made from */
+    struct ctl_live live;        /* rows, for the arithmetic; view.generation 0 = none */
     uint32_t steps;
     struct ipc_text text;
     char *bytes;
@@ -104,6 +109,7 @@ static void event_tell(struct why *why, const struct ipc_journal_entry *entry)
         return;
     why->order_key = event->order_key;
     why->has_order = true;
+    why->event = fact;
     step_start(why, entry->frame, "event");
     ipc_text_put(&why->text, "account %u, order ", event->account);
     put_foreign(why, event->broker_order_id, sizeof event->broker_order_id);
@@ -121,6 +127,26 @@ static void event_tell(struct why *why, const struct ipc_journal_entry *entry)
         ipc_text_put(&why->text, "; wave %llu over %u followers", (unsigned long long)fact.wave,
             fact.follower_count);
     step_end(why, entry->flags);
+}
+
+/* The decision with its arithmetic. The rows are known only while the generation that decided is
+ * the live one; else the outcome stands alone. */
+static void arithmetic_put(
+    struct why *why, const struct ipc_fact_batch *batch, const struct ipc_fact_child *child)
+{
+    const struct ipc_snapshot_view *view = &why->live.view;
+    const struct ipc_row_follower *row = NULL;
+    const struct ipc_row_instrument *instrument = NULL;
+    bool is_live = view->generation != 0 && view->generation == batch->generation;
+    if (is_live && child->slot < view->follower_slots &&
+        view->followers[child->slot].follower_no == child->follower_no)
+        row = &view->followers[child->slot];
+    uint32_t number = why->event.event.instrument;
+    if (is_live && number >= 1 && number <= view->instrument_count)
+        instrument = &view->instruments[number - 1];
+    char explained[IPC_EXPLAIN_BYTES];
+    ipc_explain_child(&why->event, batch, child, row, instrument, explained, sizeof explained);
+    ipc_text_put(&why->text, "; %s", explained);
 }
 
 static bool kind_leaves(uint8_t kind)
@@ -154,6 +180,7 @@ static void decision_tell(struct why *why, const struct ipc_journal_entry *entry
         ipc_text_put(&why->text, "; last price ");
         ipc_text_put_e8(&why->text, batch->price_sample_e8);
     }
+    arithmetic_put(why, batch, child);
     ipc_text_put(&why->text, "; follower %u, place %u of wave %llu, generation %llu, switch %s",
         child->follower_no, place, (unsigned long long)batch->wave,
         (unsigned long long)batch->generation, NAME(ipc_switch, batch->switch_word));
@@ -393,6 +420,24 @@ static int story_print(struct why *why, bool whole, const struct ipc_error *erro
     return CTL_DONE;
 }
 
+/* Reads the live snapshot when there is one; without it the story is told all the same. */
+static void live_take(struct why *why)
+{
+    struct ipc_error error;
+    struct ctl_live *live = &why->live;
+    live->shm.fd = -1;
+    if (ipc_shm_open(&live->shm, NULL, why->cli->instance, false, &error) != IPC_OK)
+        return;
+    if (ctl_snapshot_read_live(&live->shm, &live->image, &live->memory, &error) != IPC_OK)
+        return;
+    ipc_snapshot_view_of(&live->image, &live->view);
+    uint64_t bytes = ipc_snapshot_scratch_bytes(&live->view) + 8;
+    void *scratch = malloc(bytes);
+    if (scratch == NULL || ipc_snapshot_validate(&live->view, scratch, bytes, &error) != IPC_OK)
+        memset(&live->view, 0, sizeof live->view);
+    free(scratch);
+}
+
 static int why_run(struct why *why, const struct ctl_journal_options *options)
 {
     struct ipc_error error = {{0}};
@@ -439,7 +484,9 @@ int ctl_why_main(const struct ctl_cli *cli, int argc, char **argv)
     if (why.bytes == NULL)
         return ctl_refuse("no memory");
     ipc_text_start(&why.text, why.bytes, IPC_JOURNAL_TEXT_BYTES);
+    live_take(&why);
     result = why_run(&why, &options);
+    ctl_live_close(&why.live);
     free(why.bytes);
     return result;
 }
