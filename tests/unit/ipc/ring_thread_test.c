@@ -3,24 +3,27 @@
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
-#define SLOTS 32u
+#define SLOTS 64u
 #if defined(__SANITIZE_THREAD__)
 #define RECORDS 30000u
 #else
-#define RECORDS 300000u
+#define RECORDS 50000u
 #endif
 #define WORDS_MAX 40u /* 320 bytes: three slots */
 
 static _Alignas(LS_LINE_BYTES) uint8_t body[3 * LS_LINE_BYTES + SLOTS * IPC_RING_SLOT_BYTES];
+
+/* Set by the side that fails, so that the other does not wait for it for ever. */
+static _Atomic bool stop;
 
 struct side {
     struct ipc_ring_producer producer;
@@ -28,6 +31,23 @@ struct side {
     uint64_t waits;
     const char *failure;
 };
+
+/* Spins a little, then sleeps: on a loaded machine a spinner or a yielder waits for its whole next
+ * turn, a sleeper is woken soon. */
+static void wait_a_little(struct side *side)
+{
+    if (++side->waits % 256 == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+    else
+        __builtin_ia32_pause();
+}
+
+static void *fail_side(struct side *side, const char *failure)
+{
+    side->failure = failure;
+    atomic_store(&stop, true);
+    return NULL;
+}
 
 static uint32_t words_of(uint64_t number)
 {
@@ -44,13 +64,12 @@ static void *produce(void *context)
         enum ipc_rc rc;
         while ((rc = ipc_ring_offer(&side->producer, record, words_of(number) * 8, NULL)) ==
                IPC_FULL) {
-            side->waits++;
-            sched_yield();
+            if (atomic_load_explicit(&stop, memory_order_relaxed))
+                return NULL;
+            wait_a_little(side);
         }
-        if (rc != IPC_OK) {
-            side->failure = "offer failed";
-            return NULL;
-        }
+        if (rc != IPC_OK)
+            return fail_side(side, ipc_rc_text(rc));
     }
     return NULL;
 }
@@ -75,14 +94,13 @@ static void *consume(void *context)
         enum ipc_rc rc = ipc_ring_poll(&side->consumer, record, sizeof record, &bytes, &sequence);
         if (rc == IPC_EMPTY) {
             ipc_ring_release(&side->consumer);
-            side->waits++;
-            sched_yield();
+            if (atomic_load_explicit(&stop, memory_order_relaxed))
+                return NULL;
+            wait_a_little(side);
             continue;
         }
-        if (rc != IPC_OK || sequence != expected_sequence || !record_is(record, bytes, number)) {
-            side->failure = "another record than was offered";
-            return NULL;
-        }
+        if (rc != IPC_OK || sequence != expected_sequence || !record_is(record, bytes, number))
+            return fail_side(side, "another record than was offered");
         expected_sequence += (bytes + IPC_RING_PAYLOAD_BYTES - 1) / IPC_RING_PAYLOAD_BYTES;
         number++;
         if (number % 5 == 0)

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -148,7 +149,7 @@ static void test_foreign_fifo_is_refused(void **state)
 
 /* --- the race --- */
 
-#define ROUNDS 12000u
+#define ROUNDS 4000u
 
 static const struct ipc_ring_name ring_name = {"bell", 2, IPC_RING_ORDERS};
 
@@ -230,6 +231,79 @@ static void test_no_waking_is_lost(void **state)
     ipc_wake_close(&shard);
 }
 
+/* --- the two fences ---
+ *
+ * Both sides act at the same moment, round after round: one publishes and notifies, the other
+ * announces and looks. Without either fence a store may wait in its processor's buffer while the
+ * load after it is done, and both miss: no record seen, nobody rung. */
+
+struct crossing {
+    struct ipc_ring_producer producer;
+    struct ipc_ring_consumer consumer;
+    struct ipc_wake shard, bell;
+    _Atomic uint32_t round;   /* writer: the shard's side; the number of the round that runs */
+    _Atomic uint32_t arrived; /* writer: the producer's side; its last finished round */
+    _Atomic bool stop;
+};
+
+static void *publish_each_round(void *context)
+{
+    struct crossing *crossing = context;
+    for (uint32_t round = 1;; round++) {
+        while (atomic_load_explicit(&crossing->round, memory_order_acquire) != round) {
+            if (atomic_load_explicit(&crossing->stop, memory_order_relaxed))
+                return NULL;
+        }
+        if (ipc_ring_offer(&crossing->producer, &round, sizeof round, NULL) != IPC_OK)
+            abort();
+        ipc_wake_notify(&crossing->bell);
+        atomic_store_explicit(&crossing->arrived, round, memory_order_release);
+    }
+}
+
+static void test_both_sides_at_the_same_moment(void **state)
+{
+    struct world *world = *state;
+    static struct crossing crossing;
+    memset(&crossing, 0, sizeof crossing);
+    assert_int_equal(ipc_ring_create(&world->shm, &ring_name, 2, NULL), IPC_OK);
+    assert_int_equal(
+        ipc_ring_attach_producer(&world->shm, &ring_name, &crossing.producer, NULL), IPC_OK);
+    assert_int_equal(
+        ipc_ring_attach_consumer(&world->shm, &ring_name, &crossing.consumer, NULL), IPC_OK);
+    open_both(world, &crossing.shard, &crossing.bell);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, publish_each_round, &crossing), 0);
+    /* Bounded by time: with both threads on one processor a round takes a time slice. */
+    int64_t end_ns = ipc_clock_mono_ns() + 400 * LS_NS_PER_MS;
+    uint32_t rounds = 0, lost = 0, number, looks = 0;
+    while (lost == 0 && ipc_clock_mono_ns() < end_ns) {
+        atomic_store_explicit(&crossing.round, ++rounds, memory_order_release);
+        spin(rounds % 500); /* the two meet at many offsets */
+        ipc_wake_announce(&crossing.shard);
+        bool ready = ipc_ring_is_ready(&crossing.consumer);
+        while (atomic_load_explicit(&crossing.arrived, memory_order_acquire) != rounds) {
+        }
+        looks += ready;
+        if (!ready && !is_readable(crossing.shard.fifo_fd))
+            lost++;
+        ipc_wake_cancel(&crossing.shard);
+        size_t bytes;
+        uint64_t sequence;
+        assert_int_equal(
+            ipc_ring_poll(&crossing.consumer, &number, sizeof number, &bytes, &sequence), IPC_OK);
+        ipc_ring_release(&crossing.consumer);
+    }
+    atomic_store(&crossing.stop, true);
+    pthread_join(thread, NULL);
+    print_message("%u rounds, seen at the look in %u of them\n", rounds, looks);
+    assert_int_equal(lost, 0);
+    ipc_ring_detach_producer(&crossing.producer);
+    ipc_ring_detach_consumer(&crossing.consumer);
+    ipc_wake_close(&crossing.bell);
+    ipc_wake_close(&crossing.shard);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -238,6 +312,7 @@ int main(void)
         TEST(test_one_shard_and_its_successor),
         TEST(test_foreign_fifo_is_refused),
         TEST(test_no_waking_is_lost),
+        TEST(test_both_sides_at_the_same_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
