@@ -331,6 +331,8 @@ static void retired_tell(struct eng_turn *turn)
         int64_t numbers[] = {key != NULL ? key->broker : -1, key != NULL ? key->account : 0,
             message.connection->error_code, 0};
         turn_waiting_drop(turn, message.connection);
+        if (message.connection->ended)
+            ipc_metric_add(turn->wiring.telemetry->connections_lost, 1);
         if (message.connection->ended && !turn->stopping)
             turn_note(turn, ENG_NOTE_LOST, IPC_LOG_WARN, numbers, LS_COUNT_OF(numbers),
                 message.connection->error_code != 0
@@ -357,7 +359,6 @@ static void counters_set(struct eng_turn *turn)
     }
     ipc_metric_set(telemetry->turns, (int64_t)turn->turns);
     ipc_metric_set(telemetry->connections_ready, figures.live);
-    ipc_metric_set(telemetry->connections_lost, (int64_t)figures.lost);
     ipc_metric_set(telemetry->requests_open, (int64_t)turn->requests_open);
     ipc_metric_set(telemetry->tls_records, (int64_t)figures.records);
     ipc_metric_set(telemetry->sends, (int64_t)figures.sends);

@@ -1,7 +1,7 @@
 """The engine as a process: simulated broker, engine, and order states fed through `lockstep-ingest ndjson`.
 
 Every verdict about orders is read from the broker's book (GET /sim/orders), never from our own tables.
-Usage: engine_test.py --bin DIRECTORY [unittest arguments]
+Usage: engine_test.py --bin DIRECTORY [--trap LIBRARY] [unittest arguments]
 """
 import contextlib
 import itertools
@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from world import World, text_of, wait_for  # noqa: E402
 
 BINARIES = "build/release/bin"
+TRAP = None  # library that stops the engine when its pinned thread allocates
 SYMBOL, OTHER = "RELIANCE-EQ", "SBIN-EQ"
 FAR_BELOW = "1000"  # rests in the book: the simulator's price is well above
 
@@ -342,6 +343,98 @@ class Outcomes(unittest.TestCase):
         rows_when(self.world, 2)
 
 
+class Peers(unittest.TestCase):
+    """What a legal peer may do at any moment, and what a stopped machine must not do afterwards."""
+
+    def test_few_streams(self):
+        """Orders above the peer's limit wait and leave as replies come; nothing is lost or sent twice."""
+        world = make_world(self, followers=12)
+        world.broker_options["pool_connections"] = 1
+        feed = start(self, world)
+        world.admin("POST", "/sim/faults", {"rules": [
+            {"match": {"path": "@now"},
+             "action": {"kind": "settings", "max_concurrent_streams": 2, "initial_window_size": 1200,
+                        "header_table_size": 0}}]})
+        time.sleep(0.2)
+        for _ in range(3):
+            feed.new(qty=1)
+        rows = rows_when(world, 36)
+        wait_log(world, r"Replication: 12/12", count=3)
+        self.assertEqual(len(rows), 36)
+        tags_unique(self, world)
+
+    def test_rotation(self):
+        """Connections are replaced before the peer's request limit, without a loss."""
+        world = make_world(self, followers=4)
+        world.broker_options.update(pool_connections=1, requests_per_connection=6)
+        feed = start(self, world)
+        for number in range(8):
+            feed.new(qty=1)
+            wait_log(world, r"Replication: 4/4", count=number + 1)
+        self.assertEqual(len(world.book()), 32)
+        self.assertGreater(len({r["connection"] for r in world.book()}), 1)
+        # A connection that was full when its order came: proof that no byte left, and sent on the next.
+        self.assertEqual({k: v for k, v in outcomes(world).items() if k != "NOT_SENT"}, {"ACKED": 32})
+        tags_unique(self, world)
+
+    def test_graceful_goaway(self):
+        world = make_world(self, followers=2)
+        world.broker_options["pool_connections"] = 1
+        feed = start(self, world)
+        world.admin("POST", "/sim/faults", {"rules": [
+            {"match": {"path": "placeorder", "nth": 2}, "action": {"kind": "goaway", "last_stream": "all"}}]})
+        feed.new(qty=1)
+        wait_log(world, r"Replication: 2/2")
+        feed.new(qty=1)
+        wait_log(world, r"Replication: 2/2", count=2)
+        self.assertEqual(outcomes(world), {"ACKED": 4})
+
+    def test_machine_that_was_paused_sends_nothing_old(self):
+        world = make_world(self, followers=2)
+        for follower in world.followers:
+            follower["max_age_limit_ms"] = 400
+        feed = start(self, world)
+        engine = world.processes["engine"]
+        engine.kill(signal.SIGSTOP)
+        feed.new(qty=1)
+        time.sleep(0.8)
+        engine.kill(signal.SIGCONT)
+        wait_log(world, r"Replication: 0/0 successful in \S+ \(2 skipped\)")
+        self.assertEqual(world.book(), [])
+        feed.new(qty=1)
+        rows_when(world, 2)
+
+    def test_pinned_thread_never_allocates(self):
+        """Orders, amendments, resets, time-outs and a new generation, with the allocator trapped."""
+        if TRAP is None:
+            self.skipTest("no --trap library")
+        for io in ("epoll", "uring"):
+            world = make_world(self, io=io)
+            world.broker_options["reply_timeout_ms"] = 400
+            feed = start(self, world, {"LD_PRELOAD": TRAP})
+            self.assertIn("alloc_trap: armed", log_of(world))
+            order = feed.new(qty=1)
+            rows_when(world, 4)
+            feed.state(order, qty=2)
+            wait_log(world, "Replication: 4/4", count=2)
+            world.admin("POST", "/sim/faults", {"rules": [
+                {"match": {"path": "placeorder", "nth": 1}, "action": {"kind": "reset"}},
+                {"match": {"path": "placeorder", "nth": 3}, "action": {"kind": "drop_reply"}},
+                {"match": {"path": "placeorder", "nth": 4}, "action": {"kind": "goaway", "last_stream": "all"}}]})
+            feed.new(qty=1)
+            wait_log(world, r"Replication: ./4", count=3)
+            for follower in world.followers:
+                follower["ratio"] = text_of(Fraction(follower["ratio"]) * Fraction("1.1"))
+            world.publish()
+            world.wait_engine(world.processes["engine"])
+            feed.new(qty=100, symbol=OTHER, price="100")
+            wait_log(world, r"Replication: ./.", count=4)
+            feed.state(order, qty=2, status="CANCELLED")
+            wait_log(world, r"Replication: ./.", count=5)
+            self.assertEqual(world.processes["engine"].stop(), 0, log_of(world)[-2000:])
+            self.assertNotIn("called", log_of(world))
+
+
 class Starts(unittest.TestCase):
     """What stops a start, and what stops a connection, is one sentence that names it."""
 
@@ -400,6 +493,15 @@ class Starts(unittest.TestCase):
         self.assertEqual(world.book(source=None), [])
         self.assertEqual(world.metrics().get("lockstep_engine_connections_ready", 0), 0)
 
+    def test_too_few_connections_refuse_the_generation(self):
+        world = make_world(self, followers=8, lanes="own")
+        world.engine_options["limits"]["connections"] = 4
+        world.start_sim()
+        world.publish()
+        world.start_engine(wait=False)
+        wait_log(world, "asks for 8 connections, and limits.connections is 4")
+        self.assertEqual(world.processes["engine"].stop(), 0)
+
     def test_tokens_sealed_with_another_key_do_not_open(self):
         world = make_world(self, followers=1)
         world.start_sim()
@@ -413,7 +515,10 @@ class Starts(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2 and sys.argv[1] == "--bin":
-        BINARIES = os.path.abspath(sys.argv[2])
+    while len(sys.argv) > 2 and sys.argv[1] in ("--bin", "--trap"):
+        if sys.argv[1] == "--bin":
+            BINARIES = os.path.abspath(sys.argv[2])
+        else:
+            TRAP = os.path.abspath(sys.argv[2])
         del sys.argv[1:3]
     unittest.main(verbosity=2)
