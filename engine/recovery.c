@@ -70,7 +70,7 @@ static enum ipc_rc corrupt_refuse(const struct ipc_journal_entry *entry, struct 
 {
     ipc_error_set(error,
         "%s. Compare every account's book with the journal, then start once with "
-        "--accept-corrupt-journal",
+        "--accept-corrupt",
         entry->error.text);
     return IPC_BAD_CRC;
 }

@@ -167,7 +167,7 @@ static void test_corruption_stops_and_changes_nothing(void **state)
     uint32_t disk_hash = directory_hash(world.config.disk_directory);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(journal_world_open(&world), IPC_BAD_CRC);
-        assert_non_null(strstr(world.error.text, "--accept-corrupt-journal"));
+        assert_non_null(strstr(world.error.text, "--accept-corrupt"));
         assert_int_equal(directory_hash(world.config.memory_directory), memory_hash);
         assert_int_equal(directory_hash(world.config.disk_directory), disk_hash);
     }
