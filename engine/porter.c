@@ -61,8 +61,14 @@ void eng_porter_free(struct eng_porter *porter)
             ipc_ring_detach_consumer(porter->rings[i].consumer);
         free(porter->rings[i].consumer);
     }
-    if (porter->connector != NULL)
+    if (porter->connector != NULL) {
+        /* Warm connections that the pinned thread did not pick up before it ended. */
+        struct eng_to_turn left;
+        while (ipc_queue_poll(&porter->wiring.link->to_turn, &left))
+            if (left.kind == ENG_TO_TURN_ATTACH)
+                eng_connector_recycle(porter->connector, left.connection);
         eng_connector_free(porter->connector);
+    }
     for (uint32_t i = 0; i < ENG_BROKERS_MAX; i++)
         eng_tls_context_free(porter->brokers[i].context);
     for (uint32_t i = 0; i < porter->old_context_count; i++)

@@ -73,6 +73,10 @@ void eng_turn_free(struct eng_turn *turn)
 {
     if (turn == NULL)
         return;
+    if (turn->pool != NULL)
+        eng_pool_free(turn->pool);
+    if (turn->edge != NULL)
+        eng_edge_close(turn->edge);
     free(turn->tracks.waves);
     free(turn->rings);
     free(turn->record);
