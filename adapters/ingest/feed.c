@@ -224,6 +224,20 @@ static int64_t lag_of(const struct adp_feed_times *times, int64_t broker_version
     return ls_max_i64(lag, 0);
 }
 
+/* The broker's update time has whole seconds, and two amendments within one must not tie: within
+ * the second the time of the read orders them, since reads of one account follow one another. A
+ * state that is read later than its second always gets the second's end, so reading it again
+ * changes nothing. */
+static int64_t version_of(const struct adp_feed_times *times, int64_t broker_version_ns)
+{
+    if (broker_version_ns == 0)
+        return times->read_wall_ns;
+    if (broker_version_ns % BROKER_TIME_STEP_NS != 0)
+        return broker_version_ns;
+    const int64_t since = ls_max_i64(times->read_wall_ns - broker_version_ns, 0);
+    return broker_version_ns + ls_min_i64(since, BROKER_TIME_STEP_NS - 1);
+}
+
 static void set_tag(
     struct ipc_event *event, const struct ipc_row_account *row, const char *client_tag)
 {
@@ -255,8 +269,7 @@ static enum ipc_rc complete(const struct adp_feed *feed, const struct ipc_row_ac
         &event->order_key, &event->order_digits);
     *content = ipc_event_key(event);
     event->feed_lag_ns = lag_of(times, event->version);
-    if (event->version == 0)
-        event->version = times->read_wall_ns;
+    event->version = version_of(times, event->version);
     event->event_key = ipc_event_key(event);
     event->received_mono_ns = times->read_mono_ns;
     event->published_mono_ns = times->read_mono_ns;
