@@ -39,14 +39,14 @@ static void no_reply(const struct eng_h2_reply *reply, void *context)
 {
     (void)reply;
     (void)context;
-    LS_CHECK(!"there are no requests during a warm-up");
+    ls_check_failed("there are no requests during a warm-up", __FILE__, __LINE__);
 }
 
 static void no_loss(const struct eng_h2_loss *loss, void *context)
 {
     (void)loss;
     (void)context;
-    LS_CHECK(!"there are no requests during a warm-up");
+    ls_check_failed("there are no requests during a warm-up", __FILE__, __LINE__);
 }
 
 static const struct eng_h2_sink no_sink = {.reply = no_reply, .loss = no_loss};

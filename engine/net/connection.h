@@ -36,6 +36,7 @@ struct eng_connection {
     uint32_t accounts;      /* whose requests come here */
     uint32_t last_account;  /* that sent on it, 0 = none yet */
     uint32_t list_index;    /* in the pool's list of connections */
+    int broken;             /* errno of a send that failed where nobody could be told yet */
     int error_code;         /* why it ended: errno, or 0 */
     int64_t attached_mono_ns, draining_mono_ns;
     int64_t last_request_mono_ns;

@@ -329,6 +329,8 @@ bool h2_withdraw(struct eng_h2 *h2, struct eng_h2_stream *stream)
 {
     if (stream->plain_start < h2_sealed(h2))
         return false;
+    if (h2->shut) /* h2_fail has dropped everything that waited: nothing leaves any more */
+        return true;
     const uint32_t bytes = stream->plain_bytes;
     const uint32_t at = (uint32_t)(stream->plain_start - h2->plain_base);
     LS_CHECK(at >= h2->head && at + bytes <= h2->tail);

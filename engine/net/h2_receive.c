@@ -283,7 +283,7 @@ static bool take_item(struct eng_h2 *h2, const struct eng_h2_sink *sink)
         h2->item_need = 0;
         return take_window_update(h2);
     default:
-        LS_CHECK(!"no other frame has fixed pieces");
+        ls_check_failed("no other frame has fixed pieces", __FILE__, __LINE__);
         return false;
     }
 }

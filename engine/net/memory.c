@@ -40,14 +40,12 @@ static _Atomic(struct block *) waiting;
 /* The link of a free block lies in its payload. */
 static struct block *link_of(const struct block *block)
 {
-    struct block *next;
-    memcpy(&next, block + 1, sizeof next);
-    return next;
+    return *(struct block *const *)(const void *)(block + 1);
 }
 
 static void set_link(struct block *block, struct block *next)
 {
-    memcpy(block + 1, &next, sizeof next);
+    *(struct block **)(void *)(block + 1) = next;
 }
 
 static void push(_Atomic(struct block *) *list, struct block *block)

@@ -375,13 +375,21 @@ void pool_detach(struct eng_pool *pool, struct eng_connection *connection, int64
     }
 }
 
-/* Finds the lane's least used connection. */
+/* Finds the connection for one more account: the fullest that is below its fair share. Accounts
+ * that a wave visits one after the other so share a connection, and a batch becomes few records and
+ * few sends; spread round robin, each batch would touch every connection. */
 static LS_COLD struct eng_connection *choose(struct lane *lane)
 {
     struct eng_connection *best = NULL;
     for (uint32_t i = 0; i < lane->member_count; i++) {
         struct eng_connection *live = lane->members[i].live;
-        if (live != NULL && !live->clogged && (best == NULL || live->accounts < best->accounts))
+        if (live == NULL || live->clogged)
+            continue;
+        const bool has_room = live->accounts < lane->fair;
+        const bool best_has_room = best != NULL && best->accounts < lane->fair;
+        if (best == NULL || (has_room && !best_has_room) ||
+            (has_room && best_has_room && live->accounts > best->accounts) ||
+            (!has_room && !best_has_room && live->accounts < best->accounts))
             best = live;
     }
     return best;

@@ -87,7 +87,10 @@ void eng_pool_failed(struct eng_pool *pool, uint32_t lane, uint32_t member, int6
  * none now. Cheap: two reads when the account has one. */
 struct eng_connection *eng_pool_serve(struct eng_pool *pool, uint32_t account);
 
-/* eng_pool_request appends a request on the connection that eng_pool_serve named. */
+/* eng_pool_request appends a request on the connection that eng_pool_serve named. When the arena is
+ * full, what waits on this connection is sealed and sent first: whatever must be complete before a
+ * byte leaves (the journal's frame) is complete before this call.
+ *   returns  as eng_h2_request; NO_ROOM only while the socket takes nothing */
 LS_MUST_USE enum eng_h2_admission eng_pool_request(struct eng_pool *pool,
     struct eng_connection *connection, const struct eng_h2_request *request, int64_t now_mono_ns);
 

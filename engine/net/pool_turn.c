@@ -82,13 +82,29 @@ static void want_successor(struct eng_pool *pool, struct eng_connection *connect
     }
 }
 
+/* A batch may be larger than the plain arena: what waits there leaves now. True when that helped. A
+ * socket that fails here is ended by the next flush, which has a sink to tell. */
+static bool make_room(struct eng_pool *pool, struct eng_connection *connection)
+{
+    if (eng_edge_sending(pool->edge, connection->handle))
+        return false;
+    struct eng_connection_sent sent = {0};
+    connection->broken = eng_connection_flush(connection, pool->edge, ENG_TLS_RECORD_BYTES, &sent);
+    pool->figures.sends += sent.sends;
+    pool->figures.records += sent.records;
+    pool->figures.cipher_bytes += sent.bytes;
+    return connection->broken == 0;
+}
+
 enum eng_h2_admission eng_pool_request(struct eng_pool *pool, struct eng_connection *connection,
     const struct eng_h2_request *request, int64_t now_mono_ns)
 {
     LS_CHECK(request->account >= 1 && request->account <= pool->config.accounts);
     if (LS_UNLIKELY(connection->ended || connection->draining || connection->clogged))
         return connection->clogged && !connection->draining ? ENG_H2_NO_ROOM : ENG_H2_SHUT;
-    const enum eng_h2_admission admission = eng_h2_request(connection->h2, request, NULL);
+    enum eng_h2_admission admission = eng_h2_request(connection->h2, request, NULL);
+    if (LS_UNLIKELY(admission == ENG_H2_NO_ROOM) && make_room(pool, connection))
+        admission = eng_h2_request(connection->h2, request, NULL);
     if (LS_UNLIKELY(admission != ENG_H2_ADMITTED))
         return admission;
     pool->accounts[request->account].in_flight++;
@@ -130,7 +146,9 @@ static void flush(struct eng_pool *pool, struct eng_connection *connection, uint
     if (connection->ended || eng_edge_sending(pool->edge, connection->handle))
         return; /* SENT comes back here */
     eng_h2_expire(connection->h2, pool->now_mono_ns, sink);
-    const int failure = eng_connection_flush(connection, pool->edge, record_bytes, sent);
+    const int failure = connection->broken != 0
+                            ? connection->broken
+                            : eng_connection_flush(connection, pool->edge, record_bytes, sent);
     if (LS_UNLIKELY(failure != 0)) {
         end(pool, connection, IPC_EVIDENCE_RESET, failure, true, sink);
         return;

@@ -181,7 +181,8 @@ void world_serve(struct world_server *server, const char *address, const char *l
             usleep(10000);
         }
     }
-    LS_CHECK(!"nghttpd does not start; is the package nghttp2-server installed?");
+    ls_check_failed(
+        "nghttpd does not start; is the package nghttp2-server installed?", __FILE__, __LINE__);
 }
 
 void world_stop(struct world_server *server)
