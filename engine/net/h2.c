@@ -433,6 +433,11 @@ uint32_t eng_h2_requests(const struct eng_h2 *h2)
     return h2->requests;
 }
 
+uint32_t eng_h2_replies(const struct eng_h2 *h2)
+{
+    return h2->replies;
+}
+
 uint32_t eng_h2_free_streams(const struct eng_h2 *h2)
 {
     const uint32_t limit =

@@ -201,6 +201,7 @@ void eng_h2_end(
 /* Facts about the connection. */
 uint32_t eng_h2_open_streams(const struct eng_h2 *h2);     /* without an outcome or awaited late */
 uint32_t eng_h2_requests(const struct eng_h2 *h2);         /* admitted since the start */
+uint32_t eng_h2_replies(const struct eng_h2 *h2);          /* complete ones since the start */
 uint32_t eng_h2_free_streams(const struct eng_h2 *h2);     /* admissible now by count alone */
 bool eng_h2_draining(const struct eng_h2 *h2);             /* GOAWAY seen, or ids run out */
 uint32_t eng_h2_error(const struct eng_h2 *h2);            /* our error code, 0 = none */

@@ -77,7 +77,7 @@ struct eng_h2 {
     uint8_t *plain;
     uint64_t plain_base; /* offset of plain[0] among all plain bytes */
     uint32_t plain_capacity, head, tail;
-    uint32_t slot_mask, next_id, open, overdue, requests;
+    uint32_t slot_mask, next_id, open, overdue, requests, replies;
     struct h2_peer peer;
     int64_t send_window;
     int64_t due_mono_ns;

@@ -75,6 +75,7 @@ static bool finish(struct eng_h2 *h2, struct eng_h2_stream *stream, const uint8_
             stream->received},
     };
     h2_drop_stream(h2, stream);
+    h2->replies++;
     sink->reply(&reply, sink->context);
     return h2_give_back(h2, 0);
 }

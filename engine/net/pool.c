@@ -366,8 +366,10 @@ void pool_detach(struct eng_pool *pool, struct eng_connection *connection, int64
     if (lane->state == LANE_OPEN && !member->is_connecting && !member->is_replacing)
         pool->wanted++;
     member->is_replacing = false;
-    /* A connection that worked for a while is replaced at once; one that did not is backed off. */
-    if (now_mono_ns - connection->attached_mono_ns >= WORKED_NS) {
+    /* A connection that worked is replaced at once; one that did not is backed off. A server may
+     * end each after a few requests, so what counts is that it answered. */
+    if (eng_h2_replies(connection->h2) != 0 ||
+        now_mono_ns - connection->attached_mono_ns >= WORKED_NS) {
         member->failures = 0;
         member->retry_mono_ns = now_mono_ns + (int64_t)ipc_prng_below(&pool->prng, REJOIN_NS);
     } else {
