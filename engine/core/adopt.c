@@ -93,6 +93,7 @@ void eng_core_adopt(struct eng_core *core, const struct ipc_snapshot_view *view,
     core->view = view;
     memset(core->policies, 0, sizeof core->policies);
     memcpy(core->policies, policies, view->broker_count * sizeof *policies);
+    eng_pace_rules(core);
 
     for (uint32_t number = 1; number <= core->limits.account_max; number++) {
         core->accounts[number].master_row = 0;

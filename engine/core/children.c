@@ -12,27 +12,56 @@ int64_t eng_child_claim_e8(const struct eng_child *child)
     return rest > 0 ? rest : 0;
 }
 
-uint32_t eng_child_make(struct eng_core *core, uint32_t order, uint32_t slot, uint32_t follower_no,
-    uint16_t incarnation, uint32_t action)
+struct eng_sending eng_sending_make(
+    const struct eng_core *core, uint32_t order, int64_t mono_ns, int64_t wall_ns)
+{
+    struct eng_sending sending = {
+        .mono_ns = mono_ns, .wall_ns = wall_ns, .day = (uint16_t)eng_market_day(wall_ns)};
+    if (core->view != NULL) {
+        const struct ipc_row_instrument *row =
+            eng_instrument_row(core->view, core->orders[order].instrument);
+        sending.exchange = row == NULL ? 0 : row->exchange;
+    }
+    return sending;
+}
+
+uint32_t eng_child_make(
+    struct eng_core *core, uint32_t order, const struct ipc_fact_child *fact, uint32_t cell)
 {
     LS_CHECK(core->fold.child_count < core->limits.child_max);
     uint32_t index = core->fold.child_count++;
     struct eng_child *child = &core->children[index];
+    struct eng_order *parent = &core->orders[order];
     memset(child, 0, sizeof *child);
     child->order = order;
-    child->slot = slot;
-    child->follower_no = follower_no;
-    child->incarnation = incarnation;
-    child->action = action;
-    const struct eng_order *parent = &core->orders[order];
-    child->position = eng_position_take(core, follower_no, parent->instrument, parent->product);
+    child->slot = fact->slot;
+    child->follower_no = fact->follower_no;
+    child->incarnation = fact->incarnation;
+    child->action = fact->action;
+    child->position =
+        eng_position_take(core, fact->follower_no, parent->instrument, parent->product);
     core->links[index] = (struct eng_link){.next = ENG_NONE, .previous = ENG_NONE};
     core->settle_next[index] = ENG_NONE;
-    eng_child_index(core, index);
-    core->orders[order].child_count++;
-    core->fold.counters.placed++;
-    core->fold.counters.children_by_state[ENG_STATE_NONE]++;
+    eng_child_index(core, index, cell);
+    parent->child_count++;
     return index;
+}
+
+/* Where the child's claim counts in its position. */
+static int64_t *claim_sum(struct eng_position *position, const struct eng_child *child)
+{
+    if (child->flags & ENG_CHILD_EXIT)
+        return &position->reserved_e8;
+    return &position->opening_e8[child->side == IPC_SIDE_BUY ? 0 : 1];
+}
+
+void eng_child_born(struct eng_core *core, const struct eng_child *child)
+{
+    LS_CHECK(child->state == ENG_STATE_INTENT || child->state == ENG_STATE_SENDING);
+    core->fold.counters.placed++;
+    core->fold.counters.children_by_state[child->state]++;
+    int64_t *sum = claim_sum(&core->positions[child->position], child);
+    *sum = eng_add_saturated(*sum, child->qty_e8);
 }
 
 struct eng_child_touch eng_child_begin(struct eng_core *core, uint32_t index)
@@ -79,9 +108,7 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
     }
     int64_t claim = eng_child_claim_e8(child);
     if (claim != touch->claim_e8) {
-        int64_t *sum = (child->flags & ENG_CHILD_EXIT)
-                           ? &position->reserved_e8
-                           : &position->opening_e8[child->side == IPC_SIDE_BUY ? 0 : 1];
+        int64_t *sum = claim_sum(position, child);
         *sum = eng_add_saturated(*sum, claim - touch->claim_e8);
         LS_CHECK(*sum >= 0);
     }
@@ -184,27 +211,23 @@ void eng_child_unqueue(struct eng_core *core, uint32_t index)
     child->flags &= (uint8_t)~ENG_CHILD_BLOCKED;
 }
 
-void eng_child_fly(
-    struct eng_core *core, uint32_t index, enum ipc_action action, int64_t mono_ns, int64_t wall_ns)
+void eng_child_fly(struct eng_core *core, uint32_t index, enum ipc_action action,
+    const struct eng_sending *sending)
 {
     struct eng_child *child = &core->children[index];
     LS_CHECK(child->flight == 0);
     child->flight = (uint8_t)action;
     child->request_no++;
-    child->sent_mono_ns = mono_ns;
-    child->sent_day = (uint16_t)eng_market_day(wall_ns);
+    child->sent_mono_ns = sending->mono_ns;
+    child->sent_day = sending->day;
     child->era = (uint16_t)core->fold.era;
     if (action == IPC_ACTION_MODIFY && child->modifications < UINT8_MAX)
         child->modifications++;
     if (action == IPC_ACTION_PLACE)
         child->places++;
-
-    if (core->view == NULL)
-        return;
-    const struct ipc_row_instrument *row =
-        eng_instrument_row(core->view, core->orders[child->order].instrument);
-    eng_pace_note(
-        core, eng_child_account(core, index), row == NULL ? 0 : row->exchange, mono_ns, wall_ns);
+    if (core->view != NULL)
+        eng_pace_note(core, eng_child_account(core, index), sending->exchange, sending->mono_ns,
+            sending->day);
 }
 
 void eng_child_learn_id(

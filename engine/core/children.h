@@ -21,10 +21,22 @@ struct eng_child_touch {
  * broker may have, less what is filled; 0 when it ended. */
 int64_t eng_child_claim_e8(const struct eng_child *child);
 
-/* eng_child_make appends a child in state NONE; the caller has checked the capacity of children
- * and positions. Its terms are set between the begin and end that follow. */
-uint32_t eng_child_make(struct eng_core *core, uint32_t order, uint32_t slot, uint32_t follower_no,
-    uint16_t incarnation, uint32_t action);
+/* When and where the requests of one frame leave: the same for all of its children. */
+struct eng_sending {
+    int64_t mono_ns, wall_ns;
+    uint16_t day;     /* market day modulo 2^16 */
+    uint8_t exchange; /* 0 without a view */
+};
+struct eng_sending eng_sending_make(
+    const struct eng_core *core, uint32_t order, int64_t mono_ns, int64_t wall_ns);
+
+/* eng_child_make appends a child in state NONE and claims nothing yet; the caller has checked the
+ * capacity of children and positions, sets the terms, and ends with eng_child_born.
+ *   cell  from eng_child_find_at */
+uint32_t eng_child_make(
+    struct eng_core *core, uint32_t order, const struct ipc_fact_child *fact, uint32_t cell);
+/* eng_child_born carries a new child into its position and the counters. */
+void eng_child_born(struct eng_core *core, const struct eng_child *child);
 
 struct eng_child_touch eng_child_begin(struct eng_core *core, uint32_t index);
 void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch);
@@ -45,8 +57,8 @@ void eng_child_queue(
 /* eng_child_unqueue takes it off its queue without deciding what becomes of it. */
 void eng_child_unqueue(struct eng_core *core, uint32_t index);
 /* eng_child_fly notes that bytes of a request may leave from now on. */
-void eng_child_fly(struct eng_core *core, uint32_t index, enum ipc_action action, int64_t mono_ns,
-    int64_t wall_ns);
+void eng_child_fly(struct eng_core *core, uint32_t index, enum ipc_action action,
+    const struct eng_sending *sending);
 
 /* eng_child_learn_id notes the broker's order id, once. */
 void eng_child_learn_id(

@@ -213,6 +213,12 @@ struct eng_pace_log {
     uint64_t count;
 };
 
+/* A broker's limits as the pacing reads them, made once per generation. */
+struct eng_pace_rule {
+    uint8_t calls[2]; /* of a second in the log: [0] entries, [1] exits; 0 = not limited */
+    bool has_windows; /* minute, day or address limits beside it */
+};
+
 struct eng_address {
     uint64_t key; /* 0 = free */
     struct eng_window second;
@@ -260,6 +266,8 @@ struct eng_core {
     uint32_t active_head; /* any account of the ring, ENG_NONE = nothing queued */
     uint32_t active_count;
     struct eng_broker_policy policies[64];
+    struct eng_pace_rule pace_rules[64];
+    int64_t pace_window_ns; /* a second and its guard */
 };
 
 /* --- small helpers ------------------------------------------------------------------------------

@@ -110,14 +110,30 @@ uint32_t eng_child_find(const struct eng_core *core, uint32_t order, uint32_t fo
     return cell == 0 ? ENG_NONE : cell_index(cell);
 }
 
-void eng_child_index(struct eng_core *core, uint32_t index)
+uint32_t eng_child_find_at(
+    const struct eng_core *core, uint32_t order, uint32_t follower_no, uint32_t *at)
+{
+    uint64_t hash;
+    *at = child_cell(core, order, follower_no, &hash);
+    uint64_t cell = core->child_map.cells[*at];
+    return cell == 0 ? ENG_NONE : cell_index(cell);
+}
+
+void eng_child_index(struct eng_core *core, uint32_t index, uint32_t at)
 {
     struct eng_child *child = &core->children[index];
-    uint64_t hash;
-    uint64_t *cell =
-        &core->child_map.cells[child_cell(core, child->order, child->follower_no, &hash)];
-    child->older = *cell == 0 ? ENG_NONE : cell_index(*cell);
-    *cell = eng_map_cell(hash, index);
+    uint64_t hash = child_hash(child->order, child->follower_no);
+    uint64_t *cells = core->child_map.cells;
+    if (LS_UNLIKELY(cells[at] != 0)) {
+        at = child_cell(core, child->order, child->follower_no, &hash);
+        uint32_t other = cells[at] == 0 ? ENG_NONE : cell_index(cells[at]);
+        child->older = other;
+        for (; other != ENG_NONE; other = core->children[other].older)
+            LS_CHECK(core->children[other].action != child->action);
+    } else {
+        child->older = ENG_NONE;
+    }
+    cells[at] = eng_map_cell(hash, index);
 }
 
 static uint32_t child_with_action(

@@ -41,8 +41,13 @@ void eng_order_index(struct eng_core *core, uint32_t index);
 
 /* Children: the newest child of (order, follower), ENG_NONE when there is none; follow `older`. */
 uint32_t eng_child_find(const struct eng_core *core, uint32_t order, uint32_t follower_no);
-/* eng_child_index makes children[index] the newest of its order and follower; `older` is set. */
-void eng_child_index(struct eng_core *core, uint32_t index);
+/* eng_child_find_at also tells the cell where a first child of (order, follower) would go. */
+uint32_t eng_child_find_at(
+    const struct eng_core *core, uint32_t order, uint32_t follower_no, uint32_t *cell);
+/* eng_child_index makes children[index] the newest of its order and follower; `older` is set.
+ *   cell  from eng_child_find_at; it may have been taken by another child since
+ * A second child with an equal tag is a bug and stops the process. */
+void eng_child_index(struct eng_core *core, uint32_t index, uint32_t cell);
 /* eng_child_by_tag returns the child of a tag's parts, ENG_NONE when there is none. */
 uint32_t eng_child_by_tag(const struct eng_core *core, const struct ipc_tag_parts *parts);
 /* eng_child_by_tag_text parses first; ENG_NONE for what is not a tag of ours. */

@@ -73,15 +73,35 @@ static uint32_t less_share(uint32_t limit, uint32_t share)
 static int64_t log_due(const struct eng_core *core, const struct eng_pace_log *log, uint32_t calls,
     uint32_t planned, int64_t now_mono_ns)
 {
-    int64_t guard_ms =
-        core->config.pace_guard_ms ? (int64_t)core->config.pace_guard_ms : GUARD_MS_DEFAULT;
-    int64_t window_ns = LS_NS_PER_S + guard_ms * LS_NS_PER_MS;
     if (planned >= calls)
-        return now_mono_ns + window_ns;
+        return now_mono_ns + core->pace_window_ns;
     uint32_t back = calls - planned;
     if (log == NULL || log->count < back)
         return now_mono_ns;
-    return log->at_ns[(log->count - back) % ENG_PACE_LOG] + window_ns;
+    return log->at_ns[(log->count - back) % ENG_PACE_LOG] + core->pace_window_ns;
+}
+
+void eng_pace_rules(struct eng_core *core)
+{
+    int64_t guard_ms =
+        core->config.pace_guard_ms ? (int64_t)core->config.pace_guard_ms : GUARD_MS_DEFAULT;
+    core->pace_window_ns = LS_NS_PER_S + guard_ms * LS_NS_PER_MS;
+    uint32_t share = core->config.exit_share ? core->config.exit_share : EXIT_SHARE_DEFAULT;
+    for (size_t i = 0; i < LS_COUNT_OF(core->pace_rules); i++) {
+        const struct eng_broker_policy *policy = &core->policies[i];
+        struct eng_pace_rule *rule = &core->pace_rules[i];
+        memset(rule, 0, sizeof *rule);
+        if (policy->no_pacing)
+            continue;
+        if (policy->orders_per_second != 0) {
+            uint32_t calls = policy->orders_per_second > 1 ? policy->orders_per_second - 1 : 1;
+            calls = calls > ENG_PACE_LOG ? ENG_PACE_LOG : calls;
+            rule->calls[0] = (uint8_t)less_share(calls, share);
+            rule->calls[1] = (uint8_t)calls;
+        }
+        rule->has_windows = policy->orders_per_minute != 0 || policy->orders_per_day != 0 ||
+                            policy->address_orders_per_second != 0;
+    }
 }
 
 int64_t eng_pace_due(const struct eng_core *core, const struct eng_account *account,
@@ -92,15 +112,10 @@ int64_t eng_pace_due(const struct eng_core *core, const struct eng_account *acco
         return now_mono_ns;
     uint32_t share = core->config.exit_share ? core->config.exit_share : EXIT_SHARE_DEFAULT;
     int64_t due = now_mono_ns;
-    if (policy->orders_per_second != 0) {
-        uint32_t calls = policy->orders_per_second > 1 ? policy->orders_per_second - 1 : 1;
-        if (calls > ENG_PACE_LOG)
-            calls = ENG_PACE_LOG;
-        if (!is_exit)
-            calls = less_share(calls, share);
+    uint32_t a_second = core->pace_rules[account->broker].calls[is_exit];
+    if (a_second != 0)
         due = ls_max_i64(
-            due, log_due(core, log_of(core, account, exchange), calls, planned, now_mono_ns));
-    }
+            due, log_due(core, log_of(core, account, exchange), a_second, planned, now_mono_ns));
     if (LS_UNLIKELY(policy->orders_per_minute != 0)) {
         uint32_t calls =
             is_exit ? policy->orders_per_minute
@@ -137,20 +152,23 @@ static struct eng_pace_log *log_take(
 }
 
 void eng_pace_note(
-    struct eng_core *core, uint32_t number, uint8_t exchange, int64_t mono_ns, int64_t wall_ns)
+    struct eng_core *core, uint32_t number, uint8_t exchange, int64_t mono_ns, uint16_t day)
 {
     if (number == 0 || number > core->limits.account_max)
         return;
     struct eng_account *account = &core->accounts[number];
     if (!(account->flags & ENG_ACCOUNT_BOUND))
         return;
-    struct eng_pace_log *log = log_take(core, account, exchange);
+    struct eng_pace_log *log = &core->pace_logs[(size_t)number * core->limits.pace_logs];
+    if (LS_UNLIKELY(account->log_count != 1 || account->log_exchange[0] != exchange))
+        log = log_take(core, account, exchange);
     log->at_ns[log->count++ % ENG_PACE_LOG] = mono_ns;
+    if (LS_LIKELY(!core->pace_rules[account->broker].has_windows))
+        return;
     const struct eng_broker_policy *policy = &core->policies[account->broker];
     if (policy->orders_per_minute != 0)
         window_add(&account->minute, bucket_of(mono_ns, MINUTE_NS), 1);
     if (policy->orders_per_day != 0) {
-        uint32_t day = eng_market_day(wall_ns) & UINT16_MAX;
         if (account->day != day) {
             account->day = day;
             account->day_calls = 0;

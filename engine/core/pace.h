@@ -26,9 +26,34 @@ static inline uint32_t eng_market_day(int64_t wall_ns)
 int64_t eng_pace_due(const struct eng_core *core, const struct eng_account *account,
     uint8_t exchange, bool is_exit, uint32_t planned, int64_t now_mono_ns, int64_t now_wall_ns);
 
-/* eng_pace_note records a call whose bytes may leave. */
+/* eng_pace_allows: eng_pace_due is now; the hot path. The whole of it is in cache when neither
+ * windows nor a second exchange are in play. */
+static inline bool eng_pace_allows(const struct eng_core *core, const struct eng_account *account,
+    uint32_t number, uint8_t exchange, bool is_exit, uint32_t planned, int64_t now_mono_ns,
+    int64_t now_wall_ns)
+{
+    const struct eng_pace_rule *rule = &core->pace_rules[account->broker];
+    if (LS_UNLIKELY(
+            rule->has_windows || account->log_count != 1 || account->log_exchange[0] != exchange))
+        return eng_pace_due(core, account, exchange, is_exit, planned, now_mono_ns, now_wall_ns) <=
+               now_mono_ns;
+    uint32_t calls = rule->calls[is_exit];
+    if (calls == 0)
+        return true;
+    if (LS_UNLIKELY(planned >= calls))
+        return false;
+    const struct eng_pace_log *log = &core->pace_logs[(size_t)number * core->limits.pace_logs];
+    uint64_t back = calls - planned;
+    return log->count < back ||
+           log->at_ns[(log->count - back) % ENG_PACE_LOG] + core->pace_window_ns <= now_mono_ns;
+}
+
+/* eng_pace_rules makes the rules of the adopted policies. */
+void eng_pace_rules(struct eng_core *core);
+
+/* eng_pace_note records a call whose bytes may leave; day is the market day modulo 2^16. */
 void eng_pace_note(
-    struct eng_core *core, uint32_t account, uint8_t exchange, int64_t mono_ns, int64_t wall_ns);
+    struct eng_core *core, uint32_t account, uint8_t exchange, int64_t mono_ns, uint16_t day);
 /* eng_pace_note_old records the calls of one child of before a restart, the last at mono_ns; in any
  * order of times. day is the market day modulo 2^16. */
 void eng_pace_note_old(struct eng_core *core, uint32_t account, uint8_t exchange, int64_t mono_ns,

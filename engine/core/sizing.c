@@ -11,7 +11,9 @@ int64_t eng_percentage_qty(const struct eng_sizer *sizer, int64_t capital_e8, in
     if (capital_e8 <= 0 || percent_e8 <= 0)
         return 0;
     /* capital (1e8) x percent (1e8) / (100 x price (1e8)) is a quantity (1e8). */
-    return narrowed((__int128)capital_e8 * percent_e8 / ((__int128)100 * sizer->reference_e8));
+    unsigned __int128 value = (unsigned __int128)(uint64_t)capital_e8 * (uint64_t)percent_e8;
+    unsigned __int128 raw = value / ((uint64_t)100 * (uint64_t)sizer->reference_e8);
+    return raw > INT64_MAX ? INT64_MAX : (int64_t)raw;
 }
 
 int64_t eng_value_qty(int64_t value_e8, int64_t price_e8)

@@ -137,11 +137,9 @@ static void own_slot(struct eng_core *core, const struct ipc_fact_child *fact)
 }
 
 static uint32_t existing_child(
-    const struct eng_core *core, uint32_t order, const struct ipc_fact_child *fact)
+    const struct eng_core *core, uint32_t order, const struct ipc_fact_child *fact, uint32_t *cell)
 {
-    if (core->orders[order].child_count == 0)
-        return ENG_NONE;
-    uint32_t child = eng_child_find(core, order, fact->follower_no);
+    uint32_t child = eng_child_find_at(core, order, fact->follower_no, cell);
     while (child != ENG_NONE && core->children[child].action != fact->action)
         child = core->children[child].older;
     return child;
@@ -188,34 +186,53 @@ struct batch_apply {
     const struct eng_frame *frame;
     const struct ipc_fact_batch *batch;
     uint32_t order;
+    struct eng_wave *wave; /* NULL = settling */
+    struct eng_sending sending;
+    uint32_t new_children;
+    /* by element: the child that it is about, and where a first one of its follower would go */
+    uint32_t child[IPC_BATCH_CHILDREN_MAX];
+    uint32_t cell[IPC_BATCH_CHILDREN_MAX];
 };
 
-static uint32_t apply_place(struct eng_core *core, const struct batch_apply *apply,
-    const struct ipc_fact_child *fact, uint32_t index, uint32_t place)
+static uint32_t apply_new_place(struct eng_core *core, const struct batch_apply *apply,
+    const struct ipc_fact_child *fact, uint32_t at)
 {
     const struct ipc_fact_batch *batch = apply->batch;
     bool now = fact->kind == IPC_CHILD_PLACE;
-    bool is_new = index == ENG_NONE;
-    if (is_new)
-        index = eng_child_make(
-            core, apply->order, fact->slot, fact->follower_no, fact->incarnation, fact->action);
+    uint32_t index = eng_child_make(core, apply->order, fact, apply->cell[at]);
+    struct eng_child *child = &core->children[index];
+    child->side = batch->side;
+    child->product = batch->product;
+    child->wave_place = batch->first_place + at;
+    if (batch->is_exit)
+        child->flags |= ENG_CHILD_EXIT;
+    set_terms(child, batch, fact);
+    if (LS_LIKELY(now)) {
+        (void)eng_child_live(core, child, ENG_LIFE_SEND);
+        eng_child_fly(core, index, IPC_ACTION_PLACE, &apply->sending);
+    } else {
+        if (waits_for_entry(core, child))
+            child->flags |= ENG_CHILD_BLOCKED;
+        (void)eng_child_live(core, child, ENG_LIFE_QUEUE);
+        eng_child_queue(core, index, IPC_ACTION_PLACE, 0);
+    }
+    eng_child_born(core, child);
+    return now ? index : ENG_NONE;
+}
+
+/* New terms for a place that has not left. */
+static uint32_t apply_place_again(struct eng_core *core, const struct batch_apply *apply,
+    const struct ipc_fact_child *fact, uint32_t index)
+{
+    bool now = fact->kind == IPC_CHILD_PLACE;
     struct eng_child_touch touch = eng_child_begin(core, index);
     struct eng_child *child = touch.child;
-    if (is_new) {
-        child->side = batch->side;
-        child->product = batch->product;
-        child->wave_place = place;
-        if (batch->is_exit)
-            child->flags |= ENG_CHILD_EXIT;
-    }
-    set_terms(child, batch, fact);
+    set_terms(child, apply->batch, fact);
     if (now) {
         eng_child_unqueue(core, index);
-        (void)eng_child_live(core, child, is_new ? ENG_LIFE_SEND : ENG_LIFE_RELEASE);
-        eng_child_fly(core, index, IPC_ACTION_PLACE, apply->frame->mono_ns, apply->frame->wall_ns);
+        (void)eng_child_live(core, child, ENG_LIFE_RELEASE);
+        eng_child_fly(core, index, IPC_ACTION_PLACE, &apply->sending);
     } else {
-        if (is_new && waits_for_entry(core, child))
-            child->flags |= ENG_CHILD_BLOCKED;
         (void)eng_child_live(core, child, ENG_LIFE_QUEUE);
         eng_child_queue(core, index, IPC_ACTION_PLACE, child->not_before_mono_ns);
     }
@@ -257,7 +274,7 @@ static uint32_t apply_request(struct eng_core *core, const struct batch_apply *a
         child->retries = 0;
         eng_child_fly(core, index,
             fact->kind == IPC_CHILD_MODIFY ? IPC_ACTION_MODIFY : IPC_ACTION_CANCEL,
-            apply->frame->mono_ns, apply->frame->wall_ns);
+            &apply->sending);
         handle = index;
         break;
     case IPC_CHILD_MODIFY_QUEUED:
@@ -283,18 +300,22 @@ static uint32_t apply_request(struct eng_core *core, const struct batch_apply *a
 }
 
 /* Can this decision be applied to the state as it is? Nothing is changed before all of them can. */
-static bool child_fact_fits(const struct eng_core *core, const struct batch_apply *apply,
-    const struct ipc_fact_child *fact, uint32_t *new_children)
+static bool child_fact_fits(const struct eng_core *core, struct batch_apply *apply,
+    const struct ipc_fact_child *fact, uint32_t at)
 {
     if (fact->follower_no == 0)
         return fact->kind == IPC_CHILD_SKIP && apply->batch->wave != 0 &&
                apply->batch->child_count == 1;
     if (fact->slot >= core->limits.follower_slot_max || fact->reason >= IPC_REASON_COUNT ||
-        fact->follower_no >= IPC_TAG_FOLLOWERS || fact->action >= IPC_TAG_ACTIONS ||
-        !ipc_child_kind_valid(fact->kind))
+        fact->follower_no >= IPC_TAG_FOLLOWERS || fact->action >= IPC_TAG_ACTIONS)
         return false;
-    uint32_t index = existing_child(core, apply->order, fact);
+    const struct eng_slot *slot = &core->slots[fact->slot];
+    if (apply->wave != NULL && slot->follower_no == fact->follower_no &&
+        slot->last_wave >= apply->wave->number)
+        return false; /* no follower is decided twice by one wave */
+    uint32_t index = existing_child(core, apply->order, fact, &apply->cell[at]);
     const struct eng_child *child = index == ENG_NONE ? NULL : &core->children[index];
+    apply->child[at] = index;
     switch ((enum ipc_child_kind)fact->kind) {
     case IPC_CHILD_SKIP:
         return true;
@@ -304,10 +325,10 @@ static bool child_fact_fits(const struct eng_core *core, const struct batch_appl
             return false;
         if (child != NULL) /* never a second place: only new terms for one that has not left */
             return eng_state_unsent(child->state) && child->flight == 0;
-        ++*new_children;
-        return core->fold.child_count + *new_children <= core->limits.child_max &&
-               core->fold.position_count + *new_children <=
-                   core->limits.position_max + (apply->batch->is_exit ? *new_children : 0);
+        apply->new_children++;
+        return core->fold.child_count + apply->new_children <= core->limits.child_max &&
+               core->fold.position_count + apply->new_children <=
+                   core->limits.position_max + (apply->batch->is_exit ? apply->new_children : 0);
     case IPC_CHILD_MODIFY:
     case IPC_CHILD_MODIFY_QUEUED:
         return child != NULL && child->flight == 0 && fact->qty_e8 > 0 &&
@@ -322,15 +343,15 @@ static bool child_fact_fits(const struct eng_core *core, const struct batch_appl
 }
 
 static void apply_child(struct eng_core *core, const struct batch_apply *apply,
-    const struct ipc_fact_child *fact, struct eng_wave *wave, uint32_t at)
+    const struct ipc_fact_child *fact, uint32_t at)
 {
     struct eng_core_counters *counters = &core->fold.counters;
-    uint32_t index = existing_child(core, apply->order, fact);
+    uint32_t index = apply->child[at];
     bool is_place = fact->kind == IPC_CHILD_PLACE || fact->kind == IPC_CHILD_PLACE_QUEUED;
     own_slot(core, fact);
-    if (wave != NULL) {
-        core->slots[fact->slot].last_wave = wave->number;
-        eng_wave_decided(core, wave);
+    if (apply->wave != NULL) {
+        core->slots[fact->slot].last_wave = apply->wave->number;
+        eng_wave_decided(core, apply->wave);
         if (fact->kind == IPC_CHILD_SKIP) {
             counters->skipped++;
         } else if (index != ENG_NONE) {
@@ -339,11 +360,14 @@ static void apply_child(struct eng_core *core, const struct batch_apply *apply,
             core->children[index].acts_open++;
         }
     }
+    core->applied[at] = ENG_NONE;
     if (fact->kind == IPC_CHILD_SKIP) {
         counters->skips_by_reason[fact->reason]++;
         apply_skip(core, fact, index);
+    } else if (is_place && index == ENG_NONE) {
+        core->applied[at] = apply_new_place(core, apply, fact, at);
     } else if (is_place) {
-        core->applied[at] = apply_place(core, apply, fact, index, apply->batch->first_place + at);
+        core->applied[at] = apply_place_again(core, apply, fact, index);
     } else {
         core->applied[at] = apply_request(core, apply, fact, index);
     }
@@ -353,37 +377,40 @@ static enum ipc_rc apply_batch(struct eng_core *core, const struct eng_frame *fr
 {
     const struct ipc_fact_batch *batch = frame->payload;
     const struct ipc_fact_child *facts = (const struct ipc_fact_child *)(batch + 1);
-    struct batch_apply apply = {
-        .frame = frame, .batch = batch, .order = eng_order_find(core, batch->order_key)};
-    if (batch->child_count == 0 || batch->child_count > IPC_BATCH_CHILDREN_MAX ||
+    if (frame->payload_bytes < sizeof *batch || batch->child_count == 0 ||
+        batch->child_count > IPC_BATCH_CHILDREN_MAX ||
         frame->payload_bytes != sizeof *batch + batch->child_count * sizeof *facts ||
-        apply.order == ENG_NONE || !ipc_side_valid(batch->side) ||
-        !ipc_product_valid(batch->product) || !ipc_type_valid(batch->type) ||
-        !ipc_validity_valid(batch->validity))
+        !ipc_side_valid(batch->side) || !ipc_product_valid(batch->product) ||
+        !ipc_type_valid(batch->type) || !ipc_validity_valid(batch->validity))
         return IPC_BAD_INPUT;
-    struct eng_wave *wave = NULL;
+    struct batch_apply apply;
+    apply.frame = frame;
+    apply.batch = batch;
+    apply.order = eng_order_find(core, batch->order_key);
+    apply.wave = NULL;
+    apply.new_children = 0;
+    if (apply.order == ENG_NONE)
+        return IPC_BAD_INPUT;
     if (batch->wave != 0) {
-        wave = eng_wave_by_number(core, batch->wave);
-        if (wave == NULL || wave->order != apply.order)
+        apply.wave = eng_wave_by_number(core, batch->wave);
+        if (apply.wave == NULL || apply.wave->order != apply.order)
             return IPC_BAD_INPUT;
     }
-    uint32_t new_children = 0;
     for (uint32_t i = 0; i < batch->child_count; i++) {
-        if (!child_fact_fits(core, &apply, &facts[i], &new_children))
+        if (!child_fact_fits(core, &apply, &facts[i], i))
             return IPC_BAD_INPUT;
     }
     if (facts[0].follower_no == 0) {
         core->applied_count = 0;
-        eng_wave_close(core, wave);
+        eng_wave_close(core, apply.wave);
         return IPC_OK;
     }
+    apply.sending = eng_sending_make(core, apply.order, frame->mono_ns, frame->wall_ns);
     core->applied_count = batch->child_count;
-    for (uint32_t i = 0; i < batch->child_count; i++) {
-        core->applied[i] = ENG_NONE;
-        apply_child(core, &apply, &facts[i], wave, i);
-    }
-    if (wave != NULL)
-        eng_wave_batch_done(core, wave);
+    for (uint32_t i = 0; i < batch->child_count; i++)
+        apply_child(core, &apply, &facts[i], i);
+    if (apply.wave != NULL)
+        eng_wave_batch_done(core, apply.wave);
     return IPC_OK;
 }
 
@@ -413,7 +440,9 @@ static uint32_t apply_one_release(struct eng_core *core, const struct eng_frame 
                 child->reason = fact->reason;
             (void)eng_child_live(core, child, ENG_LIFE_RELEASE);
         }
-        eng_child_fly(core, index, action, frame->mono_ns, frame->wall_ns);
+        struct eng_sending sending =
+            eng_sending_make(core, child->order, frame->mono_ns, frame->wall_ns);
+        eng_child_fly(core, index, action, &sending);
         handle = index;
     }
     eng_child_end(core, &touch);
@@ -673,8 +702,6 @@ static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *fr
     case IPC_FACT_EVENT:
         return apply_event(core, frame);
     case IPC_FACT_BATCH:
-        if (frame->payload_bytes < sizeof(struct ipc_fact_batch))
-            return IPC_BAD_INPUT;
         return apply_batch(core, frame);
     case IPC_FACT_RELEASE:
         return apply_release(core, frame);

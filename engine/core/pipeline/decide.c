@@ -10,18 +10,10 @@ struct batch_work {
     struct eng_plan plan;
     const struct eng_batch *batch;
     enum ipc_transition transition;
+    bool may_have_copies; /* the wave that makes an order's copies reaches each follower once */
     uint32_t place_count;
     uint32_t immediate_count;
     uint32_t accounts[IPC_BATCH_CHILDREN_MAX]; /* of children whose bytes leave now */
-};
-
-/* Everything about one follower. */
-struct follower {
-    const struct ipc_row_follower *row;
-    const struct eng_slot *slot;
-    const struct eng_account *account;
-    const struct eng_follower_sample *sample;
-    enum ipc_switch word;
 };
 
 static void set_skip(struct ipc_fact_child *fact, enum ipc_reason reason, int64_t qty_e8)
@@ -33,7 +25,7 @@ static void set_skip(struct ipc_fact_child *fact, enum ipc_reason reason, int64_
 
 /* Calls of this batch that count against the same log: of the same account, or where a shared
  * address is limited, of the same address. */
-static uint32_t planned_calls(const struct batch_work *work, const struct follower *follower)
+static uint32_t planned_calls(const struct batch_work *work, const struct eng_follower *follower)
 {
     if (LS_LIKELY(!(follower->account->flags & ENG_ACCOUNT_SHARED)))
         return 0;
@@ -49,17 +41,17 @@ static uint32_t planned_calls(const struct batch_work *work, const struct follow
 }
 
 /* Step 18: may its bytes leave now, or does it wait in its account's queue? */
-static bool may_leave(struct batch_work *work, const struct follower *follower, bool as_exit)
+static bool may_leave(struct batch_work *work, const struct eng_follower *follower, bool as_exit)
 {
     const struct eng_account *account = follower->account;
     const struct eng_batch_sample *sample = work->plan.sample;
-    if (account == NULL || !follower->sample->can_send || !eng_account_session_valid(account))
+    if (!follower->sample->can_send || !eng_account_session_valid(account))
         return false;
     if (account->head[as_exit ? 0 : 1] != ENG_NONE)
         return false; /* others of its class wait already */
     uint8_t exchange = work->plan.instrument == NULL ? 0 : work->plan.instrument->exchange;
-    if (eng_pace_due(work->plan.core, account, exchange, as_exit, planned_calls(work, follower),
-            sample->now_mono_ns, sample->now_wall_ns) > sample->now_mono_ns)
+    if (!eng_pace_allows(work->plan.core, account, follower->row->account, exchange, as_exit,
+            planned_calls(work, follower), sample->now_mono_ns, sample->now_wall_ns))
         return false;
     work->accounts[work->immediate_count++] = follower->row->account;
     return true;
@@ -69,35 +61,30 @@ static bool may_leave(struct batch_work *work, const struct follower *follower, 
  */
 
 static void decide_place(
-    struct batch_work *work, const struct follower *follower, struct ipc_fact_child *fact)
+    struct batch_work *work, const struct eng_follower *follower, struct ipc_fact_child *fact)
 {
     struct eng_plan *plan = &work->plan;
-    struct eng_verdict verdict =
-        plan->is_exit ? eng_plan_exit(plan, follower->row, follower->word, NULL)
-                      : eng_plan_entry(plan, follower->row, follower->slot, follower->account,
-                            follower->sample, follower->word, NULL);
-    fact->qty_e8 = verdict.qty_e8;
-    fact->sample_e8 = verdict.sample_e8;
-    fact->reason = verdict.reason;
-    if (verdict.skip) {
+    enum eng_verdict verdict = plan->is_exit ? eng_plan_exit(plan, follower, NULL, fact)
+                                             : eng_plan_entry(plan, follower, NULL, fact);
+    if (verdict == ENG_VERDICT_SKIP) {
         fact->kind = IPC_CHILD_SKIP;
         return;
     }
     if (LS_UNLIKELY(work->place_count >= (plan->is_exit ? plan->exits_left : plan->entries_left))) {
-        set_skip(fact, IPC_REASON_CAPACITY, verdict.qty_e8);
+        set_skip(fact, IPC_REASON_CAPACITY, fact->qty_e8);
         return;
     }
     if (LS_UNLIKELY(plan->order->flags & ENG_ORDER_COLLIDES)) {
         uint32_t action =
             eng_child_next_action(plan->core, work->batch->order, follower->row->follower_no);
         if (!plan->is_exit || action == ENG_NONE) {
-            set_skip(fact, IPC_REASON_TAG_COLLISION, verdict.qty_e8);
+            set_skip(fact, IPC_REASON_TAG_COLLISION, fact->qty_e8);
             return;
         }
         fact->action = action;
     }
     work->place_count++;
-    bool now = !verdict.blocked && may_leave(work, follower, plan->is_exit);
+    bool now = verdict != ENG_VERDICT_BLOCKED && may_leave(work, follower, plan->is_exit);
     fact->kind = now ? IPC_CHILD_PLACE : IPC_CHILD_PLACE_QUEUED;
 }
 
@@ -118,7 +105,7 @@ static bool has_terms(
            (acknowledged ? child->known_trigger_e8 : child->trigger_e8) == plan->shape.trigger_e8;
 }
 
-static void decide_cancel(struct batch_work *work, const struct follower *follower,
+static void decide_cancel(struct batch_work *work, const struct eng_follower *follower,
     const struct eng_child *child, struct ipc_fact_child *fact)
 {
     const struct eng_order *order = work->plan.order;
@@ -143,13 +130,13 @@ static void decide_cancel(struct batch_work *work, const struct follower *follow
 }
 
 static bool modifications_used_up(
-    const struct eng_core *core, const struct follower *follower, const struct eng_child *child)
+    const struct eng_core *core, const struct eng_follower *follower, const struct eng_child *child)
 {
     uint32_t most = core->policies[follower->row->broker].modifications_max;
     return most != 0 && child->modifications >= most;
 }
 
-static void decide_amend(struct batch_work *work, const struct follower *follower,
+static void decide_amend(struct batch_work *work, const struct eng_follower *follower,
     const struct eng_child *child, struct ipc_fact_child *fact)
 {
     struct eng_plan *plan = &work->plan;
@@ -163,15 +150,10 @@ static void decide_amend(struct batch_work *work, const struct follower *followe
         fact->qty_e8 = child->qty_e8;
         return;
     }
-    struct eng_verdict verdict =
-        (child->flags & ENG_CHILD_EXIT)
-            ? eng_plan_exit(plan, follower->row, follower->word, child)
-            : eng_plan_entry(plan, follower->row, follower->slot, follower->account,
-                  follower->sample, follower->word, child);
-    fact->qty_e8 = verdict.qty_e8;
-    fact->sample_e8 = verdict.sample_e8;
-    fact->reason = verdict.reason;
-    if (verdict.skip) {
+    enum eng_verdict verdict = (child->flags & ENG_CHILD_EXIT)
+                                   ? eng_plan_exit(plan, follower, child, fact)
+                                   : eng_plan_entry(plan, follower, child, fact);
+    if (verdict == ENG_VERDICT_SKIP) {
         fact->kind = IPC_CHILD_SKIP;
         return;
     }
@@ -179,21 +161,21 @@ static void decide_amend(struct batch_work *work, const struct follower *followe
         fact->kind = IPC_CHILD_PLACE_QUEUED; /* new terms, same place in the queue */
         return;
     }
-    if (has_terms(plan, child, verdict.qty_e8, true)) {
-        set_skip(fact, IPC_REASON_AT_TARGET, verdict.qty_e8); /* drops a queued change */
+    if (has_terms(plan, child, fact->qty_e8, true)) {
+        set_skip(fact, IPC_REASON_AT_TARGET, fact->qty_e8); /* drops a queued change */
         return;
     }
-    if (child->queued != 0 && has_terms(plan, child, verdict.qty_e8, false)) {
+    if (child->queued != 0 && has_terms(plan, child, fact->qty_e8, false)) {
         fact->kind = IPC_CHILD_MODIFY_QUEUED; /* as it waits already */
         return;
     }
-    if (verdict.qty_e8 <= child->filled_qty_e8) {
+    if (fact->qty_e8 <= child->filled_qty_e8) {
         /* What is filled is enough: the rest is cancelled and the difference is drift. */
         fact->kind = may_leave(work, follower, true) ? IPC_CHILD_CANCEL : IPC_CHILD_CANCEL_QUEUED;
         return;
     }
     if (modifications_used_up(plan->core, follower, child)) {
-        set_skip(fact, IPC_REASON_RATE_BUDGET, verdict.qty_e8);
+        set_skip(fact, IPC_REASON_RATE_BUDGET, fact->qty_e8);
         return;
     }
     bool as_exit = (child->flags & ENG_CHILD_EXIT) != 0;
@@ -201,7 +183,7 @@ static void decide_amend(struct batch_work *work, const struct follower *followe
                                                                           : IPC_CHILD_MODIFY_QUEUED;
 }
 
-static void decide_existing(struct batch_work *work, const struct follower *follower,
+static void decide_existing(struct batch_work *work, const struct eng_follower *follower,
     uint32_t index, struct ipc_fact_child *fact)
 {
     const struct eng_child *child = &work->plan.core->children[index];
@@ -225,17 +207,16 @@ static void decide_existing(struct batch_work *work, const struct follower *foll
 /* --- the batch
  * ------------------------------------------------------------------------------------ */
 
-static struct follower follower_of(const struct eng_core *core, const struct ipc_row_follower *row,
-    uint32_t slot, const struct eng_batch_sample *batch_sample,
+static struct eng_follower follower_of(const struct eng_core *core,
+    const struct ipc_row_follower *row, uint32_t slot, const struct eng_batch_sample *batch_sample,
     const struct eng_follower_sample *sample)
 {
     uint8_t word = batch_sample->switch_word > sample->switch_word ? batch_sample->switch_word
                                                                    : sample->switch_word;
-    return (struct follower){.row = row,
+    return (struct eng_follower){.row = row,
         .slot = eng_slot_of(core, slot, row->follower_no),
-        .account = row->account != 0 && row->account <= core->limits.account_max
-                       ? &core->accounts[row->account]
-                       : NULL,
+        /* Account 0 is nobody's and has no session; the view was checked against the limits. */
+        .account = &core->accounts[row->account <= core->limits.account_max ? row->account : 0],
         .sample = sample,
         .word = (enum ipc_switch)word};
 }
@@ -257,7 +238,7 @@ static void decide_settled(struct batch_work *work, uint32_t at,
         set_skip(fact, IPC_REASON_FOLLOWER_DISABLED, child->qty_e8);
         return;
     }
-    struct follower follower = follower_of(core, row, child->slot, work->plan.sample, sample);
+    struct eng_follower follower = follower_of(core, row, child->slot, work->plan.sample, sample);
     decide_existing(work, &follower, index, fact);
 }
 
@@ -267,19 +248,42 @@ static void decide_follower(struct batch_work *work, uint32_t at,
     const struct eng_core *core = work->plan.core;
     uint32_t slot = work->batch->slots[at];
     const struct ipc_row_follower *row = &core->view->followers[slot];
-    struct follower follower = follower_of(core, row, slot, work->plan.sample, sample);
+    struct eng_follower follower = follower_of(core, row, slot, work->plan.sample, sample);
     *fact = (struct ipc_fact_child){
         .follower_no = row->follower_no, .slot = slot, .incarnation = row->incarnation};
 
-    uint32_t child = work->plan.order->child_count == 0
-                         ? ENG_NONE
-                         : eng_child_find(core, work->batch->order, row->follower_no);
+    uint32_t child = ENG_NONE;
+    if (LS_UNLIKELY(work->may_have_copies))
+        child = eng_child_find(core, work->batch->order, row->follower_no);
     if (child != ENG_NONE)
         decide_existing(work, &follower, child, fact);
     else if (work->transition == IPC_TRANSITION_NEW)
         decide_place(work, &follower, fact);
     else
         set_skip(fact, IPC_REASON_NO_COPY, work->plan.order->qty_e8);
+}
+
+/* Rows lie in slot order, which is not the order of a wave: the lines of those that come next are
+ * fetched while this one is decided. A batch's slots are in the adopted view. */
+static inline void fetch_ahead(
+    const struct eng_core *core, const struct eng_batch *batch, uint32_t at)
+{
+    const struct ipc_row_follower *rows = core->view->followers;
+    if (at + 6 < batch->slot_count && batch->slots[at + 6] < core->view->follower_slots) {
+        __builtin_prefetch(&rows[batch->slots[at + 6]]);
+        __builtin_prefetch((const char *)&rows[batch->slots[at + 6]] + 64);
+        __builtin_prefetch(&core->slots[batch->slots[at + 6]]);
+    }
+    if (at + 3 < batch->slot_count && batch->slots[at + 3] < core->view->follower_slots) {
+        uint32_t number = rows[batch->slots[at + 3]].account;
+        if (number <= core->limits.account_max) {
+            __builtin_prefetch(&core->accounts[number]);
+            const char *log =
+                (const char *)&core->pace_logs[(size_t)number * core->limits.pace_logs];
+            __builtin_prefetch(log);
+            __builtin_prefetch(log + 128);
+        }
+    }
 }
 
 uint32_t eng_decide_batch(const struct eng_core *core, const struct eng_batch *batch,
@@ -290,6 +294,9 @@ uint32_t eng_decide_batch(const struct eng_core *core, const struct eng_batch *b
     struct batch_work work;
     work.batch = batch;
     work.transition = (enum ipc_transition)batch->transition;
+    const struct eng_wave *wave = eng_wave_by_number(core, batch->wave);
+    work.may_have_copies =
+        batch->transition != IPC_TRANSITION_NEW || wave == NULL || wave->open_ended;
     work.place_count = 0;
     work.immediate_count = 0;
     eng_plan_make(&work.plan, core, batch->order, batch->refuses_market, sample);
@@ -315,7 +322,6 @@ uint32_t eng_decide_batch(const struct eng_core *core, const struct eng_batch *b
         .first_place = batch->first_place};
 
     if (batch->ends_wave) {
-        const struct eng_wave *wave = eng_wave_by_number(core, batch->wave);
         LS_CHECK(wave != NULL);
         children[0] = (struct ipc_fact_child){.kind = IPC_CHILD_SKIP,
             .reason = IPC_REASON_FOLLOWER_DISABLED,
@@ -325,6 +331,7 @@ uint32_t eng_decide_batch(const struct eng_core *core, const struct eng_batch *b
         return 1;
     }
     for (uint32_t i = 0; i < batch->slot_count; i++) {
+        fetch_ahead(core, batch, i);
         if (LS_LIKELY(batch->wave != 0))
             decide_follower(&work, i, &samples[i], &children[i]);
         else

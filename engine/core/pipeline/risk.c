@@ -1,6 +1,7 @@
 #include "engine/core/pipeline/risk.h"
 
 #include "engine/core/children.h"
+#include "engine/core/pace.h"
 #include "engine/core/positions.h"
 
 /* --- what a batch shares ------------------------------------------------------------------------
@@ -25,6 +26,17 @@ static bool closed_meanwhile(const struct eng_core *core, const struct eng_order
     return order->side == IPC_SIDE_BUY ? held <= 0 : held >= 0;
 }
 
+/* What stops all entries of the batch alike, after the switches. */
+static enum ipc_reason batch_bar(const struct eng_plan *plan)
+{
+    if (!plan->sample->journal_takes_entries)
+        return IPC_REASON_JOURNAL;
+    if (plan->ended)
+        return plan->order->status == IPC_STATUS_REJECTED ? IPC_REASON_MASTER_REJECTED
+                                                          : IPC_REASON_SUPERSEDED;
+    return plan->closed ? IPC_REASON_SUPERSEDED : IPC_REASON_NONE;
+}
+
 void eng_plan_make(struct eng_plan *plan, const struct eng_core *core, uint32_t order_index,
     bool refuses_market, const struct eng_batch_sample *sample)
 {
@@ -41,6 +53,8 @@ void eng_plan_make(struct eng_plan *plan, const struct eng_core *core, uint32_t 
     plan->closed = closed_meanwhile(core, order);
     plan->effective_qty_e8 = plan->ended ? order->filled_qty_e8 : order->qty_e8;
     plan->age_ns = eng_order_age_ns(core, order, sample->now_mono_ns);
+    plan->age_limit_ns = eng_entry_age_limit_ns(&(struct ipc_row_follower){0}, order->type);
+    plan->barred = batch_bar(plan);
     plan->price_age_ns = sample->price_e8 > 0 ? age_of(sample->price_mono_ns, sample->now_mono_ns)
                                               : ENG_AGE_INFINITE;
     plan->shape = eng_shape_make(&core->config, order, row, plan->is_exit, refuses_market,
@@ -101,29 +115,10 @@ static bool mask_bars(uint8_t mask, uint8_t bit)
     return mask != 0 && !(mask >> bit & 1);
 }
 
-/* Steps 1-7: whether it may be copied at all. */
-static enum ipc_reason entry_filters(struct eng_plan *plan, const struct ipc_row_follower *row,
-    const struct eng_account *account, enum ipc_switch word)
+/* Step 5 for followers that filter at all. */
+static enum ipc_reason entry_lists(struct eng_plan *plan, const struct ipc_row_follower *row)
 {
     const struct eng_order *order = plan->order;
-    if (LS_UNLIKELY(word != IPC_SWITCH_RUN))
-        return IPC_REASON_KILL_SWITCH;
-    if (LS_UNLIKELY(!plan->sample->journal_takes_entries))
-        return IPC_REASON_JOURNAL;
-    if (LS_UNLIKELY(plan->ended))
-        return order->status == IPC_STATUS_REJECTED ? IPC_REASON_MASTER_REJECTED
-                                                    : IPC_REASON_SUPERSEDED;
-    if (LS_UNLIKELY(plan->closed))
-        return IPC_REASON_SUPERSEDED;
-    if (!(row->flags & IPC_FOLLOWER_ENABLED) || (row->flags & IPC_FOLLOWER_RETIRED))
-        return IPC_REASON_FOLLOWER_DISABLED;
-    if (row->flags & IPC_FOLLOWER_PAUSED)
-        return IPC_REASON_COPY_PAUSED;
-    if (account == NULL || !((account->flags & (ENG_ACCOUNT_TOKEN | ENG_ACCOUNT_DISABLED |
-                                                   ENG_ACCOUNT_AUTH_PAUSE)) == ENG_ACCOUNT_TOKEN))
-        return IPC_REASON_SESSION_EXPIRED;
-    if (LS_UNLIKELY(plan->instrument == NULL))
-        return IPC_REASON_INSTRUMENT_UNKNOWN;
     if (mask_bars(row->sides, order->side))
         return IPC_REASON_SIDE_NOT_ALLOWED;
     if (row->allowed_list != 0 && !list_contains(plan, row->allowed_list))
@@ -134,9 +129,40 @@ static enum ipc_reason entry_filters(struct eng_plan *plan, const struct ipc_row
         return IPC_REASON_PRODUCT_NOT_ALLOWED;
     if (mask_bars(row->types, order->type))
         return IPC_REASON_ORDER_TYPE_NOT_ALLOWED;
-    if (plan->age_ns > eng_entry_age_limit_ns(row, order->type))
-        return IPC_REASON_STALE_EVENT;
     return IPC_REASON_NONE;
+}
+
+static enum ipc_reason entry_state(const struct ipc_row_follower *row)
+{
+    if (!(row->flags & IPC_FOLLOWER_ENABLED) || (row->flags & IPC_FOLLOWER_RETIRED))
+        return IPC_REASON_FOLLOWER_DISABLED;
+    return row->flags & IPC_FOLLOWER_PAUSED ? IPC_REASON_COPY_PAUSED : IPC_REASON_NONE;
+}
+
+/* Steps 1-7: whether it may be copied at all. */
+static inline enum ipc_reason entry_filters(struct eng_plan *plan,
+    const struct ipc_row_follower *row, const struct eng_account *account, enum ipc_switch word)
+{
+    const uint32_t states = IPC_FOLLOWER_ENABLED | IPC_FOLLOWER_RETIRED | IPC_FOLLOWER_PAUSED;
+    if (LS_UNLIKELY(word != IPC_SWITCH_RUN))
+        return IPC_REASON_KILL_SWITCH;
+    if (LS_UNLIKELY(plan->barred != IPC_REASON_NONE))
+        return plan->barred;
+    if (LS_UNLIKELY((row->flags & states) != IPC_FOLLOWER_ENABLED))
+        return entry_state(row);
+    if (LS_UNLIKELY(!eng_account_session_valid(account)))
+        return IPC_REASON_SESSION_EXPIRED;
+    if (LS_UNLIKELY(plan->instrument == NULL))
+        return IPC_REASON_INSTRUMENT_UNKNOWN;
+    if ((row->sides | row->products | row->types | row->allowed_list | row->denied_list) != 0) {
+        enum ipc_reason reason = entry_lists(plan, row);
+        if (reason != IPC_REASON_NONE)
+            return reason;
+    }
+    int64_t limit_ns = plan->age_limit_ns;
+    if (LS_UNLIKELY((row->max_age_market_ms | row->max_age_limit_ms) != 0))
+        limit_ns = eng_entry_age_limit_ns(row, plan->order->type);
+    return plan->age_ns > limit_ns ? IPC_REASON_STALE_EVENT : IPC_REASON_NONE;
 }
 
 static bool price_fresh(const struct eng_plan *plan, const struct ipc_row_follower *row)
@@ -177,16 +203,15 @@ static enum ipc_reason entry_raw(const struct eng_plan *plan, const struct ipc_r
     return IPC_REASON_MODE_UNSUPPORTED;
 }
 
-static void note(struct eng_verdict *verdict, enum ipc_reason reason)
+static void note(struct ipc_fact_child *fact, enum ipc_reason reason)
 {
-    if (verdict->reason == IPC_REASON_NONE)
-        verdict->reason = (uint8_t)reason;
+    if (fact->reason == IPC_REASON_NONE)
+        fact->reason = (uint8_t)reason;
 }
 
-static bool refuse(struct eng_verdict *verdict, enum ipc_reason reason)
+static bool refuse(struct ipc_fact_child *fact, enum ipc_reason reason)
 {
-    verdict->skip = true;
-    verdict->reason = (uint8_t)reason;
+    fact->reason = (uint8_t)reason;
     return false;
 }
 
@@ -212,24 +237,24 @@ static int64_t position_room_e8(
 
 /* Step 12: quantity caps, each floored again. */
 static bool entry_qty_caps(const struct eng_plan *plan, const struct ipc_row_follower *row,
-    const struct eng_child *own, struct eng_verdict *verdict)
+    const struct eng_child *own, struct ipc_fact_child *fact)
 {
-    if (row->max_qty_e8 != 0 && verdict->qty_e8 > row->max_qty_e8) {
+    if (row->max_qty_e8 != 0 && fact->qty_e8 > row->max_qty_e8) {
         if (row->flags & IPC_FOLLOWER_CAP_SKIPS)
-            return refuse(verdict, IPC_REASON_MAX_QTY);
+            return refuse(fact, IPC_REASON_MAX_QTY);
         int64_t capped = eng_lot_floor(&plan->sizer, ls_max_i64(row->max_qty_e8, 0));
         if (capped == 0)
-            return refuse(verdict, IPC_REASON_MAX_QTY_CAPPED);
-        note(verdict, IPC_REASON_MAX_QTY_CAPPED);
-        verdict->qty_e8 = capped;
+            return refuse(fact, IPC_REASON_MAX_QTY_CAPPED);
+        note(fact, IPC_REASON_MAX_QTY_CAPPED);
+        fact->qty_e8 = capped;
     }
     if (row->max_position_e8 != 0) {
         int64_t room = eng_lot_floor(&plan->sizer, position_room_e8(plan, row, own));
-        if (verdict->qty_e8 > room) {
+        if (fact->qty_e8 > room) {
             if (room == 0)
-                return refuse(verdict, IPC_REASON_MAX_POSITION_REDUCED);
-            note(verdict, IPC_REASON_MAX_POSITION_REDUCED);
-            verdict->qty_e8 = room;
+                return refuse(fact, IPC_REASON_MAX_POSITION_REDUCED);
+            note(fact, IPC_REASON_MAX_POSITION_REDUCED);
+            fact->qty_e8 = room;
         }
     }
     return true;
@@ -237,102 +262,103 @@ static bool entry_qty_caps(const struct eng_plan *plan, const struct ipc_row_fol
 
 /* Step 13: the order's value at its limit, else at a fresh last price. */
 static bool entry_value_cap(
-    const struct eng_plan *plan, const struct ipc_row_follower *row, struct eng_verdict *verdict)
+    const struct eng_plan *plan, const struct ipc_row_follower *row, struct ipc_fact_child *fact)
 {
     int64_t price_e8 = plan->value_price_e8;
     if (price_e8 == 0) {
         if (!price_fresh(plan, row))
-            return refuse(verdict, IPC_REASON_PRICE_UNKNOWN);
+            return refuse(fact, IPC_REASON_PRICE_UNKNOWN);
         price_e8 = plan->sample->price_e8;
     }
-    if (!eng_value_exceeds(verdict->qty_e8, price_e8, row->max_order_value_e8))
+    if (!eng_value_exceeds(fact->qty_e8, price_e8, row->max_order_value_e8))
         return true;
     if (!(row->flags & IPC_FOLLOWER_VALUE_REDUCES))
-        return refuse(verdict, IPC_REASON_MAX_ORDER_VALUE);
+        return refuse(fact, IPC_REASON_MAX_ORDER_VALUE);
     int64_t capped = eng_lot_floor(&plan->sizer, eng_value_qty(row->max_order_value_e8, price_e8));
     if (capped == 0)
-        return refuse(verdict, IPC_REASON_MAX_ORDER_VALUE);
-    note(verdict, IPC_REASON_MAX_ORDER_VALUE_REDUCED);
-    verdict->qty_e8 = capped;
+        return refuse(fact, IPC_REASON_MAX_ORDER_VALUE);
+    note(fact, IPC_REASON_MAX_ORDER_VALUE_REDUCED);
+    fact->qty_e8 = capped;
     return true;
 }
 
 /* Steps 14-17: exposure in doubt, short, price guard, slices. */
 static bool entry_guards(const struct eng_plan *plan, const struct ipc_row_follower *row,
-    const struct eng_slot *slot, struct eng_verdict *verdict)
+    const struct eng_slot *slot, struct ipc_fact_child *fact)
 {
     if (slot != NULL && LS_UNLIKELY(slot->unknown_count != 0) &&
         eng_position_unknown(plan->core, row->follower_no, plan->order->instrument))
-        return refuse(verdict, IPC_REASON_UNKNOWN_PENDING);
+        return refuse(fact, IPC_REASON_UNKNOWN_PENDING);
     if (plan->order->side == IPC_SIDE_SELL && !(row->flags & IPC_FOLLOWER_ALLOW_SHORT))
-        return refuse(verdict, IPC_REASON_SHORT_NOT_ALLOWED);
+        return refuse(fact, IPC_REASON_SHORT_NOT_ALLOWED);
     if (plan->shape.needs_price && !price_fresh(plan, row))
-        return refuse(verdict, IPC_REASON_PRICE_UNKNOWN);
-    if (plan->freeze_qty_e8 != 0 && verdict->qty_e8 > plan->freeze_qty_e8)
-        return refuse(verdict, IPC_REASON_TOO_MANY_SLICES);
+        return refuse(fact, IPC_REASON_PRICE_UNKNOWN);
+    if (plan->freeze_qty_e8 != 0 && fact->qty_e8 > plan->freeze_qty_e8)
+        return refuse(fact, IPC_REASON_TOO_MANY_SLICES);
     return true;
 }
 
-struct eng_verdict eng_plan_entry(struct eng_plan *plan, const struct ipc_row_follower *row,
-    const struct eng_slot *slot, const struct eng_account *account,
-    const struct eng_follower_sample *sample, enum ipc_switch word, const struct eng_child *own)
+enum eng_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower,
+    const struct eng_child *own, struct ipc_fact_child *fact)
 {
-    struct eng_verdict verdict = {.reason = IPC_REASON_NONE};
+    const struct ipc_row_follower *row = follower->row;
     if (row->mode == IPC_MODE_PERCENTAGE)
-        verdict.sample_e8 = usable_capital_e8(plan, row, sample);
+        fact->sample_e8 = usable_capital_e8(plan, row, follower->sample);
 
-    enum ipc_reason reason = entry_filters(plan, row, account, word);
+    int64_t raw_e8 = 0;
+    enum ipc_reason reason = entry_filters(plan, row, follower->account, follower->word);
     if (reason == IPC_REASON_NONE)
-        reason = entry_raw(plan, row, verdict.sample_e8, &verdict.qty_e8);
-    if (reason != IPC_REASON_NONE) {
-        (void)refuse(&verdict, reason);
-        return verdict;
-    }
+        reason = entry_raw(plan, row, fact->sample_e8, &raw_e8);
+    fact->qty_e8 = raw_e8;
     /* Far outside what any order may be: a wrong ratio, not a large follower. */
-    if (LS_UNLIKELY(verdict.qty_e8 > ENG_QTY_MAX_E8)) {
-        (void)refuse(&verdict, IPC_REASON_MAX_QTY);
-        return verdict;
+    if (LS_UNLIKELY(raw_e8 > ENG_QTY_MAX_E8) && reason == IPC_REASON_NONE)
+        reason = IPC_REASON_MAX_QTY;
+    if (LS_UNLIKELY(reason != IPC_REASON_NONE)) {
+        fact->reason = (uint8_t)reason;
+        return ENG_VERDICT_SKIP;
     }
-    int64_t floored = eng_lot_floor(&plan->sizer, verdict.qty_e8);
-    if (floored == 0) {
-        (void)refuse(
-            &verdict, plan->sizer.lot_e8 > LS_E8 ? IPC_REASON_SUB_LOT : IPC_REASON_QTY_ZERO);
-        return verdict;
+    int64_t floored = eng_lot_floor(&plan->sizer, raw_e8);
+    if (LS_UNLIKELY(floored == 0)) {
+        fact->reason = plan->sizer.lot_e8 > LS_E8 ? IPC_REASON_SUB_LOT : IPC_REASON_QTY_ZERO;
+        return ENG_VERDICT_SKIP;
     }
-    verdict.qty_e8 = floored;
-    if ((row->max_qty_e8 | row->max_position_e8) != 0 && !entry_qty_caps(plan, row, own, &verdict))
-        return verdict;
-    if (row->max_order_value_e8 != 0 && !entry_value_cap(plan, row, &verdict))
-        return verdict;
-    (void)entry_guards(plan, row, slot, &verdict);
-    return verdict;
+    fact->qty_e8 = floored;
+    if ((row->max_qty_e8 | row->max_position_e8) != 0 && !entry_qty_caps(plan, row, own, fact))
+        return ENG_VERDICT_SKIP;
+    if (row->max_order_value_e8 != 0 && !entry_value_cap(plan, row, fact))
+        return ENG_VERDICT_SKIP;
+    return entry_guards(plan, row, follower->slot, fact) ? ENG_VERDICT_SEND : ENG_VERDICT_SKIP;
 }
 
 /* --- reductions ---------------------------------------------------------------------------------
  */
 
-struct eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct ipc_row_follower *row,
-    enum ipc_switch word, const struct eng_child *own)
+static enum eng_verdict exit_skip(struct ipc_fact_child *fact, enum ipc_reason reason)
 {
+    fact->reason = (uint8_t)reason;
+    return ENG_VERDICT_SKIP;
+}
+
+enum eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct eng_follower *follower,
+    const struct eng_child *own, struct ipc_fact_child *fact)
+{
+    const struct ipc_row_follower *row = follower->row;
     const struct eng_order *order = plan->order;
-    struct eng_verdict verdict = {.reason = IPC_REASON_NONE};
+    enum eng_verdict verdict = ENG_VERDICT_SEND;
     uint32_t index =
         eng_position_find(plan->core, row->follower_no, order->instrument, order->product);
     const struct eng_position *position = index == ENG_NONE ? NULL : &plan->core->positions[index];
-    verdict.sample_e8 = position == NULL ? 0 : position->held_e8;
+    fact->sample_e8 = position == NULL ? 0 : position->held_e8;
 
-    if (word == IPC_SWITCH_HALT) {
-        (void)refuse(&verdict, IPC_REASON_KILL_SWITCH);
-        return verdict;
+    if (follower->word == IPC_SWITCH_HALT) {
+        return exit_skip(fact, IPC_REASON_KILL_SWITCH);
     }
     if (plan->instrument == NULL) {
-        (void)refuse(&verdict, IPC_REASON_INSTRUMENT_UNKNOWN);
-        return verdict;
+        return exit_skip(fact, IPC_REASON_INSTRUMENT_UNKNOWN);
     }
     if (plan->effective_qty_e8 == 0) {
-        (void)refuse(&verdict, order->status == IPC_STATUS_REJECTED ? IPC_REASON_MASTER_REJECTED
+        return exit_skip(fact, order->status == IPC_STATUS_REJECTED ? IPC_REASON_MASTER_REJECTED
                                                                     : IPC_REASON_SUPERSEDED);
-        return verdict;
     }
     int64_t held = 0, closable = 0, coming = 0;
     int64_t done = own == NULL ? 0 : own->filled_qty_e8;
@@ -343,8 +369,7 @@ struct eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct ipc_r
             eng_closable_e8(position, order->side, own == NULL ? 0 : eng_child_claim_e8(own));
     }
     if (held == 0 && coming == 0 && done == 0) {
-        (void)refuse(&verdict, IPC_REASON_NO_POSITION);
-        return verdict;
+        return exit_skip(fact, IPC_REASON_NO_POSITION);
     }
     /* The fraction that the master closes, of what the follower copied (also what its working
      * entries will still bring); all of it when the master goes flat. */
@@ -354,28 +379,26 @@ struct eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct ipc_r
         master == 0 || plan->effective_qty_e8 >= master
             ? base
             : eng_lot_floor(&plan->sizer, eng_fraction_qty(base, plan->effective_qty_e8, master));
-    verdict.qty_e8 = want;
+    fact->qty_e8 = want;
     if (want == 0) {
-        (void)refuse(
-            &verdict, plan->sizer.lot_e8 > LS_E8 ? IPC_REASON_SUB_LOT : IPC_REASON_QTY_ZERO);
-        return verdict;
+        return exit_skip(
+            fact, plan->sizer.lot_e8 > LS_E8 ? IPC_REASON_SUB_LOT : IPC_REASON_QTY_ZERO);
     }
     int64_t most = done + closable;
     if (want > most) {
         if (most == 0 && held == 0) {
-            verdict.blocked = true;
+            verdict = ENG_VERDICT_BLOCKED;
         } else if (most == 0) {
-            (void)refuse(&verdict, IPC_REASON_CLOSE_CLAMPED);
-            return verdict;
+            return exit_skip(fact, IPC_REASON_CLOSE_CLAMPED);
         } else {
-            note(&verdict, IPC_REASON_CLOSE_CLAMPED);
-            verdict.qty_e8 = most;
+            note(fact, IPC_REASON_CLOSE_CLAMPED);
+            fact->qty_e8 = most;
         }
     }
     /* An exit is never refused for its size: what one order may carry goes now. */
-    if (plan->freeze_qty_e8 != 0 && verdict.qty_e8 > plan->freeze_qty_e8) {
-        note(&verdict, IPC_REASON_CLOSE_CLAMPED);
-        verdict.qty_e8 = plan->freeze_qty_e8;
+    if (plan->freeze_qty_e8 != 0 && fact->qty_e8 > plan->freeze_qty_e8) {
+        note(fact, IPC_REASON_CLOSE_CLAMPED);
+        fact->qty_e8 = plan->freeze_qty_e8;
     }
     return verdict;
 }

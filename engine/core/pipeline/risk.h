@@ -27,6 +27,8 @@ struct eng_plan {
     struct eng_shape shape;
     int64_t effective_qty_e8; /* what of the order is copied: all, or of an ended exit its fill */
     int64_t age_ns;
+    int64_t age_limit_ns;   /* of followers that set none */
+    enum ipc_reason barred; /* what stops every entry of the batch before a follower is looked at */
     int64_t price_age_ns;   /* of the last price; infinite when it is unknown */
     int64_t value_price_e8; /* the order's own limit, else 0: the last price counts */
     int64_t freeze_qty_e8;  /* largest lot multiple that one order may have; 0 = no limit */
@@ -41,24 +43,31 @@ struct eng_plan {
 void eng_plan_make(struct eng_plan *plan, const struct eng_core *core, uint32_t order,
     bool refuses_market, const struct eng_batch_sample *sample);
 
-struct eng_verdict {
-    int64_t qty_e8;    /* to send; of a skip, what it was before the reason struck */
-    int64_t sample_e8; /* capital, or copied position: the follower's own sample, for the fact */
-    uint8_t reason;    /* enum ipc_reason: of the skip, or of what reduced the quantity first */
-    bool skip;
-    bool blocked; /* an exit that waits for its own entry */
+/* One follower of the batch. */
+struct eng_follower {
+    const struct ipc_row_follower *row;
+    const struct eng_slot *slot; /* NULL = nothing was ever decided for it */
+    const struct eng_account *account;
+    const struct eng_follower_sample *sample;
+    enum ipc_switch word; /* strictest of all that concern it */
+};
+
+enum eng_verdict {
+    ENG_VERDICT_SKIP = 0,
+    ENG_VERDICT_SEND = 1,
+    ENG_VERDICT_BLOCKED = 2, /* an exit that waits for its own entry */
 };
 
 /* eng_plan_entry sizes and checks an opening.
- *   account  of the follower; NULL = above the limits or unknown
- *   word     strictest switch word of all that concern it
- *   own      the working child whose total is decided anew (an amendment), else NULL */
-struct eng_verdict eng_plan_entry(struct eng_plan *plan, const struct ipc_row_follower *row,
-    const struct eng_slot *slot, const struct eng_account *account,
-    const struct eng_follower_sample *sample, enum ipc_switch word, const struct eng_child *own);
+ *   own   the working child whose total is decided anew (an amendment), else NULL
+ *   fact  gets qty_e8 (to send; of a skip, what it was before the reason struck), reason and
+ *         sample_e8; the caller has zeroed it */
+enum eng_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower,
+    const struct eng_child *own, struct ipc_fact_child *fact);
 
-/* eng_plan_exit sizes a reduction from the copied position and clamps it; it never flips a sign. */
-struct eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct ipc_row_follower *row,
-    enum ipc_switch word, const struct eng_child *own);
+/* eng_plan_exit sizes a reduction from the copied position and clamps it; it never flips a sign.
+ * Arguments as above. */
+enum eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct eng_follower *follower,
+    const struct eng_child *own, struct ipc_fact_child *fact);
 
 #endif
