@@ -45,8 +45,8 @@ static void end(struct eng_pool *pool, struct eng_connection *connection,
     connection->ended = true;
     connection->error_code = error;
     pool_detach(pool, connection, pool->now_mono_ns);
+    eng_edge_remove(pool->edge, connection->handle, abort); /* first: nothing leaves any more */
     eng_h2_end(connection->h2, evidence, connection->tls.plain_handed, sink);
-    eng_edge_remove(pool->edge, connection->handle, abort);
     pool->generations[connection->handle] +=
         pool->generations[connection->handle] == UINT32_MAX ? 2u : 1u; /* 0 means none */
     connection->draining = true;
