@@ -1,0 +1,498 @@
+/* The judge. What it knows comes from complete frames of the journal, from bytes that the kernel
+ * took, and from the brokers' books; the engine's tables are compared with these. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ipc/tag.h"
+#include "tests/sim/sim.h"
+
+void sim_check_begin(struct sim *sim)
+{
+    struct sim_tag *tags = sim->judge.tags;
+    memset(tags, 0, SIM_TAGS * sizeof(*tags));
+    memset(&sim->judge, 0, sizeof(sim->judge));
+    sim->judge.tags = tags;
+}
+
+/* ---- tags ------------------------------------------------------------------------------------ */
+
+static struct sim_tag *tag_slot(struct sim *sim, const char *tag)
+{
+    for (uint64_t at = ipc_tag_hash(tag);; at++) {
+        struct sim_tag *slot = &sim->judge.tags[at % SIM_TAGS];
+        if (slot->tag[0] == '\0' || memcmp(slot->tag, tag, IPC_TAG_CHARACTERS) == 0)
+            return slot;
+    }
+}
+
+struct sim_tag *sim_tag_find(struct sim *sim, const char *tag)
+{
+    struct ipc_tag_parts parts;
+    if (ipc_tag_parse(tag, strlen(tag), &parts) != IPC_OK)
+        return NULL;
+    struct sim_tag *slot = tag_slot(sim, tag);
+    return slot->tag[0] == '\0' ? NULL : slot;
+}
+
+static uint32_t order_find(const struct sim *sim, struct ipc_key key)
+{
+    for (uint64_t i = sim->judge.digits_count; i-- > 0;) {
+        if (ipc_key_equal(sim->judge.orders[i].key, key))
+            return (uint32_t)i;
+    }
+    return UINT32_MAX;
+}
+
+static uint32_t order_of_digits(const struct sim *sim, uint64_t digits)
+{
+    for (uint64_t i = sim->judge.digits_count; i-- > 0;) {
+        if (sim->judge.orders[i].digits == digits)
+            return (uint32_t)i;
+    }
+    return UINT32_MAX;
+}
+
+/* ---- the journal ----------------------------------------------------------------------------- */
+
+static void event_read(struct sim *sim, const struct ipc_fact_event *fact)
+{
+    struct sim_judge *judge = &sim->judge;
+    uint32_t index = order_find(sim, fact->event.order_key);
+    if (index == UINT32_MAX) {
+        LS_CHECK(judge->digits_count < LS_COUNT_OF(judge->orders));
+        index = (uint32_t)judge->digits_count++;
+        judge->orders[index].key = fact->event.order_key;
+        judge->orders[index].digits = fact->event.order_digits;
+        judge->orders[index].master = fact->event.account;
+        judge->orders[index].instrument = fact->event.instrument;
+        judge->orders[index].product = fact->event.product;
+        judge->orders[index].type = fact->event.type;
+    }
+    if (!judge->is_rereading) {
+        judge->orders[index].received_mono_ns = fact->event.received_mono_ns;
+        judge->orders[index].feed_lag_ns = fact->event.feed_lag_ns;
+        judge->orders[index].boot_ns = sim->boot_ns;
+    }
+    if (fact->wave != 0) {
+        judge->expected += fact->follower_count;
+        sim->figures.waves += !judge->is_rereading;
+    }
+}
+
+static enum ipc_action action_of(uint8_t kind)
+{
+    switch ((enum ipc_child_kind)kind) {
+    case IPC_CHILD_PLACE:
+        return IPC_ACTION_PLACE;
+    case IPC_CHILD_MODIFY:
+        return IPC_ACTION_MODIFY;
+    case IPC_CHILD_CANCEL:
+        return IPC_ACTION_CANCEL;
+    case IPC_CHILD_SKIP:
+    case IPC_CHILD_PLACE_QUEUED:
+    case IPC_CHILD_MODIFY_QUEUED:
+    case IPC_CHILD_CANCEL_QUEUED:
+    case IPC_CHILD_WAIT:
+        break;
+    }
+    return (enum ipc_action)0;
+}
+
+/* A frame lets bytes of this tag leave, once. */
+static void permit(struct sim *sim, struct sim_tag *tag, enum ipc_action action)
+{
+    if (action == 0 || sim->judge.is_rereading)
+        return;
+    const struct ipc_row_follower *row = &sim->shell.adopted->followers[tag->slot];
+    uint8_t word = sim_switch_word(
+        &sim->switches, tag->master, tag->instrument, tag->slot, row->broker);
+    if (sim->shell.halt_word)
+        word = IPC_SWITCH_HALT;
+    if (action != IPC_ACTION_CANCEL &&
+        (word == IPC_SWITCH_HALT || (word == IPC_SWITCH_CLOSE_ONLY && !tag->is_exit)))
+        sim_fail(sim, "switches: %s of %s is decided although the word is %s",
+            ipc_action_name(action), tag->tag, ipc_switch_name((enum ipc_switch)word));
+    if (!sim->takes_entries && action != IPC_ACTION_CANCEL && !tag->is_exit)
+        sim_fail(sim, "%s of %s is decided although the journal takes no entries",
+            ipc_action_name(action), tag->tag);
+    tag->permits[action]++;
+}
+
+static void batch_read(struct sim *sim, const struct ipc_fact_batch *fact)
+{
+    const struct ipc_fact_child *children = (const struct ipc_fact_child *)(fact + 1);
+    struct sim_judge *judge = &sim->judge;
+    uint32_t order = order_find(sim, fact->order_key);
+    if (order == UINT32_MAX)
+        sim_fail(sim, "a decision for an order that no EVENT frame introduced");
+    for (uint32_t i = 0; i < fact->child_count; i++) {
+        const struct ipc_fact_child *child = &children[i];
+        if (fact->wave != 0)
+            judge->decided +=
+                child->follower_no == 0 ? (uint64_t)(child->qty_e8 / LS_E8) : 1;
+        if (child->kind == IPC_CHILD_SKIP) {
+            sim->figures.skips++;
+            continue;
+        }
+        struct ipc_tag_parts parts = {
+            judge->orders[order].digits, child->follower_no, child->action};
+        char text[IPC_TAG_BYTES];
+        ipc_tag_compose(&parts, text);
+        struct sim_tag *tag = tag_slot(sim, text);
+        if (tag->tag[0] == '\0') {
+            LS_CHECK(judge->tag_count < SIM_TAGS * 3 / 4);
+            *tag = (struct sim_tag){.follower_no = child->follower_no,
+                .slot = child->slot,
+                .action = child->action,
+                .order_digits = parts.order_digits,
+                .is_exit = fact->is_exit,
+                .instrument = (uint8_t)judge->orders[order].instrument,
+                .master = (uint8_t)judge->orders[order].master,
+                .product = judge->orders[order].product,
+                .generation = fact->generation,
+                .sequence = judge->tag_count++};
+            memcpy(tag->tag, text, sizeof(text));
+        }
+        permit(sim, tag, action_of(child->kind));
+    }
+}
+
+static void release_read(struct sim *sim, const struct ipc_fact_release *facts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct sim_tag *tag = sim_tag_find(sim, facts[i].tag);
+        if (tag == NULL)
+            sim_fail(sim, "%s is released, but was never decided", facts[i].tag);
+        permit(sim, tag, action_of(facts[i].kind));
+    }
+}
+
+void sim_check_journal(struct sim *sim)
+{
+    const struct ipc_frame *frame;
+    while ((frame = sim_journal_next(&sim->journal, &sim->judge.journal_offset)) != NULL) {
+        sim->figures.frames += !sim->judge.is_rereading;
+        if (frame->type == IPC_FACT_EVENT)
+            event_read(sim, (const void *)(frame + 1));
+        else if (frame->type == IPC_FACT_BATCH)
+            batch_read(sim, (const void *)(frame + 1));
+        else if (frame->type == IPC_FACT_RELEASE)
+            release_read(sim, (const void *)(frame + 1), frame->count);
+    }
+}
+
+void sim_check_crash(struct sim *sim, bool power)
+{
+    for (uint32_t i = 0; i < SIM_TAGS; i++)
+        memset(sim->judge.tags[i].permits, 0, sizeof(sim->judge.tags[i].permits));
+    sim->judge.is_rereading = true;
+    if (power) /* frames are gone: count what is left */
+        sim->judge.journal_offset = sim->judge.expected = sim->judge.decided = 0;
+    sim_check_journal(sim);
+    sim->judge.is_rereading = false;
+}
+
+/* ---- bytes that left ------------------------------------------------------------------------- */
+
+/* The widest value that a follower's row had since a generation. */
+static int64_t widest(const struct sim *sim, const struct sim_tag *tag, size_t offset, bool zero_is_none)
+{
+    int64_t most = 0;
+    uint64_t last = sim->published.view.generation;
+    for (uint64_t generation = tag->generation; generation <= last; generation++) {
+        const struct ipc_row_follower *row =
+            &sim->judge.rows[generation % SIM_GENERATIONS][tag->slot];
+        int64_t value;
+        if (row->follower_no != tag->follower_no)
+            continue;
+        memcpy(&value, (const char *)row + offset, sizeof(value));
+        if (value == 0 && zero_is_none)
+            return INT64_MAX;
+        most = ls_max_i64(most, value);
+    }
+    return most;
+}
+
+static void check_age(struct sim *sim, const struct sim_tag *tag)
+{
+    uint32_t order = order_of_digits(sim, tag->order_digits);
+    const struct ipc_row_follower *row = &sim->shell.adopted->followers[tag->slot];
+    bool is_market = sim->judge.orders[order].type == IPC_TYPE_MARKET ||
+                     sim->judge.orders[order].type == IPC_TYPE_SLM;
+    uint32_t limit_ms = is_market ? (row->max_age_market_ms ? row->max_age_market_ms : 2000)
+                                  : (row->max_age_limit_ms ? row->max_age_limit_ms : 5000);
+    int64_t age = sim_mono(sim) - sim->judge.orders[order].received_mono_ns +
+                  sim->judge.orders[order].feed_lag_ns;
+    if (row->follower_no != tag->follower_no)
+        return;
+    if (sim->judge.orders[order].boot_ns != sim->boot_ns || age > limit_ms * LS_NS_PER_MS)
+        sim_fail(sim, "stale: entry %s leaves %lld ms after its event, %u are allowed", tag->tag,
+            (long long)(age / LS_NS_PER_MS), limit_ms);
+}
+
+void sim_check_handed(
+    struct sim *sim, const struct sim_connection *connection, struct sim_request *request)
+{
+    struct sim_tag *tag = sim_tag_find(sim, request->tag);
+    if (tag == NULL || tag->permits[request->action] == 0)
+        sim_fail(sim, "journal: bytes of %s %s leave before a complete frame lets them",
+            ipc_action_name((enum ipc_action)request->action), request->tag);
+    tag->permits[request->action]--;
+    if (request->request_no <= tag->last_request_no)
+        sim_fail(sim, "order: request %u of %s leaves after request %u", request->request_no,
+            tag->tag, tag->last_request_no);
+    tag->last_request_no = request->request_no;
+    if (request->action == IPC_ACTION_PLACE && !tag->is_exit)
+        check_age(sim, tag);
+    const struct ipc_row_follower *row = &sim->shell.adopted->followers[request->slot];
+    uint8_t word = sim_switch_word(
+        &sim->shell.seen, tag->master, tag->instrument, tag->slot, row->broker);
+    if (request->action != IPC_ACTION_CANCEL &&
+        (word == IPC_SWITCH_HALT || (word == IPC_SWITCH_CLOSE_ONLY && !tag->is_exit)))
+        sim_fail(sim, "switches: %s leaves on %llu although %s had been seen", tag->tag,
+            (unsigned long long)connection->number, ipc_switch_name((enum ipc_switch)word));
+}
+
+void sim_check_arrival(struct sim *sim, struct sim_call *call)
+{
+    struct sim_tag *tag = sim_tag_find(sim, call->tag);
+    if (tag == NULL)
+        sim_fail(sim, "journal: the broker received %s, which no frame tells of", call->tag);
+    tag->arrivals++;
+    if (tag->arrivals > 2)
+        sim_fail(sim, "twice: place of %s reaches the broker for the %uth time", tag->tag,
+            tag->arrivals);
+    if (tag->arrivals == 2 && !tag->last_definite)
+        sim_fail(sim, "twice: place of %s is sent again although the first may have been taken",
+            tag->tag);
+    tag->last_definite = 0;
+}
+
+/* ---- the brokers' books ---------------------------------------------------------------------- */
+
+/* Quantity and value of an entry are within what the follower's rows allowed. */
+static void check_caps(struct sim *sim, const struct sim_tag *tag, const struct adp_sim_order *order,
+    int64_t units, int64_t price_e8)
+{
+    int64_t most_qty =
+        widest(sim, tag, offsetof(struct ipc_row_follower, max_qty_e8), true);
+    int64_t most_value =
+        widest(sim, tag, offsetof(struct ipc_row_follower, max_order_value_e8), true);
+    uint32_t index = order_of_digits(sim, tag->order_digits);
+    if (units > most_qty / LS_E8)
+        sim_fail(sim, "caps: %s has %lld units, max_quantity is %lld", tag->tag, (long long)units,
+            (long long)(most_qty / LS_E8));
+    /* The value of a market order was judged at a price that the broker does not know. */
+    if (index != UINT32_MAX && sim->judge.orders[index].type != IPC_TYPE_MARKET &&
+        sim->judge.orders[index].type != IPC_TYPE_SLM && most_value != INT64_MAX &&
+        (__int128)units * price_e8 > most_value)
+        sim_fail(sim, "caps: %s is worth %lld, max_order_value is %lld", tag->tag,
+            (long long)(units * (price_e8 / LS_E8)), (long long)(most_value / LS_E8));
+    if (order->terms.type == ADP_SIM_MARKET || order->terms.type == ADP_SIM_SLM)
+        sim_fail(sim, "%s is a market order at a broker that refuses them", tag->tag);
+}
+
+static void order_check(struct sim *sim, const struct adp_sim_order *order)
+{
+    struct sim_tag *tag = sim_tag_find(sim, order->terms.tag);
+    if (tag == NULL)
+        sim_fail(sim, "journal: an order at the broker, tag '%s', which no frame tells of",
+            order->terms.tag);
+    if (order->refusal != 0) {
+        sim_note(sim, "book refuses %s: EC%03d", tag->tag, order->refusal);
+        return;
+    }
+    tag->accepted++;
+    sim->figures.accepted++;
+    if (tag->accepted > 1)
+        sim_fail(sim, "twice: the broker's book has two orders of %s", tag->tag);
+    for (uint32_t ordinal = 0; ordinal < ipc_tag_action_ordinal(tag->action); ordinal++) {
+        struct ipc_tag_parts parts = {tag->order_digits, tag->follower_no,
+            ipc_tag_action(ipc_tag_action_leg(tag->action), ipc_tag_action_slice(tag->action),
+                ordinal)};
+        char text[IPC_TAG_BYTES];
+        ipc_tag_compose(&parts, text);
+        const struct sim_tag *other = sim_tag_find(sim, text);
+        if (other != NULL && other->accepted > 0)
+            sim_fail(sim, "twice: %s and %s are both at the broker", other->tag, tag->tag);
+    }
+    if (order->reason != NULL)
+        sim_note(sim, "exchange rejects %s: %s", tag->tag, order->reason);
+    if (!tag->is_exit)
+        check_caps(sim, tag, order, order->terms.units, order->terms.price_e8);
+}
+
+static void act_check(
+    struct sim *sim, const struct adp_sim_book *book, const struct adp_sim_act *act)
+{
+    if (act->order == ADP_SIM_NONE || act->cancel || act->refusal != 0)
+        return;
+    const struct adp_sim_order *order = adp_sim_book_order(book, act->order);
+    const struct sim_tag *tag = sim_tag_find(sim, order->terms.tag);
+    /* What is filled already may be above a cap that was lowered meanwhile. */
+    if (tag != NULL && !tag->is_exit)
+        check_caps(sim, tag, order, act->units, act->price_e8);
+}
+
+static void trade_check(
+    struct sim *sim, const struct adp_sim_book *book, const struct adp_sim_trade *trade)
+{
+    const struct adp_sim_order *order = adp_sim_book_order(book, trade->order);
+    const struct sim_tag *tag = sim_tag_find(sim, order->terms.tag);
+    LS_CHECK(tag != NULL && tag->follower_no >= SIM_FOLLOWER_FIRST &&
+             tag->follower_no < SIM_FOLLOWER_FIRST + SIM_FOLLOWER_NOS);
+    int64_t *net = &sim->judge.net_units[tag->follower_no - SIM_FOLLOWER_FIRST]
+                                        [order->terms.instrument][tag->product];
+    int64_t before = *net;
+    *net += order->terms.side == ADP_SIM_BUY ? trade->units : -trade->units;
+    sim->figures.fills++;
+    /* Orders of a lost tail are not in any account that the engine keeps. */
+    if (sim->judge.lost_tail)
+        return;
+    if (tag->is_exit && (before == 0 || (before > 0 ? *net < 0 : *net > 0)))
+        sim_fail(sim, "caps: exit %s turns %lld units into %lld", tag->tag, (long long)before,
+            (long long)*net);
+    int64_t most = widest(sim, tag, offsetof(struct ipc_row_follower, max_position_e8), true);
+    int64_t units = *net < 0 ? -*net : *net;
+    if (!tag->is_exit && most != INT64_MAX && units > most / LS_E8)
+        sim_fail(sim, "caps: %s brings the position to %lld, max_position is %lld", tag->tag,
+            (long long)units, (long long)(most / LS_E8));
+}
+
+void sim_check_books(struct sim *sim)
+{
+    for (uint32_t i = 0; i < SIM_BROKERS; i++) {
+        struct sim_broker *broker = &sim->brokers[i];
+        const struct adp_sim_book *book = broker->book;
+        while (broker->orders_seen < adp_sim_book_order_count(book))
+            order_check(sim, adp_sim_book_order(book, broker->orders_seen++));
+        while (broker->acts_seen < adp_sim_book_act_count(book))
+            act_check(sim, book, adp_sim_book_act(book, broker->acts_seen++));
+        while (broker->trades_seen < adp_sim_book_trade_count(book))
+            trade_check(sim, book, adp_sim_book_trade(book, broker->trades_seen++));
+    }
+}
+
+/* ---- the engine's own sums ------------------------------------------------------------------- */
+
+void sim_check_counters(struct sim *sim)
+{
+    const struct eng_core_counters *c = eng_core_counters(sim->shell.core);
+    uint64_t states = 0;
+    for (uint32_t i = 0; i < ENG_STATE_COUNT; i++)
+        states += c->children_by_state[i];
+    if (c->expected != c->remaining + c->skipped + c->vanished + c->placed + c->acts ||
+        c->placed != states || c->acts != c->acts_open + c->acts_settled)
+        sim_fail(sim, "conservation: expected %llu, remaining %llu, skipped %llu, vanished %llu, "
+                      "placed %llu (%llu), acts %llu = %llu + %llu",
+            (unsigned long long)c->expected, (unsigned long long)c->remaining,
+            (unsigned long long)c->skipped, (unsigned long long)c->vanished,
+            (unsigned long long)c->placed, (unsigned long long)states, (unsigned long long)c->acts,
+            (unsigned long long)c->acts_open, (unsigned long long)c->acts_settled);
+    if (c->expected != sim->judge.expected ||
+        c->expected - c->remaining != sim->judge.decided)
+        sim_fail(sim, "conservation: the journal has %llu followers to visit and %llu decisions, "
+                      "the engine counts %llu and %llu",
+            (unsigned long long)sim->judge.expected, (unsigned long long)sim->judge.decided,
+            (unsigned long long)c->expected, (unsigned long long)(c->expected - c->remaining));
+    if (c->impossible != 0)
+        sim_fail(sim, "the engine met %llu transitions that cannot be",
+            (unsigned long long)c->impossible);
+    sim->figures.unknown = c->children_by_state[ENG_STATE_UNKNOWN];
+}
+
+void sim_check_replay(struct sim *sim)
+{
+    struct eng_core *core = eng_core_init(
+        sim->shell.core_other_memory, &sim->shell.limits, &sim->shell.config);
+    uint64_t offset = 0;
+    const struct ipc_frame *frame;
+    while ((frame = sim_journal_next(&sim->journal, &offset)) != NULL) {
+        const struct eng_frame fact = {.type = (enum ipc_fact_type)frame->type,
+            .count = frame->count,
+            .payload = frame + 1,
+            .payload_bytes = frame->payload_bytes,
+            .lsn = frame->lsn,
+            .mono_ns = frame->mono_ns,
+            .wall_ns = frame->wall_ns};
+        if (eng_apply(core, &fact) != IPC_OK)
+            sim_fail(sim, "replay: lsn %llu cannot be folded", (unsigned long long)frame->lsn);
+    }
+    eng_core_verify(core);
+    sim->figures.replays++;
+    if (eng_core_hash(core) != eng_core_hash(sim->shell.core))
+        sim_fail(sim, "replay: folding the journal again gives another state");
+}
+
+/* ---- after healing --------------------------------------------------------------------------- */
+
+static bool is_over(const struct adp_sim_order *order)
+{
+    return order->status == ADP_SIM_COMPLETE || order->status == ADP_SIM_CANCELLED ||
+           order->status == ADP_SIM_REJECTED;
+}
+
+static bool book_agrees(const struct sim *sim, const struct adp_sim_order *order, char *why,
+    size_t why_bytes)
+{
+    struct eng_child_view child;
+    uint32_t handle = eng_core_find_tag(sim->shell.core, order->terms.tag);
+    if (handle == ENG_NONE || !eng_core_child(sim->shell.core, handle, &child)) {
+        if (sim->judge.lost_tail)
+            return true; /* an orphan: the sweep of orphans is reconciliation's */
+        snprintf(why, why_bytes, "the broker has %s, the engine does not", order->terms.tag);
+        return false;
+    }
+    if (child.filled_qty_e8 != order->filled_units * LS_E8 ||
+        child.state == ENG_STATE_UNKNOWN ||
+        (is_over(order) && child.state != ENG_STATE_FILLED && child.state != ENG_STATE_CANCELLED &&
+            child.state != ENG_STATE_EXCH_REJECTED)) {
+        snprintf(why, why_bytes, "%s is %s with %lld filled at the broker, %s with %lld here",
+            order->terms.tag, adp_sim_status_word(order->status), (long long)order->filled_units,
+            eng_state_name((enum eng_state)child.state), (long long)(child.filled_qty_e8 / LS_E8));
+        return false;
+    }
+    if (!is_over(order) && !sim->shell.halt_word) {
+        snprintf(why, why_bytes, "%s still works although its master's order has ended (%s)",
+            order->terms.tag, eng_state_name((enum eng_state)child.state));
+        return false;
+    }
+    return true;
+}
+
+bool sim_check_settled(const struct sim *sim, char *why, size_t why_bytes)
+{
+    const struct eng_core_counters *c = eng_core_counters(sim->shell.core);
+    if (c->remaining != 0 || sim->feed.ring_count != 0 || sim->feed.pending_count != 0) {
+        snprintf(why, why_bytes, "%llu followers of waves are still to be visited",
+            (unsigned long long)c->remaining);
+        return false;
+    }
+    for (uint32_t i = 0; i < eng_core_child_count(sim->shell.core); i++) {
+        struct eng_child_view child;
+        if (!eng_core_child(sim->shell.core, i, &child))
+            continue;
+        if (child.is_queued || child.state == ENG_STATE_SENDING ||
+            child.state == ENG_STATE_INTENT || child.state == ENG_STATE_NOT_SENT) {
+            snprintf(why, why_bytes, "%s is still %s%s", child.tag,
+                eng_state_name((enum eng_state)child.state), child.is_queued ? ", queued" : "");
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < SIM_BROKERS; i++) {
+        const struct adp_sim_book *book = sim->brokers[i].book;
+        for (uint32_t k = 0; k < adp_sim_book_order_count(book); k++) {
+            const struct adp_sim_order *order = adp_sim_book_order(book, k);
+            if (order->status != ADP_SIM_REFUSED && !book_agrees(sim, order, why, why_bytes))
+                return false;
+        }
+    }
+    return true;
+}
+
+void sim_check_end(struct sim *sim)
+{
+    sim_check_counters(sim);
+    eng_core_verify(sim->shell.core);
+    sim_check_replay(sim);
+}

@@ -1,0 +1,463 @@
+/* sim.h: the simulated world around the real engine core and the real HTTP/2 machines.
+ *
+ *     masters ──► feed ──► ring ──► shell (eng_*, eng_h2_*) ──► links ──► brokers (nghttp2, books)
+ *        ▲                             │                                      │
+ *        prices, switches, rows        ▼                                      │
+ *                                   journal (memory and a lagging disk)       │
+ *                         feed of follower orders ◄──────────────────────────┘
+ *
+ * Everything that happens, and when, comes from one seed. The clock is a number, the network is
+ * bytes with a due time, the disk is the part of the journal that counts as durable, and a crash is
+ * a jump out of the engine's turn. One thread; nothing here reads a clock or opens a socket.
+ *
+ * checks.c is the judge: it looks at the journal's frames, at bytes that were handed to a link and
+ * at the brokers' books, never at the engine's own tables alone. */
+#ifndef LS_TESTS_SIM_SIM_H
+#define LS_TESTS_SIM_SIM_H
+
+#include <setjmp.h>
+
+#include "adapters/broker/dialect.h"
+#include "adapters/sim/api.h"
+#include "engine/core/step.h"
+#include "engine/net/h2.h"
+#include "ipc/prng.h"
+#include "tests/sim/journal.h"
+#include "tests/sim/tape.h"
+
+#define SIM_BROKERS        2u
+#define SIM_MASTERS        3u
+#define SIM_FOLLOWERS      12u
+#define SIM_ACCOUNTS       (SIM_MASTERS + SIM_FOLLOWERS)
+#define SIM_INSTRUMENTS    5u
+#define SIM_ORDERS         400u /* master orders of one seed */
+#define SIM_CONNECTIONS    48u
+#define SIM_REQUESTS       256u /* of one connection's life */
+#define SIM_LANES          16u
+#define SIM_GENERATIONS    64u
+#define SIM_FEED           2048u
+#define SIM_TAGS           8192u
+#define SIM_HELD           1024u
+#define SIM_FOLLOWER_FIRST 100u /* follower numbers are dense from here */
+#define SIM_FOLLOWER_NOS   128u
+#define SIM_CLUSTER        "simulated-world"
+#define SIM_NEVER          INT64_MAX
+
+/* ---- the configuration of a generation ------------------------------------------------------- */
+
+struct sim_rows {
+    struct ipc_row_cluster cluster;
+    struct ipc_row_broker brokers[SIM_BROKERS];
+    struct ipc_row_account accounts[SIM_ACCOUNTS];
+    struct ipc_row_instrument instruments[SIM_INSTRUMENTS];
+    struct ipc_row_follower followers[SIM_FOLLOWERS];
+    struct ipc_row_master masters[SIM_MASTERS];
+    uint32_t master_slots[SIM_FOLLOWERS];
+    struct ipc_row_list lists[2];
+    uint32_t list_items[4];
+    struct ipc_snapshot_view view;
+};
+
+/* ---- switches: what the page would hold ------------------------------------------------------ */
+
+struct sim_switches {
+    uint64_t sequence;
+    uint8_t everything;
+    uint8_t brokers[SIM_BROKERS];
+    uint8_t masters[SIM_MASTERS];
+    uint8_t slots[SIM_FOLLOWERS];
+    uint8_t instruments[SIM_INSTRUMENTS];
+};
+
+/* ---- masters and the feed -------------------------------------------------------------------- */
+
+struct sim_master_order {
+    struct ipc_event state; /* as of now at the master's broker */
+    int64_t changed_ns;     /* sim time */
+};
+
+/* An event on its way to the ring. */
+struct sim_delivery {
+    int64_t due_ns;
+    int64_t read_ns; /* when the adapter read the state */
+    struct ipc_event event;
+};
+
+/* What was last published of one order of a broker's book. */
+struct sim_published {
+    uint8_t status;
+    bool known;
+    int64_t filled_units, units, price_e8;
+};
+
+struct sim_feed {
+    struct sim_delivery pending[SIM_FEED];
+    uint32_t pending_count;
+    struct ipc_event ring[SIM_FEED]; /* in shared memory: lives through a crash, not through a boot */
+    uint32_t ring_first, ring_count;
+    uint64_t ring_sequence;
+    struct sim_published *published[SIM_BROKERS]; /* by order of the broker's book */
+    uint32_t published_capacity[SIM_BROKERS];
+    bool is_whole; /* no loss, no delay: while healing */
+};
+
+/* ---- network --------------------------------------------------------------------------------- */
+
+struct sim_chunk {
+    size_t end; /* of the pipe's bytes */
+    int64_t due_ns;
+};
+
+#define SIM_CHUNKS 128u
+
+/* Bytes under way in one direction. */
+struct sim_pipe {
+    uint8_t *bytes;
+    size_t first, count, capacity; /* bytes[first, count) are under way */
+    struct sim_chunk chunks[SIM_CHUNKS];
+    uint32_t chunk_first, chunk_count;
+    bool ended;    /* the writer is gone: a FIN follows the bytes */
+    bool is_black; /* half-open: nothing arrives any more */
+};
+
+/* One request that was put into a connection, as the judge of its bytes needs it. */
+struct sim_request {
+    uint32_t stream_id, child, request_no;
+    char tag[IPC_TAG_BYTES];
+    uint8_t action, is_exit, was_handed, is_over;
+    uint8_t instrument, slot, master;
+    int64_t leave_by_mono_ns;
+};
+
+struct sim_lane;
+
+struct sim_connection {
+    uint64_t number; /* from 1; 0 = the place is free */
+    uint32_t broker, account; /* account 0 = of the shared pool */
+    /* client's end */
+    bool client_lives;
+    bool is_retiring; /* takes no further request */
+    struct eng_h2 *h2;
+    void *h2_memory;
+    uint8_t sealed[ENG_H2_BODY_MAX * 2]; /* given to TLS, not yet taken by the kernel */
+    uint32_t sealed_count;
+    uint64_t handed;       /* plain bytes that the kernel has taken */
+    int64_t stalled_until_ns; /* the peer's window is shut until then */
+    uint32_t stalled_room;
+    struct sim_request requests[SIM_REQUESTS];
+    uint32_t request_count;
+    uint8_t frame_header[9]; /* the judge's own reading of what was handed */
+    uint32_t header_have, frame_left, preface_left;
+    /* broker's end */
+    nghttp2_session *server;
+    int64_t server_ends_ns; /* reset at this time, SIM_NEVER */
+    bool server_fin;
+    struct sim_pipe up, down;
+};
+
+struct sim_lane {
+    uint32_t broker, account; /* account 0 = a member of the broker's pool */
+    struct sim_connection *connection;
+    int64_t connect_ns;
+};
+
+/* ---- brokers --------------------------------------------------------------------------------- */
+
+/* What a broker does with a request, in parts per thousand of requests. */
+struct sim_character {
+    uint32_t lose_reply, lose_request, reset_before, reset_after, refused_before, refused_after;
+    uint32_t error_before, error_after, garbage, limited, expire, goaway, late_accept, late_reply;
+    uint32_t settings, half_open, stall;
+    int64_t latency_ns, far_ns; /* of the network, one way, up to; of processing, up to */
+    bool trusts_goaway;
+    uint32_t max_streams, window_bytes, table_bytes;
+};
+
+struct sim_call {
+    struct adp_sim_call call;
+    struct sim_call *next;
+    struct sim_connection *connection; /* NULL when it is gone */
+    int64_t run_ns, answer_ns;         /* SIM_NEVER = not yet known, or never */
+    uint8_t fate, has_run, is_over;
+    uint8_t was_definite; /* it was answered with a refusal that allows a second attempt */
+    char tag[52];
+};
+
+struct sim_broker {
+    struct adp_sim_book *book;
+    struct adp_sim_members members;
+    struct adp_sim_api api;
+    struct sim_character character;
+    struct sim_call *calls;
+    uint32_t trades_seen, orders_seen, acts_seen;
+};
+
+/* ---- the judge ------------------------------------------------------------------------------- */
+
+/* What is known of one tag, from the journal's frames and from the brokers. */
+struct sim_tag {
+    char tag[IPC_TAG_BYTES]; /* empty = free */
+    uint32_t follower_no, slot, action;
+    uint64_t order_digits;
+    uint8_t is_exit, instrument, master, product;
+    uint8_t permits[4];  /* by action: frames that let its bytes leave, not yet used */
+    uint32_t arrivals;   /* place requests that reached the broker */
+    uint32_t accepted;   /* of them, orders that the broker took */
+    uint8_t last_definite;
+    uint32_t last_request_no;
+    uint64_t generation; /* of its first decision */
+    uint32_t sequence;   /* of its first decision among all */
+};
+
+struct sim_judge {
+    uint64_t journal_offset; /* frames before it were read */
+    struct sim_tag *tags;
+    uint32_t tag_count;
+    uint64_t expected, decided; /* followers of waves; decisions in waves */
+    struct ipc_row_follower rows[SIM_GENERATIONS][SIM_FOLLOWERS];
+    int64_t net_units[SIM_FOLLOWER_NOS][SIM_INSTRUMENTS][5]; /* filled at the broker, signed */
+    bool lost_tail; /* a journaled send was lost with the power: orders of it are orphans */
+    uint64_t digits_count;
+    struct {
+        struct ipc_key key;
+        uint64_t digits;
+        uint32_t master, instrument;
+        uint8_t product, type;
+        int64_t received_mono_ns, feed_lag_ns, boot_ns; /* of its newest event */
+    } orders[SIM_ORDERS * 2];
+    bool is_rereading; /* after a power cut: what is counted again was checked before */
+};
+
+struct sim_figures {
+    uint64_t steps, turns, events, frames, requests, arrivals, accepted, fills, replies, losses;
+    uint64_t crashes, boots, generations, flips, faults, waves, skips, unknown, redecided, replays;
+};
+
+/* ---- the shell ------------------------------------------------------------------------------- */
+
+struct sim_held {
+    uint64_t lsn;
+    uint32_t child;
+};
+
+struct sim_shell {
+    bool lives;
+    void *core_memory, *core_other_memory, *bodies_memory;
+    struct eng_core *core;
+    struct eng_core_limits limits;
+    struct eng_core_config config;
+    struct eng_broker_policy policies[SIM_BROKERS];
+    struct eng_h2_bodies bodies;
+    struct eng_h2_sink sink;
+    struct sim_rows own[2]; /* the shell's copies: one in force, one for the next */
+    struct sim_rows *adopted; /* NULL before the first */
+    uint32_t release_cursor;
+    struct sim_lane lanes[SIM_LANES];
+    uint32_t lane_count;
+    uint32_t member_of[SIM_ACCOUNTS]; /* pool member that serves an account */
+    struct sim_switches seen;         /* nothing decided under older words can still leave */
+    struct sim_held held[SIM_HELD];
+    uint32_t held_count;
+    bool is_power_tier;
+    bool is_other_boot; /* until the OPEN fact of this boot is written */
+    bool halt_word; /* set after a lost tail: a person compares books before orders go again */
+    uint32_t reserved[SIM_CONNECTIONS]; /* streams promised to the batch being decided */
+    int64_t restart_ns, paused_until_ns;
+    uint32_t crash_in; /* the turn dies at this crash point; 0 = none */
+};
+
+struct sim {
+    const struct sim_options *options;
+    uint64_t seed;
+    struct ipc_prng prng;
+    struct sim_tape tape;
+    jmp_buf failed, crashed;
+    bool in_turn;
+    uint64_t step;
+    int64_t now_ns;  /* since the world began */
+    int64_t boot_ns; /* when this boot began */
+    bool is_healing;
+    bool takes_entries;
+
+    struct sim_rows published; /* the newest generation */
+    uint32_t next_follower_no;
+    struct sim_switches switches;
+    int64_t price_e8[SIM_INSTRUMENTS], price_ns[SIM_INSTRUMENTS];
+    int64_t capital_e8[SIM_FOLLOWERS], capital_ns[SIM_FOLLOWERS];
+
+    struct sim_master_order orders[SIM_ORDERS];
+    uint32_t order_count, order_max;
+    uint32_t master_count, follower_count;
+    int64_t version;
+
+    struct sim_feed feed;
+    struct sim_journal journal;
+    struct sim_shell shell;
+    struct sim_connection *connections; /* SIM_CONNECTIONS */
+    uint64_t connection_number;
+    struct sim_broker brokers[SIM_BROKERS];
+    nghttp2_session_callbacks *callbacks;
+    struct sim_judge judge;
+    struct sim_figures figures;
+    bool can_crash, can_lose_power;
+};
+
+struct sim_options {
+    uint64_t seed;
+    uint32_t seeds, steps;
+    bool verbose, json;
+};
+
+/* ---- chance ---------------------------------------------------------------------------------- */
+
+static inline bool sim_chance(struct sim *sim, uint32_t hits, uint32_t of)
+{
+    return hits != 0 && ipc_prng_chance(&sim->prng, hits, of);
+}
+
+/* A number in [low, high]. */
+static inline int64_t sim_between(struct sim *sim, int64_t low, int64_t high)
+{
+    return low + (int64_t)ipc_prng_below(&sim->prng, (uint64_t)(high - low) + 1);
+}
+
+static inline uint32_t sim_below(struct sim *sim, uint32_t bound)
+{
+    return (uint32_t)ipc_prng_below(&sim->prng, bound);
+}
+
+/* ---- clocks ---------------------------------------------------------------------------------- */
+
+static inline int64_t sim_mono(const struct sim *sim)
+{
+    return sim->now_ns - sim->boot_ns + 1000 * LS_NS_PER_S;
+}
+
+static inline int64_t sim_wall(const struct sim *sim)
+{
+    return INT64_C(1795235852) * LS_NS_PER_S + sim->now_ns;
+}
+
+/* ---- world.c: rows, switches, prices --------------------------------------------------------- */
+
+/* sim_world_make draws the configuration, the characters of the brokers and their books. */
+void sim_world_make(struct sim *sim);
+/* sim_rows_bind points the view at these rows. */
+void sim_rows_bind(struct sim_rows *rows);
+/* sim_token writes the token of an account at a version. */
+void sim_token(uint32_t account, uint64_t version, char *out, size_t out_bytes);
+/* sim_world_publish changes something of the configuration and makes it the next generation. */
+void sim_world_publish(struct sim *sim);
+/* sim_world_flip changes one switch word. */
+void sim_world_flip(struct sim *sim);
+void sim_world_price(struct sim *sim);
+/* sim_world_heal stops every fault: switches run, tokens are good, prices are fresh. */
+void sim_world_heal(struct sim *sim);
+uint8_t sim_switch_word(
+    const struct sim_switches *words, uint32_t master, uint32_t instrument, uint32_t slot,
+    uint32_t broker);
+
+/* ---- masters.c ------------------------------------------------------------------------------- */
+
+/* sim_masters_act lets one master do something at its broker; the feed will tell of it. */
+void sim_masters_act(struct sim *sim);
+/* sim_masters_rescan publishes a master's whole book between begin and end. */
+void sim_masters_rescan(struct sim *sim, uint32_t account, bool is_new_boot);
+
+/* ---- feed.c ---------------------------------------------------------------------------------- */
+
+/* sim_feed_tell sends a state towards the ring: late, twice, out of order, or never. */
+void sim_feed_tell(struct sim *sim, const struct ipc_event *event);
+/* sim_feed_book puts a state into the ring now, as part of a book. */
+void sim_feed_put(struct sim *sim, const struct ipc_event *event);
+/* sim_feed_poll looks at the followers' books and tells of what changed. */
+void sim_feed_poll(struct sim *sim, bool whole);
+/* sim_feed_step moves what is due into the ring. */
+void sim_feed_step(struct sim *sim);
+int64_t sim_feed_due(const struct sim *sim);
+
+/* ---- broker.c -------------------------------------------------------------------------------- */
+
+/* sim_broker_session makes the server's end of a connection. */
+void sim_broker_session(struct sim *sim, struct sim_connection *connection);
+/* sim_broker_receive takes bytes from the client. */
+void sim_broker_receive(
+    struct sim *sim, struct sim_connection *connection, const uint8_t *bytes, size_t count);
+/* sim_broker_step runs and answers what is due, and sends what the sessions have to say. */
+void sim_broker_step(struct sim *sim);
+int64_t sim_broker_due(const struct sim *sim);
+/* sim_broker_trouble changes settings, shuts connections, fills orders: what a broker does of
+ * itself. */
+void sim_broker_trouble(struct sim *sim);
+void sim_broker_fill(struct sim *sim);
+/* sim_broker_forget ends the calls of a connection that is gone. */
+void sim_broker_forget(struct sim *sim, struct sim_connection *connection);
+void sim_broker_free(struct sim *sim);
+
+/* ---- net.c ----------------------------------------------------------------------------------- */
+
+void sim_pipe_put(struct sim *sim, struct sim_pipe *pipe, const uint8_t *bytes, size_t count,
+    int64_t latency_ns);
+/* sim_net_open connects a lane; NULL when no place is free. */
+struct sim_connection *sim_net_open(struct sim *sim, uint32_t broker, uint32_t account);
+/* sim_net_client_gone: the client's end was closed, in order or by its process's death. */
+void sim_net_client_gone(struct sim *sim, struct sim_connection *connection, bool loses_bytes);
+/* sim_net_server_gone ends the server's end now; what it has sent may be lost. */
+void sim_net_server_gone(struct sim *sim, struct sim_connection *connection, bool loses_bytes);
+/* sim_net_up delivers what is due to the brokers. */
+void sim_net_up(struct sim *sim);
+/* sim_net_down takes what is due to a client.
+ *   returns  bytes copied to out; *ended: the peer is gone and nothing more comes */
+size_t sim_net_down(
+    struct sim *sim, struct sim_connection *connection, uint8_t *out, size_t room, bool *ended);
+int64_t sim_net_due(const struct sim *sim);
+void sim_net_sweep(struct sim *sim);
+
+/* ---- shell.c, shell_net.c -------------------------------------------------------------------- */
+
+void sim_shell_start(struct sim *sim);  /* the first start, or after a crash: recovery */
+void sim_shell_turn(struct sim *sim);   /* one turn; may die at a crash point */
+void sim_shell_kill(struct sim *sim, bool power); /* after a crash point: what the system does */
+/* sim_shell_point dies here when this point was drawn. */
+void sim_shell_point(struct sim *sim);
+void sim_shell_adopt(struct sim *sim);
+/* sim_shell_append journals and applies one fact. */
+uint64_t sim_shell_append(struct sim *sim, enum ipc_fact_type type, const void *payload,
+    uint32_t bytes, uint32_t count);
+void sim_shell_apply(struct sim *sim, enum ipc_fact_type type, const void *payload, uint32_t bytes,
+    uint32_t count, uint64_t lsn);
+int64_t sim_shell_due(const struct sim *sim);
+
+void sim_shell_lanes(struct sim *sim);
+bool sim_shell_can_send(struct sim *sim, uint32_t account);
+void sim_shell_dispatch(struct sim *sim, uint64_t lsn, const uint32_t *children, uint32_t count);
+void sim_shell_held(struct sim *sim);
+void sim_shell_receive(struct sim *sim);
+void sim_shell_flush(struct sim *sim);
+void sim_shell_expire(struct sim *sim);
+/* true while bytes of requests wait for a link or for the disk. */
+bool sim_shell_backlog(const struct sim *sim);
+
+/* ---- checks.c -------------------------------------------------------------------------------- */
+
+void sim_check_begin(struct sim *sim);
+/* The journal's complete frames are read: permits, conservation, switches. */
+void sim_check_journal(struct sim *sim);
+/* The kernel has taken the header of a request's first frame. */
+void sim_check_handed(
+    struct sim *sim, const struct sim_connection *connection, struct sim_request *request);
+/* A place request reached the broker, before the book sees it. */
+void sim_check_arrival(struct sim *sim, struct sim_call *call);
+/* The brokers' books: acceptances, caps, fills. */
+void sim_check_books(struct sim *sim);
+void sim_check_counters(struct sim *sim);
+/* Unused permits die with the process. */
+void sim_check_crash(struct sim *sim, bool power);
+/* Folding the journal again gives the same state. */
+void sim_check_replay(struct sim *sim);
+/* After healing. */
+bool sim_check_settled(const struct sim *sim, char *why, size_t why_bytes);
+void sim_check_end(struct sim *sim);
+struct sim_tag *sim_tag_find(struct sim *sim, const char *tag);
+
+#endif
