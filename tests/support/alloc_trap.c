@@ -1,5 +1,5 @@
 /* alloc_trap.c: see alloc_trap.h. free() is trapped too: it enters the allocator's locks. */
-#include "tests/support/alloc_trap.h"
+#include "alloc_trap.h"
 
 #include <errno.h>
 #include <execinfo.h>
