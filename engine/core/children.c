@@ -81,6 +81,17 @@ static bool is_idle(const struct eng_child *child)
            !(child->flags & ENG_CHILD_DOUBT);
 }
 
+/* The answer that a decision waited for is here: it is taken now, from the newest joined state. An
+ * order whose outcome or terms are unknown has not answered, and one without its broker's id can
+ * neither be changed nor cancelled yet. */
+static bool may_be_settled(const struct eng_child *child)
+{
+    if (eng_state_ended(child->state) || eng_state_unsent(child->state))
+        return true;
+    return child->flight == 0 && child->queued == 0 && !(child->flags & ENG_CHILD_DOUBT) &&
+           !eng_state_in_doubt(child->state) && child->broker_order_id[0] != '\0';
+}
+
 /* A position of which more is held or less is opening may let its blocked exits go. */
 static void unblock(struct eng_core *core, uint32_t position)
 {
@@ -128,10 +139,7 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
         (eng_state_ended(child->state) ||
             (child->queued == IPC_ACTION_PLACE && !eng_state_unsent(child->state))))
         eng_child_unqueue(core, touch->index);
-    /* A decision waited for this answer: it is taken now, from the newest joined state. An order
-     * whose outcome is unknown has not answered. */
-    if (child->waits && child->flight == 0 && child->queued == 0 &&
-        !(child->flags & ENG_CHILD_DOUBT) && !eng_state_in_doubt(child->state))
+    if (child->waits && may_be_settled(child))
         eng_settle_put(core, touch->index);
     if (child->acts_open != 0 && is_idle(child)) {
         core->fold.counters.acts_open -= child->acts_open;

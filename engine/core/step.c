@@ -227,6 +227,7 @@ static uint32_t apply_place_again(struct eng_core *core, const struct batch_appl
     bool now = fact->kind == IPC_CHILD_PLACE;
     struct eng_child_touch touch = eng_child_begin(core, index);
     struct eng_child *child = touch.child;
+    stop_waiting(core, index);
     set_terms(child, apply->batch, fact);
     if (now) {
         eng_child_unqueue(core, index);

@@ -111,9 +111,11 @@ LS_MUST_USE enum ipc_rc eng_apply(struct eng_core *core, const struct eng_frame 
 
 /* --- generations ----------------------------------------------------------------------------- */
 
-/* eng_decide_adopt fills the ADOPT fact of a validated view for this shard.
- *   returns  IPC_OK, or IPC_REFUSED with a sentence when the core cannot serve it: a slot, account
- *            or limit above eng_core_limits, a sizing or copy mode that this build does not know */
+/* eng_decide_adopt fills the ADOPT fact of a validated view for this shard. Walks all slots.
+ *   returns  IPC_OK, or IPC_REFUSED with a sentence when it has more accounts or follower slots
+ * than eng_core_limits. A sizing or copy mode that this build does not know refuses nothing: its
+ *            followers' entries are skipped, MODE_UNSUPPORTED
+ *   error    may be NULL */
 LS_MUST_USE enum ipc_rc eng_decide_adopt(const struct eng_core *core,
     const struct ipc_snapshot_view *view, uint64_t content_hash, struct ipc_fact_adopt *out,
     struct ipc_error *error);

@@ -144,8 +144,9 @@ static void decide_amend(struct batch_work *work, const struct eng_follower *fol
         set_skip(fact, IPC_REASON_SUPERSEDED, child->qty_e8);
         return;
     }
-    if (child->flight != 0 || (child->flags & ENG_CHILD_DOUBT) ||
-        eng_state_in_doubt(child->state)) {
+    bool unsent = eng_state_unsent(child->state);
+    if (!unsent && (child->flight != 0 || (child->flags & ENG_CHILD_DOUBT) ||
+                       eng_state_in_doubt(child->state) || child->broker_order_id[0] == '\0')) {
         fact->kind = IPC_CHILD_WAIT; /* coalesced: what is newest then counts */
         fact->qty_e8 = child->qty_e8;
         return;
@@ -157,7 +158,7 @@ static void decide_amend(struct batch_work *work, const struct eng_follower *fol
         fact->kind = IPC_CHILD_SKIP;
         return;
     }
-    if (eng_state_unsent(child->state)) {
+    if (unsent) {
         fact->kind = IPC_CHILD_PLACE_QUEUED; /* new terms, same place in the queue */
         return;
     }

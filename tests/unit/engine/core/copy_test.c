@@ -205,6 +205,63 @@ static void cancels_follow(void **state)
     world_close(&world);
 }
 
+/* The master changed its mind while a place was unanswered, and the place turns out unsent: what
+ * goes again is what the master wants now. */
+static void an_unsent_place_follows_the_newest_word(void **state)
+{
+    (void)state;
+    for (int cancelled = 0; cancelled < 2; cancelled++) {
+        struct world world;
+        world_open(&world, 1);
+        struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+        (void)world_event(&world, &event);
+        (void)world_waves(&world);
+        event.version = 0;
+        event.status = cancelled ? IPC_STATUS_CANCELLED : IPC_STATUS_OPEN;
+        event.price_e8 = E8(101);
+        (void)world_event(&world, &event);
+        assert_int_equal(world_waves(&world), 0);
+        fact_is(&world, 0, IPC_CHILD_WAIT, IPC_REASON_NONE);
+        world_reply(&world, &world.commands[0], IPC_OUTCOME_NOT_SENT, IPC_EVIDENCE_NO_BYTES, NULL);
+        assert_int_equal(world_waves(&world), 0);
+        world.now_mono_ns += LS_NS_PER_S;
+        assert_int_equal(world_release(&world), cancelled ? 0 : 1);
+        if (cancelled)
+            state_is(&world, 0, ENG_STATE_SKIPPED);
+        else
+            assert_int_equal(world.commands[1].price_e8, E8(101));
+        if (!cancelled)
+            world_ack(&world, &world.commands[1]);
+        assert_int_equal(world_waves(&world), 0);
+        assert_int_equal(eng_core_counters(world.core)->acts_open, 0);
+        world_check(&world);
+        world_close(&world);
+    }
+}
+
+/* An acceptance without an order id can be neither changed nor cancelled until the id is seen. */
+static void without_an_id_it_waits_for_the_feed(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+    (void)world_event(&world, &event);
+    (void)world_waves(&world);
+    world_reply(&world, &world.commands[0], IPC_OUTCOME_ACKED, IPC_EVIDENCE_REPLY, NULL);
+    event.version = 0;
+    event.price_e8 = E8(101);
+    (void)world_event(&world, &event);
+    assert_int_equal(world_waves(&world), 0);
+    fact_is(&world, 0, IPC_CHILD_WAIT, IPC_REASON_NONE);
+    (void)world_update(&world, 0, IPC_STATUS_OPEN, 0, 0);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[1].action, IPC_ACTION_MODIFY);
+    assert_string_equal(world.commands[1].broker_order_id, "B0");
+    world_check(&world);
+    world_close(&world);
+}
+
 static void a_cancel_before_its_new_is_a_tombstone(void **state)
 {
     (void)state;
@@ -470,6 +527,8 @@ int main(void)
         cmocka_unit_test(amendments_follow_and_coalesce),
         cmocka_unit_test(new_total_below_the_fill_cancels_the_rest),
         cmocka_unit_test(cancels_follow),
+        cmocka_unit_test(an_unsent_place_follows_the_newest_word),
+        cmocka_unit_test(without_an_id_it_waits_for_the_feed),
         cmocka_unit_test(a_cancel_before_its_new_is_a_tombstone),
         cmocka_unit_test(unreached_followers_are_decided_from_the_newest_state),
         cmocka_unit_test(closed_meanwhile_is_superseded),
