@@ -10,6 +10,8 @@ packages_build=(build-essential cmake ninja-build pkg-config git ca-certificates
 packages_test=(clang libclang-rt-14-dev llvm nghttp2-server nghttp2-client valgrind binutils gdb
     openssl)
 
+programs=(lockstep-engine lockstep-ingest lockstep-brokersim lockstepctl)
+
 usage() {
     cat <<'TXT'
 Usage: ./lockstep.sh COMMAND
@@ -121,10 +123,10 @@ command_test() {
         unit) build release; area unit ctest --test-dir build/release --output-on-failure -L unit -j2 ;;
         gate) build release; area gate ctest --test-dir build/release --output-on-failure -L gate ;;
         sim)  build release; area sim ctest --test-dir build/release --output-on-failure -L sim ;;
-        e2e)  build release; area e2e ctest --test-dir build/release --output-on-failure -L e2e ;;
-        asan) build asan; area asan ctest --test-dir build/asan --output-on-failure -L unit -LE slow -j2 ;;
-        tsan) build tsan; area tsan ctest --test-dir build/tsan --output-on-failure -L tsan -j2 ;;
-        fuzz) build fuzz; area fuzz fuzz_smoke ;;
+        e2e)  build release; area e2e ctest --test-dir build/release --output-on-failure -L e2e -j2 ;;
+        asan) build asan ls_unit_tests lockstepctl; area asan ctest --test-dir build/asan --output-on-failure -L unit -j2 ;;
+        tsan) build tsan ls_tsan_tests "${programs[@]}"; area tsan ctest --test-dir build/tsan --output-on-failure -L tsan -j2 ;;
+        fuzz) build fuzz ls_fuzzers; area fuzz fuzz_smoke ;;
         *) die "no test area '$name': use unit, gate, sim, e2e, asan, tsan or fuzz" ;;
         esac
     done

@@ -98,6 +98,15 @@ static void explain(const struct orders *orders, const struct ctl_wave *wave,
         instrument, out, out_bytes);
 }
 
+/* Spaces that bring a UTF-8 text to `columns`; printf counts bytes. */
+static int padding(const char *text, int columns)
+{
+    int used = 0;
+    for (; *text != '\0'; text++)
+        used += ((unsigned char)*text & 0xC0) != 0x80;
+    return used < columns ? columns - used : 0;
+}
+
 static double since_us(int64_t at_ns, int64_t from_ns)
 {
     return at_ns > from_ns ? (double)(at_ns - from_ns) / 1000 : 0;
@@ -131,7 +140,7 @@ static void print_text(const struct orders *orders, const struct ctl_wave *wave)
         instrument != NULL ? instrument->symbol : "?", ipc_type_name((enum ipc_type)event->type),
         event->price_e8 != 0 ? " " : "", event->price_e8 != 0 ? price : "",
         ipc_product_name((enum ipc_product)event->product), plain, event->broker_order_id, when);
-    printf("  %5s %-10s %8s  %-52s %-22s %-16s %9s %9s\n", "PLACE", "FOLLOWER", "QTY",
+    printf("  %5s %-10s %8s  %-60s %-22s %-16s %9s %9s\n", "PLACE", "FOLLOWER", "QTY",
         "HOW IT WAS COMPUTED", "OUTCOME", "BROKER ORDER", "SENT us", "REPLY us");
     for (uint32_t i = 0; i < orders->table.copy_count; i++) {
         const struct ctl_copy *copy = &orders->table.copies[i];
@@ -148,8 +157,8 @@ static void print_text(const struct orders *orders, const struct ctl_wave *wave)
         if (copy->has_reply)
             snprintf(reply, sizeof(reply), "%.1f",
                 since_us(copy->parsed_mono_ns, event->published_mono_ns));
-        printf("  %5u %-10s %8s  %-52s %-22s %-16s %9s %9s\n", copy->place,
-            login_of(&orders->live.view, &copy->child), qty, how, outcome,
+        printf("  %5u %-10s %8s  %s%*s %-22s %-16s %9s %9s\n", copy->place,
+            login_of(&orders->live.view, &copy->child), qty, how, padding(how, 60), "", outcome,
             copy->outcome.broker_order_id, sent, reply);
     }
     struct ipc_wave_record record;

@@ -266,7 +266,11 @@ def main():
             "compared one by one.")
         if options.keep:
             keep_running(world, directory)
-        return 0
+            return 0
+        bad = {name: code for name, code in world.stop().items() if code != 0}
+        for name, code in bad.items():
+            say(f"{name} ended with {code} when it was told to stop: {world.processes[name].tail()}")
+        return 1 if bad else 0
     except WorldError as error:
         print(f"\nerror: {error}\nLogs are in {directory}", file=sys.stderr)
         return 1
