@@ -401,8 +401,9 @@ static enum ipc_rc apply_batch(struct eng_core *core, const struct eng_frame *fr
         if (!child_fact_fits(core, &apply, &facts[i], i))
             return IPC_BAD_INPUT;
     }
-    if (facts[0].follower_no == 0) {
-        core->applied_count = 0;
+    if (facts[0].follower_no == 0) { /* the end marker: one element, and nothing leaves */
+        core->applied_count = 1;
+        core->applied[0] = ENG_NONE;
         eng_wave_close(core, apply.wave);
         return IPC_OK;
     }
