@@ -13,6 +13,7 @@
 #define SLEEP_MAX_NS       (20 * LS_NS_PER_MS)
 #define LANES_PER_TURN     256u
 #define EDGE_EVENTS        256u
+#define WAVE_EDGE_EVENTS   2u
 #define CLOCK_STEP_NS      (LS_NS_PER_S / 2)
 #define CLOCK_LOOK_MAX_NS  (5 * LS_NS_PER_MS)
 
@@ -450,9 +451,15 @@ static void turn_once(struct eng_turn *turn)
     if (turn->reply_count < TURN_REPLIES_HELD / 2) {
         uint32_t events =
             config->replies_per_turn < EDGE_EVENTS ? config->replies_per_turn : EDGE_EVENTS;
+        /* A peer that is as fast as we are answers the wave's first orders while its last ones are
+         * still to be sent: those go first, a few sockets at a time are read meanwhile. */
+        if (turn->wave_open && events > WAVE_EDGE_EVENTS)
+            events = WAVE_EDGE_EVENTS;
         turn->work += eng_pool_turn(turn->pool, events, turn->now_mono_ns, &turn->sink, &woken);
     }
     turn_replies_commit(turn);
+    if (turn->work > 0)
+        turn->release_stalled_mono_ns = 0;
     turn_waiting_check(turn);
     turn_held_go(turn);
 
@@ -492,8 +499,9 @@ static void idle(struct eng_turn *turn)
         __builtin_ia32_pause();
         return;
     }
-    int64_t due = ls_min_i64(
-        eng_pool_next_due(turn->pool), eng_release_due(turn->wiring.core, now, turn->now_wall_ns));
+    int64_t release_due = eng_release_due(turn->wiring.core, now, turn->now_wall_ns);
+    release_due = ls_max_i64(release_due, turn->release_stalled_mono_ns);
+    int64_t due = ls_min_i64(eng_pool_next_due(turn->pool), release_due);
     due = ls_min_i64(due, now + SLEEP_MAX_NS);
     if (due <= now)
         return;

@@ -65,7 +65,8 @@ struct eng_turn {
 
     int64_t now_mono_ns, now_wall_ns; /* of this turn */
     uint64_t turns;
-    bool stopping, broken;
+    bool stopping;
+    bool wave_open;        /* the last turn left a wave for want of time, not of followers */
     uint64_t work;         /* things done in this turn: 0 = idle */
     int64_t began_mono_ns; /* this turn */
     int64_t busy_mono_ns;  /* last turn with work */
@@ -119,6 +120,7 @@ struct eng_turn {
     uint32_t generation_count;
 
     uint32_t release_cursor;
+    int64_t release_stalled_mono_ns; /* queues are not looked at before this */
     int64_t counters_mono_ns, keepalive_mono_ns, due_mono_ns;
     int64_t said_event_mono_ns;
     int64_t clock_offset_ns; /* wall minus monotonic at the last look; 0 = none yet */

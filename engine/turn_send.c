@@ -298,7 +298,7 @@ void turn_waiting_drop(struct eng_turn *turn, const struct eng_connection *conne
 void turn_flush(struct eng_turn *turn, uint32_t record_bytes, struct eng_track *track)
 {
     struct eng_telemetry *telemetry = turn->wiring.telemetry;
-    struct eng_pool_figures before, after;
+    const struct eng_pool_figures *totals = eng_pool_totals(turn->pool);
     /* Read again: after a pause of this machine in mid-turn, what is too old by now is withdrawn
      * before it is sealed. */
     int64_t now_mono_ns = ipc_clock_mono_ns();
@@ -307,13 +307,13 @@ void turn_flush(struct eng_turn *turn, uint32_t record_bytes, struct eng_track *
         turn_waiting_check(turn);
         return;
     }
-    eng_pool_figures(turn->pool, &before);
+    uint64_t ticks = totals->send_ticks, sends = totals->sends, records = totals->records;
+    uint64_t bytes = totals->cipher_bytes;
     uint64_t start_tsc = ipc_clock_tsc();
     (void)eng_pool_flush(turn->pool, record_bytes, now_mono_ns, &turn->sink);
     uint64_t end_tsc = ipc_clock_tsc();
     turn_waiting_check(turn);
-    eng_pool_figures(turn->pool, &after);
-    uint64_t send_ticks = after.send_ticks - before.send_ticks;
+    uint64_t send_ticks = totals->send_ticks - ticks;
     uint64_t seal_ticks = end_tsc - start_tsc > send_ticks ? end_tsc - start_tsc - send_ticks : 0;
     int64_t send_ns = ipc_clock_ticks_to_ns(&turn->wiring.clock, send_ticks);
     int64_t seal_ns = ipc_clock_ticks_to_ns(&turn->wiring.clock, seal_ticks);
@@ -321,9 +321,9 @@ void turn_flush(struct eng_turn *turn, uint32_t record_bytes, struct eng_track *
     ipc_hist_record(telemetry->stage_send, send_ns);
     track->record.seal_ns += seal_ns;
     track->record.send_ns += send_ns;
-    track->record.sends += (uint32_t)(after.sends - before.sends);
-    track->record.records += (uint32_t)(after.records - before.records);
-    track->record.bytes += after.cipher_bytes - before.cipher_bytes;
+    track->record.sends += (uint32_t)(totals->sends - sends);
+    track->record.records += (uint32_t)(totals->records - records);
+    track->record.bytes += totals->cipher_bytes - bytes;
 }
 
 /* ---- one frame's orders -----------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include "ipc/tag.h"
 
 #define RELEASES_PER_LOOK 32u
+#define RELEASE_STALL_NS  LS_NS_PER_MS
 
 /* ---- switches ---------------------------------------------------------------------------------
  */
@@ -244,6 +245,8 @@ static uint32_t releases_run(struct eng_turn *turn)
 {
     struct eng_candidate candidates[RELEASES_PER_LOOK];
     uint32_t handles[RELEASES_PER_LOOK];
+    if (turn->now_mono_ns < turn->release_stalled_mono_ns)
+        return 0;
     uint32_t found = eng_release_next(turn->wiring.core, turn->now_mono_ns, turn->now_wall_ns,
         &turn->release_cursor, candidates, RELEASES_PER_LOOK);
     if (found == 0)
@@ -262,6 +265,10 @@ static uint32_t releases_run(struct eng_turn *turn)
     }
     if (count > 0)
         turn_dispatch(turn, lsn, NULL, handles, count, start_tsc);
+    /* None of them could go: no connection has room. Looking at the queues again is pointless until
+     * a reply or a connection has come (turn_once ends the stall), or an age limit passes. */
+    if (done == 0)
+        turn->release_stalled_mono_ns = turn->now_mono_ns + RELEASE_STALL_NS;
     return done;
 }
 
@@ -288,11 +295,14 @@ void turn_waves_step(struct eng_turn *turn)
             break;
     }
     orders += releases_run(turn);
-    while (orders < config->orders_per_look && turn->held_count < TURN_HELD_BATCHES / 2 && !stuck &&
-           eng_wave_next(core, &batch)) {
-        orders += batch_run(turn, &batch, &stuck);
-        if (ipc_clock_mono_ns() >= until)
+    turn->wave_open = false;
+    while (turn->held_count < TURN_HELD_BATCHES / 2 && !stuck && eng_wave_next(core, &batch)) {
+        if (orders >= config->orders_per_look || turn->now_mono_ns >= until) {
+            turn->wave_open = true;
             break;
+        }
+        orders += batch_run(turn, &batch, &stuck);
+        turn_clock_read(turn);
     }
     turn->work += orders;
 }

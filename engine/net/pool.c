@@ -445,6 +445,11 @@ bool eng_pool_retired(struct eng_pool *pool, struct eng_connection **connection)
     return true;
 }
 
+const struct eng_pool_figures *eng_pool_totals(const struct eng_pool *pool)
+{
+    return &pool->figures;
+}
+
 void eng_pool_figures(const struct eng_pool *pool, struct eng_pool_figures *out)
 {
     *out = pool->figures;

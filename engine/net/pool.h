@@ -133,6 +133,10 @@ struct eng_pool_figures {
 };
 void eng_pool_figures(const struct eng_pool *pool, struct eng_pool_figures *out);
 
+/* eng_pool_totals gives the counters alone (attached and what follows), without a look at every
+ * connection; valid while the pool lives. */
+const struct eng_pool_figures *eng_pool_totals(const struct eng_pool *pool);
+
 /* True when the account has a live connection whose last sign of life is in time. */
 bool eng_pool_up(const struct eng_pool *pool, uint32_t account);
 
