@@ -126,24 +126,16 @@ uint64_t sim_journal_recover(struct sim_journal *journal, struct ipc_prng *prng,
         frames_before++;
     if (power)
         lose_pages(journal, prng);
-    uint64_t at = 0, end = 0, kept = 0, last_lsn = 0;
+    uint64_t end = 0, kept = 0, last_lsn = 0;
     uint32_t previous_crc = 0;
-    while (at + sizeof(struct ipc_frame) <= journal->touched) {
-        const struct ipc_frame *frame = frame_at(journal, at);
-        uint64_t length = frame->length;
-        bool is_next = is_whole(journal, at) && frame->lsn > last_lsn &&
-                       (last_lsn + 1 != frame->lsn || frame->previous_crc == previous_crc);
-        if (!is_next) {
-            if (!power)
-                break; /* memory ends at the first frame that is not complete */
-            at += IPC_FRAME_ALIGN;
-            continue;
-        }
+    while (end + sizeof(struct ipc_frame) <= journal->touched) {
+        const struct ipc_frame *frame = frame_at(journal, end);
+        if (!is_whole(journal, end) || frame->lsn != last_lsn + 1 ||
+            frame->previous_crc != previous_crc)
+            break;
         last_lsn = frame->lsn;
         previous_crc = frame->crc;
-        memmove(journal->bytes + end, journal->bytes + at, length);
-        end += length;
-        at += length;
+        end += frame->length;
         kept++;
     }
     memset(journal->bytes + end, 0, journal->touched - end);

@@ -38,7 +38,8 @@ void sim_journal_sync(struct sim_journal *journal, struct ipc_prng *prng, bool a
 /* sim_journal_next returns the complete frame at *offset and moves past it; NULL at the end. */
 const struct ipc_frame *sim_journal_next(const struct sim_journal *journal, uint64_t *offset);
 
-/* sim_journal_recover finds the frames that survived and makes them the journal.
+/* sim_journal_recover finds the frames that survived and makes them the journal: up to the first
+ * hole. What is whole behind a hole is evidence for reconciliation, which does not exist yet.
  *   power    what was not durable may be gone, in any pages
  *   returns  frames that were lost */
 uint64_t sim_journal_recover(struct sim_journal *journal, struct ipc_prng *prng, bool power);

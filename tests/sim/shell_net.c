@@ -515,8 +515,8 @@ static void connection_receive(struct sim *sim, struct sim_connection *connectio
         size_t count = sim_net_down(sim, connection, bytes, sizeof(bytes), &ended);
         if (count > 0 &&
             !eng_h2_receive(connection->h2, bytes, count, sim_mono(sim), &sink)) {
-            sim_fail(sim, "the HTTP/2 machine refuses what nghttp2 sent: %s",
-                eng_h2_error_text(connection->h2));
+            sim_fail(sim, "the HTTP/2 machine refuses what nghttp2 sent: %s (%u)",
+                eng_h2_error_text(connection->h2), eng_h2_error(connection->h2));
         }
         sim_shell_point(sim);
         if (ended) {
@@ -552,7 +552,7 @@ void sim_shell_expire(struct sim *sim)
         int64_t sent = eng_h2_ping_sent(connection->h2);
         if (sent != SIM_NEVER && sim_mono(sim) - sent > PING_DEADLINE_NS)
             connection_end(sim, connection, IPC_EVIDENCE_RESET);
-        else if (sim->now_ns % PING_EVERY_NS < PING_EVERY_NS / 8)
+        else if (eng_h2_ready(connection->h2) && sim->now_ns % PING_EVERY_NS < PING_EVERY_NS / 8)
             (void)eng_h2_ping(connection->h2, sim_mono(sim));
     }
 }

@@ -280,6 +280,23 @@ static void tokens_renew(struct sim *sim, bool all)
     }
 }
 
+/* A subscription ends and another takes its slot. Publishers do so only when every order of the
+ * old one has ended: what belongs to a number that left its slot has no route to its account. */
+static void slot_reuse(struct sim *sim, uint32_t slot)
+{
+    struct eng_child_view child;
+    if (!sim->shell.lives)
+        return;
+    for (uint32_t i = 0; i < eng_core_child_count(sim->shell.core); i++) {
+        if (eng_core_child(sim->shell.core, i, &child) && child.slot == slot &&
+            child.state != ENG_STATE_FILLED && child.state != ENG_STATE_CANCELLED &&
+            child.state != ENG_STATE_EXCH_REJECTED && child.state != ENG_STATE_SKIPPED &&
+            child.state != ENG_STATE_REJECTED)
+            return;
+    }
+    follower_draw(sim, slot);
+}
+
 static void follower_change(struct sim *sim)
 {
     uint32_t slot = sim_below(sim, sim->follower_count);
@@ -304,14 +321,8 @@ static void follower_change(struct sim *sim)
     case 5:
         row->allowed_list = sim_chance(sim, 1, 4) ? 1 : 0;
         break;
-    default: /* the subscription ends, and another takes its slot */
-        if (sim->next_follower_no < SIM_FOLLOWER_FIRST + SIM_FOLLOWER_NOS - 1 &&
-            sim_chance(sim, 1, 3))
-            follower_draw(sim, slot);
-        else
-            row->follower_no = sim_chance(sim, 1, 2) ? row->follower_no : 0;
-        if (row->follower_no == 0)
-            follower_draw(sim, slot);
+    default:
+        slot_reuse(sim, slot);
         break;
     }
 }
@@ -333,6 +344,10 @@ void sim_world_publish(struct sim *sim)
 void sim_world_flip(struct sim *sim)
 {
     struct sim_switches *words = &sim->switches;
+    if (sim_chance(sim, 1, 2)) {
+        uint64_t sequence = words->sequence;
+        *words = (struct sim_switches){.sequence = sequence};
+    }
     uint8_t word = (uint8_t)(sim_chance(sim, 2, 3) ? IPC_SWITCH_RUN : sim_between(sim, 1, 2));
     switch (sim_below(sim, 6)) {
     case 0:
