@@ -20,6 +20,11 @@ add_compile_options($<$<CONFIG:Release>:-O2> $<$<CONFIG:Release>:-g>)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-fcf-protection)
 endif()
+if(CMAKE_C_COMPILER_ID STREQUAL "Clang")
+    # clang builds the fuzzers only; these it warns of beyond gcc, whose word counts.
+    add_compile_options(-Wno-format-nonliteral -Wno-string-conversion -Wno-for-loop-analysis
+        -Wno-gnu-folding-constant -Wno-implicit-int-conversion)
+endif()
 add_link_options(-Wl,-z,relro,-z,now)
 if(LS_SANITIZE STREQUAL "address")
     add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all)
