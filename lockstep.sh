@@ -100,19 +100,6 @@ area() {
     fi
 }
 
-fuzz_smoke() {
-    local target name seconds=${LOCKSTEP_FUZZ_SECONDS:-8}
-    for target in build/fuzz/fuzz/fuzz_*; do
-        [ -x "$target" ] || continue
-        name=$(basename "$target")
-        echo "== $name, $seconds s"
-        mkdir -p "build/fuzz/corpus/$name" "tests/fuzz/corpus/${name#fuzz_}"
-        "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-            -artifact_prefix="build/fuzz/$name-" "build/fuzz/corpus/$name" \
-            "tests/fuzz/corpus/${name#fuzz_}" || return 1
-    done
-}
-
 command_test() {
     local areas=("$@")
     [ ${#areas[@]} = 0 ] && areas=(unit gate sim e2e asan tsan fuzz)
@@ -126,7 +113,7 @@ command_test() {
         e2e)  build release; area e2e ctest --test-dir build/release --output-on-failure -L e2e -j2 ;;
         asan) build asan ls_unit_tests lockstepctl; area asan ctest --test-dir build/asan --output-on-failure -L unit -j2 ;;
         tsan) build tsan ls_tsan_tests "${programs[@]}"; area tsan ctest --test-dir build/tsan --output-on-failure -L tsan -j2 ;;
-        fuzz) build fuzz ls_fuzzers; area fuzz fuzz_smoke ;;
+        fuzz) build fuzz ls_fuzzers; area fuzz ctest --test-dir build/fuzz --output-on-failure -L fuzz -j2 ;;
         *) die "no test area '$name': use unit, gate, sim, e2e, asan, tsan or fuzz" ;;
         esac
     done
