@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -482,19 +483,56 @@ class Starts(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("RLIMIT_NOFILE", result.stderr)
 
-    def test_bad_certificate_stops_every_byte(self):
-        world = make_world(self, followers=1)
-        world.start_sim()
-        world.broker_options["authority"] = "elsewhere.example"
+    def test_bad_certificates_stop_every_byte(self):
+        for certificate, says in (("expired", "expired"), ("wrong-host", "(name|host|mismatch)"),
+                                  ("unknown-ca", "(issuer|unknown|self.signed|trust)")):
+            with self.subTest(certificate):
+                world = make_world(self, followers=1)
+                world.sim_options.update(_certificate=f"{certificate}.pem", _key=f"{certificate}.key")
+                world.start_sim()
+                world.publish()
+                world.start_engine(wait=False)
+                feed = Feeder(world)
+                self.addCleanup(feed.close)
+                wait_log(world, f"(?i)'?sim'?.*{says}")
+                feed.new(qty=1)
+                time.sleep(0.3)
+                self.assertEqual(world.book(source=None), [])
+                requests = world.admin("GET", "/sim/stats")["requests"]
+                self.assertEqual(sum(requests.values()), 0, requests)
+                self.assertEqual(world.metrics().get("lockstep_engine_connections_ready", 0), 0)
+
+    @unittest.skipUnless(shutil.which("nghttpd"), "nghttpd is not installed")
+    def test_nghttpd_accepts_the_requests(self):
+        """A real server in the broker's place: it decodes every request; what it answers is UNKNOWN."""
+        world = make_world(self, followers=4)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            world.sim_port = probe.getsockname()[1]
+        log = open(world.path("nghttpd.log"), "w")
+        server = subprocess.Popen(["nghttpd", "-v", "--echo-upload", "-a", "127.0.0.1", str(world.sim_port),
+                                   world.path("certs", "server.key"), world.path("certs", "server.pem")],
+                                  stdout=log, stderr=subprocess.STDOUT)
+
+        def end():
+            server.kill()
+            server.wait()
+            log.close()
+        self.addCleanup(end)
         world.publish()
-        world.start_engine(wait=False)
+        world.start_engine()
         feed = Feeder(world)
         self.addCleanup(feed.close)
-        wait_log(world, r"sim.*(certificate|name|host)")
         feed.new(qty=1)
-        time.sleep(0.5)
-        self.assertEqual(world.book(source=None), [])
-        self.assertEqual(world.metrics().get("lockstep_engine_connections_ready", 0), 0)
+        wait_log(world, r"Replication: 0/4")
+        wait_for("4 unknown outcomes", lambda: outcomes(world) == {"UNKNOWN": 4})
+        text = re.sub(r"\x1b\[[0-9;]*m", "", log_of(world, "nghttpd"))
+        for line, count in ((":method: POST", 4), (":path: /open-api/od/v1/orders/placeorder", 4),
+                            ("content-type: application/json", 4), (":authority: localhost", 4)):
+            self.assertEqual(text.count(line), count, line)
+        tokens = {world.tokens[f"F{n:04}"] for n in range(1, 5)}
+        self.assertEqual({t for t in tokens if f"authorization: Bearer {t}" in text}, tokens)
+        self.assertNotIn("GOAWAY", text.split("placeorder")[-1])
 
     def test_too_few_connections_refuse_the_generation(self):
         world = make_world(self, followers=8, lanes="own")
