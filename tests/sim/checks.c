@@ -247,7 +247,8 @@ void sim_check_handed(
     const struct ipc_row_follower *row = &sim->shell.adopted->followers[request->slot];
     uint8_t word = sim_switch_word(
         &sim->shell.seen, tag->master, tag->instrument, tag->slot, row->broker);
-    if (request->action != IPC_ACTION_CANCEL &&
+    if (request->switch_sequence < sim->shell.seen.sequence &&
+        request->action != IPC_ACTION_CANCEL &&
         (word == IPC_SWITCH_HALT || (word == IPC_SWITCH_CLOSE_ONLY && !tag->is_exit)))
         sim_fail(sim, "switches: %s leaves on %llu although %s had been seen", tag->tag,
             (unsigned long long)connection->number, ipc_switch_name((enum ipc_switch)word));
@@ -343,15 +344,21 @@ static void trade_check(
              tag->follower_no < SIM_FOLLOWER_FIRST + SIM_FOLLOWER_NOS);
     int64_t *net = &sim->judge.net_units[tag->follower_no - SIM_FOLLOWER_FIRST]
                                         [order->terms.instrument][tag->product];
-    int64_t before = *net;
-    *net += order->terms.side == ADP_SIM_BUY ? trade->units : -trade->units;
+    bool is_buy = order->terms.side == ADP_SIM_BUY;
+    *net += is_buy ? trade->units : -trade->units;
+    int64_t *sums = sim->judge.filled_units[tag->follower_no - SIM_FOLLOWER_FIRST]
+                                           [order->terms.instrument][tag->product];
+    sums[2 * tag->is_exit + is_buy] += trade->units;
     sim->figures.fills++;
+    sim_note(sim, "book fills %s: %s %lld, position %lld", tag->tag,
+        adp_sim_side_word(order->terms.side), (long long)trade->units, (long long)*net);
     /* Orders of a lost tail are not in any account that the engine keeps. */
     if (sim->judge.lost_tail)
         return;
-    if (tag->is_exit && (before == 0 || (before > 0 ? *net < 0 : *net > 0)))
-        sim_fail(sim, "caps: exit %s turns %lld units into %lld", tag->tag, (long long)before,
-            (long long)*net);
+    /* What exits have bought is never more than what entries have sold, and the other way. */
+    if (tag->is_exit && sums[2 + is_buy] > sums[!is_buy])
+        sim_fail(sim, "caps: exits like %s have filled %lld units, entries only %lld", tag->tag,
+            (long long)sums[2 + is_buy], (long long)sums[!is_buy]);
     int64_t most = widest(sim, tag, offsetof(struct ipc_row_follower, max_position_e8), true);
     int64_t units = *net < 0 ? -*net : *net;
     if (!tag->is_exit && most != INT64_MAX && units > most / LS_E8)
@@ -389,7 +396,8 @@ void sim_check_counters(struct sim *sim)
             (unsigned long long)c->skipped, (unsigned long long)c->vanished,
             (unsigned long long)c->placed, (unsigned long long)states, (unsigned long long)c->acts,
             (unsigned long long)c->acts_open, (unsigned long long)c->acts_settled);
-    if (c->expected != sim->judge.expected ||
+    /* Followers that joined a master's list during a wave are visited too. */
+    if (c->expected < sim->judge.expected ||
         c->expected - c->remaining != sim->judge.decided)
         sim_fail(sim, "conservation: the journal has %llu followers to visit and %llu decisions, "
                       "the engine counts %llu and %llu",
@@ -432,6 +440,33 @@ static bool is_over(const struct adp_sim_order *order)
            order->status == ADP_SIM_REJECTED;
 }
 
+/* A copy goes on working when its master's order is filled, and an exit of what was filled. */
+static bool may_work(const struct sim *sim, const struct eng_child_view *child)
+{
+    for (uint32_t i = 0; i < sim->order_count; i++) {
+        const struct ipc_event *state = &sim->orders[i].state;
+        if (ipc_key_equal(state->order_key, child->order_key))
+            return state->status == IPC_STATUS_FILLED ||
+                   (child->is_exit && state->filled_qty_e8 > 0);
+    }
+    return false;
+}
+
+/* An exit waits while an entry that works, or may, can still bring what it would close. */
+static bool waits_for_entry(const struct sim *sim, const struct eng_child_view *child)
+{
+    struct eng_child_view other;
+    for (uint32_t i = 0; child->is_exit && i < eng_core_child_count(sim->shell.core); i++) {
+        if (eng_core_child(sim->shell.core, i, &other) && !other.is_exit &&
+            (other.state == ENG_STATE_UNKNOWN || other.state == ENG_STATE_ACKED ||
+                other.state == ENG_STATE_OPEN || other.state == ENG_STATE_PARTIAL ||
+                other.state == ENG_STATE_ADOPTED) &&
+            other.follower_no == child->follower_no && other.instrument == child->instrument)
+            return true;
+    }
+    return false;
+}
+
 static bool book_agrees(const struct sim *sim, const struct adp_sim_order *order, char *why,
     size_t why_bytes)
 {
@@ -452,7 +487,7 @@ static bool book_agrees(const struct sim *sim, const struct adp_sim_order *order
             eng_state_name((enum eng_state)child.state), (long long)(child.filled_qty_e8 / LS_E8));
         return false;
     }
-    if (!is_over(order) && !sim->shell.halt_word) {
+    if (!is_over(order) && !sim->shell.halt_word && !may_work(sim, &child)) {
         snprintf(why, why_bytes, "%s still works although its master's order has ended (%s)",
             order->terms.tag, eng_state_name((enum eng_state)child.state));
         return false;
@@ -472,10 +507,12 @@ bool sim_check_settled(const struct sim *sim, char *why, size_t why_bytes)
         struct eng_child_view child;
         if (!eng_core_child(sim->shell.core, i, &child))
             continue;
-        if (child.is_queued || child.state == ENG_STATE_SENDING ||
-            child.state == ENG_STATE_INTENT || child.state == ENG_STATE_NOT_SENT) {
-            snprintf(why, why_bytes, "%s is still %s%s", child.tag,
-                eng_state_name((enum eng_state)child.state), child.is_queued ? ", queued" : "");
+        if ((child.is_queued || child.state == ENG_STATE_SENDING ||
+                child.state == ENG_STATE_INTENT || child.state == ENG_STATE_NOT_SENT) &&
+            !waits_for_entry(sim, &child)) {
+            snprintf(why, why_bytes, "%s is still %s%s%s", child.tag,
+                eng_state_name((enum eng_state)child.state), child.is_queued ? ", queued" : "",
+                child.is_exit ? ", an exit" : "");
             return false;
         }
     }

@@ -301,7 +301,8 @@ static bool request_make(
         .instrument = (uint8_t)command->instrument,
         .slot = (uint8_t)command->slot,
         .master = (uint8_t)sim->shell.adopted->followers[command->slot].master,
-        .leave_by_mono_ns = command->deadline_mono_ns};
+        .leave_by_mono_ns = command->deadline_mono_ns,
+        .switch_sequence = sim->switches.sequence};
     memcpy(request->tag, command->tag, sizeof(request->tag));
     if (eng_h2_request(connection->h2, &wanted, &request->stream_id) != ENG_H2_ADMITTED)
         return false;
@@ -335,9 +336,12 @@ static void order_send(struct sim *sim, uint32_t child, bool is_late)
         not_sent(sim, child, command.request_no, (enum ipc_action)command.action);
         return;
     }
-    sim_note(sim, "engine sends %s of %s, request %u, %lld at %lld on %llu/%u",
-        ipc_action_name((enum ipc_action)command.action), command.tag, command.request_no,
-        (long long)(command.qty_e8 / LS_E8), (long long)(command.price_e8 / 1000000),
+    sim_note(sim, "engine sends %s of %s%s, request %u, %s %lld of %u at %lld on %llu/%u",
+        ipc_action_name((enum ipc_action)command.action), command.tag,
+        command.is_exit ? " (exit)" : "", command.request_no,
+        ipc_side_name((enum ipc_side)command.side),
+        (long long)(command.qty_e8 / LS_E8), command.instrument,
+        (long long)(command.price_e8 / 1000000),
         (unsigned long long)connection->number,
         connection->requests[connection->request_count - 1].stream_id);
 }

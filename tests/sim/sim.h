@@ -127,6 +127,7 @@ struct sim_request {
     uint8_t action, is_exit, was_handed, is_over;
     uint8_t instrument, slot, master;
     int64_t leave_by_mono_ns;
+    uint64_t switch_sequence; /* words that it was decided under */
 };
 
 struct sim_lane;
@@ -216,6 +217,8 @@ struct sim_judge {
     uint64_t expected, decided; /* followers of waves; decisions in waves */
     struct ipc_row_follower rows[SIM_GENERATIONS][SIM_FOLLOWERS];
     int64_t net_units[SIM_FOLLOWER_NOS][SIM_INSTRUMENTS][5]; /* filled at the broker, signed */
+    /* filled at the broker: entries sold, entries bought, exits sold, exits bought */
+    int64_t filled_units[SIM_FOLLOWER_NOS][SIM_INSTRUMENTS][5][4];
     bool lost_tail; /* a journaled send was lost with the power: orders of it are orphans */
     uint64_t digits_count;
     struct {
