@@ -22,6 +22,7 @@ struct eng_adopter {
     struct eng_generation generations[GENERATIONS];
     struct eng_generation *in_force;
     uint64_t answered_generation, answered_lineage; /* last one adopted or refused */
+    uint64_t reader_failures;
     void *scratch;
     uint64_t scratch_bytes;
     void *image_memory[GENERATIONS];
@@ -362,13 +363,21 @@ enum ipc_rc eng_adopter_poll(struct eng_adopter *adopter, const struct eng_gener
     }
     LS_CHECK(free_one != NULL);
     uint64_t generation = 0, lineage = 0;
-    if (reader_ensure(adopter, error) != IPC_OK ||
-        ipc_snapshot_reader_poll(adopter->reader, &generation, &lineage, error) != IPC_OK)
-        return IPC_EMPTY; /* not published yet, or being replaced: asked again at the next poll */
+    enum ipc_rc rc = reader_ensure(adopter, error);
+    if (rc == IPC_OK)
+        rc = ipc_snapshot_reader_poll(adopter->reader, &generation, &lineage, error);
+    if (rc != IPC_OK) {
+        /* Not published yet, or being replaced: asked again at the next poll. Anything else is said
+         * now and then; the generation in force stays. */
+        if (rc != IPC_NOT_FOUND && rc != IPC_TORN && rc != IPC_GONE &&
+            adopter->reader_failures++ % 5000 == 0)
+            ipc_log(IPC_LOG_ERROR, "the snapshot cannot be read: %s", error->text);
+        return IPC_EMPTY;
+    }
     if (generation == 0 ||
         (generation == adopter->answered_generation && lineage == adopter->answered_lineage))
         return IPC_EMPTY;
-    enum ipc_rc rc = ipc_snapshot_reader_copy(adopter->reader, &free_one->image, error);
+    rc = ipc_snapshot_reader_copy(adopter->reader, &free_one->image, error);
     if (rc == IPC_TORN || rc == IPC_EMPTY)
         return IPC_EMPTY;
     uint64_t copied = rc == IPC_OK ? free_one->image.generation : generation;

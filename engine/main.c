@@ -329,6 +329,10 @@ static enum ipc_rc journal_make(
             (unsigned long long)result->frames, (long long)(result->elapsed_ns / LS_NS_PER_MS),
             result->open.unknown_children,
             result->same_boot ? "" : " (another boot: all earlier times are infinitely old)");
+    if (result->reconcile_all)
+        ipc_log(IPC_LOG_WARN,
+            "facts may be missing from the journal: compare the brokers' order books with "
+            "'lockstepctl orders' before you rely on positions");
     return IPC_OK;
 }
 

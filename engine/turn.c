@@ -11,9 +11,11 @@
 #define COUNTERS_EVERY_NS  (5 * LS_NS_PER_MS)
 #define KEEPALIVE_EVERY_NS (100 * LS_NS_PER_MS)
 #define SLEEP_MAX_NS       (20 * LS_NS_PER_MS)
+#define HELD_SLEEP_NS      (50 * LS_NS_PER_US)
 #define LANES_PER_TURN     256u
 #define EDGE_EVENTS        256u
 #define WAVE_EDGE_EVENTS   2u
+#define REPLIES_WAIT_NS    LS_NS_PER_MS /* at most, while a wave is being sent */
 #define CLOCK_STEP_NS      (LS_NS_PER_S / 2)
 #define CLOCK_LOOK_MAX_NS  (5 * LS_NS_PER_MS)
 
@@ -48,6 +50,7 @@ enum ipc_rc eng_turn_make(
         turn->held = zeroed(TURN_HELD_BATCHES, sizeof(*turn->held));
         turn->waiting = zeroed(config->connections, sizeof(struct eng_connection *));
         turn->is_waiting = zeroed(config->connections, 1);
+        turn->drained_mono_ns = zeroed(config->connections, sizeof(int64_t));
         turn->reserved_streams = zeroed(config->connections, sizeof(uint32_t));
         turn->reserved_bytes = zeroed(config->connections, sizeof(uint32_t));
         turn->replies = zeroed(TURN_REPLIES_HELD, sizeof(*turn->replies));
@@ -56,9 +59,9 @@ enum ipc_rc eng_turn_make(
     }
     if (turn == NULL || track_memory == NULL || turn->rings == NULL || turn->record == NULL ||
         turn->flights == NULL || turn->held == NULL || turn->waiting == NULL ||
-        turn->is_waiting == NULL || turn->reserved_streams == NULL ||
-        turn->reserved_bytes == NULL || turn->replies == NULL || turn->reply_children == NULL ||
-        turn->lane_stamp == NULL) {
+        turn->drained_mono_ns == NULL || turn->is_waiting == NULL ||
+        turn->reserved_streams == NULL || turn->reserved_bytes == NULL || turn->replies == NULL ||
+        turn->reply_children == NULL || turn->lane_stamp == NULL) {
         ipc_error_set(
             error, "no memory for the pinned thread: lower the limits in its configuration");
         return IPC_SYSTEM;
@@ -85,6 +88,7 @@ void eng_turn_free(struct eng_turn *turn)
     free(turn->held);
     free(turn->waiting);
     free(turn->is_waiting);
+    free(turn->drained_mono_ns);
     free(turn->reserved_streams);
     free(turn->reserved_bytes);
     free(turn->replies);
@@ -195,6 +199,36 @@ static void answer(struct eng_turn *turn, const struct eng_to_porter *message)
     LS_CHECK(ipc_queue_offer(&turn->wiring.link->to_porter, message));
 }
 
+/* A broker that moved gets new connections: its accounts leave their lanes, which drain, and
+ * lanes_walk puts them on new ones. */
+static void brokers_moved(struct eng_turn *turn, const struct eng_generation *next)
+{
+    const struct eng_generation *old = turn->generation;
+    bool moved[ENG_BROKERS_MAX] = {false};
+    bool any = false;
+    if (old == NULL)
+        return;
+    for (uint32_t i = 0; i < ENG_BROKERS_MAX; i++) {
+        if (old->brokers[i].dialect == NULL)
+            continue;
+        const struct ipc_row_broker *a = &old->view.brokers[i];
+        const struct ipc_row_broker *b =
+            i < next->view.broker_count ? &next->view.brokers[i] : NULL;
+        moved[i] = b == NULL || !b->live || a->port != b->port ||
+                   memcmp(a->host, b->host, sizeof(a->host)) != 0 ||
+                   memcmp(a->authority, b->authority, sizeof(a->authority)) != 0 ||
+                   memcmp(a->ca_file, b->ca_file, sizeof(a->ca_file)) != 0;
+        any |= moved[i];
+    }
+    for (uint32_t i = 0; any && i < old->lane_count; i++) {
+        const struct eng_lane_plan *plan = &old->lanes[i];
+        if (!moved[plan->key.broker])
+            continue;
+        eng_pool_account(turn->pool, plan->account, ENG_POOL_NO_LANE);
+        turn->lane_stamp[plan->account - 1] = 0;
+    }
+}
+
 static void generation_take(struct eng_turn *turn, const struct eng_generation *generation)
 {
     struct ipc_fact_adopt fact;
@@ -212,6 +246,7 @@ static void generation_take(struct eng_turn *turn, const struct eng_generation *
         return;
     }
     eng_core_adopt(turn->wiring.core, &generation->view, generation->policies);
+    brokers_moved(turn, generation);
     turn->generation = generation;
     turn->generation_count++;
     turn->lane_next = turn->lane_sweep = 0;
@@ -448,7 +483,11 @@ static void turn_once(struct eng_turn *turn)
      * so that the peer is held up and nothing is lost. */
     turn_replies_commit(turn);
     bool woken = false;
-    if (turn->reply_count < TURN_REPLIES_HELD / 2) {
+    bool replies_wait = turn->wave_open && !turn->wants_replies && turn->waiting_count == 0 &&
+                        turn->now_mono_ns - turn->replies_mono_ns < REPLIES_WAIT_NS;
+    if (turn->reply_count < TURN_REPLIES_HELD / 2 && !replies_wait) {
+        turn->wants_replies = false;
+        turn->replies_mono_ns = turn->now_mono_ns;
         uint32_t events =
             config->replies_per_turn < EDGE_EVENTS ? config->replies_per_turn : EDGE_EVENTS;
         /* A peer that is as fast as we are answers the wave's first orders while its last ones are
@@ -497,6 +536,11 @@ static void idle(struct eng_turn *turn)
     if (config->idle == ENG_IDLE_SPIN ||
         now - turn->busy_mono_ns < (int64_t)config->spin_us * LS_NS_PER_US) {
         __builtin_ia32_pause();
+        return;
+    }
+    if (turn->held_count > 0) {
+        /* The disk has to be waited for: its thread may need this processor. */
+        eng_edge_wait(turn->edge, HELD_SLEEP_NS);
         return;
     }
     int64_t release_due = eng_release_due(turn->wiring.core, now, turn->now_wall_ns);

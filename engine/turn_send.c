@@ -19,6 +19,8 @@ void turn_reserve_reset(struct eng_turn *turn)
 
 bool turn_can_send(struct eng_turn *turn, uint32_t account)
 {
+    if (account == 0 || account > turn->generation->view.account_count)
+        return false;
     const struct eng_auth *auth = &turn->generation->auths[account - 1];
     if (auth->count == 0)
         return false;
@@ -39,8 +41,10 @@ bool turn_can_send(struct eng_turn *turn, uint32_t account)
         eng_h2_output(connection->h2).count + *bytes + whole + ENG_H2_CONTROL_RESERVE_BYTES >
             ENG_CONNECTION_PLAIN_BYTES ||
         eng_connection_can_send(connection, headers, block->list_bytes + auth->list_bytes,
-            bodies < ENG_H2_BODY_MAX ? bodies : ENG_H2_BODY_MAX) != ENG_H2_ADMITTED)
+            bodies < ENG_H2_BODY_MAX ? bodies : ENG_H2_BODY_MAX) != ENG_H2_ADMITTED) {
+        turn->wants_replies = true;
         return false;
+    }
     if (*streams == 0)
         turn->reserved[turn->reserved_count++] = connection->handle;
     *streams += 1;
@@ -225,30 +229,31 @@ static bool drained(const struct eng_connection *connection)
     return cipher == 0 && eng_h2_output(connection->h2).count == 0;
 }
 
-/* Orders of connections that are drained count as accepted at `now`; the others stay listed. */
-static void sent_settle(struct eng_turn *turn, int64_t now_mono_ns)
+/* Orders of connections that are drained count as accepted when their connection's last byte was
+ * taken; the others stay listed. */
+static void sent_settle(struct eng_turn *turn)
 {
-    uint32_t kept = 0;
+    uint32_t kept = 0, connection = 0, orders = 0;
     struct eng_track *track = NULL;
-    uint32_t orders = 0;
     for (uint32_t i = 0; i < turn->sent_count; i++) {
         uint32_t child = turn->sent[i].child;
         if (turn->is_waiting[turn->sent[i].connection]) {
             turn->sent[kept++] = turn->sent[i];
             continue;
         }
-        turn->flights[child].accepted_mono_ns = now_mono_ns;
         struct eng_track *of = eng_track_of(&turn->tracks, child);
-        if (of != track) {
+        if (of != track || turn->sent[i].connection != connection) {
             if (track != NULL)
-                eng_track_accepted(track, orders, now_mono_ns);
+                eng_track_accepted(track, orders, turn->drained_mono_ns[connection]);
             track = of;
+            connection = turn->sent[i].connection;
             orders = 0;
         }
+        turn->flights[child].accepted_mono_ns = turn->drained_mono_ns[connection];
         orders++;
     }
     if (track != NULL)
-        eng_track_accepted(track, orders, now_mono_ns);
+        eng_track_accepted(track, orders, turn->drained_mono_ns[connection]);
     turn->sent_count = kept;
 }
 
@@ -271,6 +276,8 @@ void turn_waiting_check(struct eng_turn *turn)
     if (turn->waiting_count == 0)
         return;
     uint32_t kept = 0;
+    int64_t now_mono_ns = ipc_clock_mono_ns();
+    uint64_t now_tsc = ipc_clock_tsc();
     for (uint32_t i = 0; i < turn->waiting_count; i++) {
         struct eng_connection *connection = turn->waiting[i];
         if (!connection->ended && !drained(connection)) {
@@ -278,9 +285,12 @@ void turn_waiting_check(struct eng_turn *turn)
             continue;
         }
         turn->is_waiting[connection->handle] = 0;
+        turn->drained_mono_ns[connection->handle] =
+            now_mono_ns -
+            ipc_clock_ticks_to_ns(&turn->wiring.clock, now_tsc - connection->handed_tsc);
     }
     if (kept != turn->waiting_count && turn->sent_count > 0)
-        sent_settle(turn, ipc_clock_mono_ns());
+        sent_settle(turn);
     turn->waiting_count = kept;
 }
 

@@ -39,12 +39,21 @@ static uint8_t follower_word(const struct eng_turn *turn, uint32_t broker, uint3
         ipc_switch_word(page->slots, page->shape.slots, slot));
 }
 
-bool turn_barred(const struct eng_turn *turn, const struct ipc_command *command)
+/* The row of a slot, NULL when nobody has it: a batch that settles names children whose follower
+ * may have left the snapshot. */
+static const struct ipc_row_follower *row_of(const struct eng_turn *turn, uint32_t slot)
 {
     const struct ipc_snapshot_view *view = &turn->generation->view;
-    if (command->slot >= view->follower_slots)
+    if (slot >= view->follower_slots || view->followers[slot].follower_no == 0)
+        return NULL;
+    return &view->followers[slot];
+}
+
+bool turn_barred(const struct eng_turn *turn, const struct ipc_command *command)
+{
+    const struct ipc_row_follower *row = row_of(turn, command->slot);
+    if (row == NULL)
         return true;
-    const struct ipc_row_follower *row = &view->followers[command->slot];
     uint8_t word = stricter(batch_word(turn, row->master, command->instrument),
         follower_word(turn, row->broker, command->slot));
     if (command->action == IPC_ACTION_CANCEL)
@@ -58,7 +67,11 @@ bool turn_barred(const struct eng_turn *turn, const struct ipc_command *command)
 static void sample_follower(
     struct eng_turn *turn, uint32_t slot, struct eng_follower_sample *sample)
 {
-    const struct ipc_row_follower *row = &turn->generation->view.followers[slot];
+    const struct ipc_row_follower *row = row_of(turn, slot);
+    if (row == NULL) {
+        *sample = (struct eng_follower_sample){.switch_word = IPC_SWITCH_HALT};
+        return;
+    }
     *sample = (struct eng_follower_sample){
         .switch_word = follower_word(turn, row->broker, slot),
         .can_send = turn_can_send(turn, row->account),
@@ -153,9 +166,10 @@ static uint32_t batch_run(struct eng_turn *turn, const struct eng_batch *batch, 
     if (payload == NULL)
         return 0;
     struct eng_batch_sample sample;
-    uint32_t broker =
-        batch->slot_count > 0 ? turn->generation->view.followers[batch->slots[0]].broker : 0;
-    sample_batch(turn, broker, batch->master, batch->instrument, &sample);
+    const struct ipc_row_follower *first =
+        batch->slot_count > 0 ? row_of(turn, batch->slots[0]) : NULL;
+    sample_batch(
+        turn, first != NULL ? first->broker : 0, batch->master, batch->instrument, &sample);
     turn_reserve_reset(turn);
     for (uint32_t i = 0; i < batch->slot_count; i++)
         sample_follower(turn, batch->slots[i], &samples[i]);
@@ -163,7 +177,7 @@ static uint32_t batch_run(struct eng_turn *turn, const struct eng_batch *batch, 
     struct ipc_fact_batch *fact = (struct ipc_fact_batch *)payload;
     struct ipc_fact_child *children = (struct ipc_fact_child *)(payload + sizeof(*fact));
     uint32_t count = eng_decide_batch(core, batch, &sample, samples, fact, children);
-    if (count == 0 && !batch->ends_wave)
+    if (count == 0)
         return 0; /* nothing to settle after all: the frame is never completed */
     uint32_t bytes = (uint32_t)(sizeof(*fact) + count * sizeof(*children));
     uint64_t decided_tsc = ipc_clock_tsc();
@@ -180,7 +194,7 @@ static uint32_t batch_run(struct eng_turn *turn, const struct eng_batch *batch, 
     uint64_t lsn = eng_journal_last_lsn(turn->wiring.journal) + 1;
     turn_apply(turn, IPC_FACT_BATCH, payload, bytes, count, lsn);
     uint32_t applied = eng_core_applied(core, &handles);
-    if (track != NULL)
+    if (track != NULL && !batch->ends_wave)
         track_batch(turn, track, children, handles, applied);
     turn_dispatch(turn, lsn, track, handles, applied, decided_tsc);
     LS_CHECK(eng_journal_commit(turn->wiring.journal, bytes, count) == lsn);
@@ -188,8 +202,7 @@ static uint32_t batch_run(struct eng_turn *turn, const struct eng_batch *batch, 
     uint64_t lsn = eng_journal_commit(turn->wiring.journal, bytes, count);
     turn_apply(turn, IPC_FACT_BATCH, payload, bytes, count, lsn);
     uint32_t applied = eng_core_applied(core, &handles);
-    LS_CHECK(applied == count);
-    if (track != NULL)
+    if (track != NULL && !batch->ends_wave)
         track_batch(turn, track, children, handles, applied);
     turn_dispatch(turn, lsn, track, handles, applied, decided_tsc);
 #endif
@@ -294,7 +307,8 @@ void turn_waves_step(struct eng_turn *turn)
         if (count == 0)
             break;
     }
-    orders += releases_run(turn);
+    if (turn->held_count < TURN_HELD_BATCHES / 2)
+        orders += releases_run(turn);
     turn->wave_open = false;
     while (turn->held_count < TURN_HELD_BATCHES / 2 && !stuck && eng_wave_next(core, &batch)) {
         if (orders >= config->orders_per_look || turn->now_mono_ns >= until) {
