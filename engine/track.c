@@ -80,10 +80,11 @@ void eng_track_open(
 void eng_track_accepted(struct eng_track *track, uint32_t orders, int64_t now_mono_ns)
 {
     int64_t at_ns = now_mono_ns - track->record.published_mono_ns;
-    if (track->record.sent == 0)
+    if (track->record.sent == 0 || at_ns < track->record.first_accepted_ns)
         track->record.first_accepted_ns = at_ns;
+    if (track->record.sent == 0 || at_ns > track->record.last_accepted_ns)
+        track->record.last_accepted_ns = at_ns;
     track->record.sent += orders;
-    track->record.last_accepted_ns = at_ns;
     /* The curve keeps at most ENG_TRACK_POINTS points: when it is full every other one goes, and
      * from then on only every other batch makes one. The median is read between two points. */
     if ((track->accepted_batches++ & ((1u << track->point_shift) - 1)) != 0)

@@ -100,12 +100,18 @@ struct eng_turn {
     struct eng_connection **waiting;
     uint32_t waiting_count;
     uint8_t *is_waiting;                         /* by connection handle */
+    int64_t *drained_mono_ns;                    /* by connection handle: when it was, last */
     uint32_t *reserved_streams, *reserved_bytes; /* by connection handle, inside one batch */
     uint32_t reserved[IPC_BATCH_CHILDREN_MAX], reserved_count; /* handles with any of these */
     struct {
         uint32_t child, connection;
     } sent[TURN_SENT_MAX];
     uint32_t sent_count;
+
+    /* Replies wait for a wave that is being sent, but not long, and not when it needs what they
+     * give back. */
+    bool wants_replies;      /* an order found no stream or window free */
+    int64_t replies_mono_ns; /* when sockets were last read */
 
     /* Outcomes of this turn, not journaled yet. */
     struct ipc_fact_reply *replies;

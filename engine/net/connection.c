@@ -64,7 +64,8 @@ int eng_connection_flush(struct eng_connection *connection, struct eng_edge *edg
             return 0;
         const uint64_t before_tsc = ipc_clock_tsc();
         const int64_t taken = eng_edge_send(edge, connection->handle, cipher, count);
-        sent->send_ticks += ipc_clock_tsc() - before_tsc;
+        connection->handed_tsc = ipc_clock_tsc();
+        sent->send_ticks += connection->handed_tsc - before_tsc;
         if (LS_UNLIKELY(taken < 0))
             return (int)-taken;
         eng_tls_handed(&connection->tls, (size_t)taken);

@@ -39,6 +39,7 @@ struct eng_connection {
     int broken;             /* errno of a send that failed where nobody could be told yet */
     int error_code;         /* why it ended: errno, or 0 */
     int64_t attached_mono_ns, draining_mono_ns;
+    uint64_t handed_tsc; /* time stamp counter when the socket last took bytes; 0 = never */
     int64_t last_request_mono_ns;
     int64_t next_ping_mono_ns;
     /* The oldest entry whose bytes may still sit in the socket, and the newest one. An end of 0

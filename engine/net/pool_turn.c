@@ -1,6 +1,8 @@
 /* pool_turn.c: traffic and care of the attached connections. */
 #include "engine/net/pool_private.h"
 
+#include "ipc/clock.h"
+
 #include <errno.h>
 #include <linux/sockios.h>
 #include <stdio.h>
@@ -240,6 +242,7 @@ static void take_event(struct eng_pool *pool, const struct eng_edge_event *event
         if (connection->ended)
             return;
         eng_tls_handed(&connection->tls, event->count);
+        connection->handed_tsc = ipc_clock_tsc();
         pool->figures.cipher_bytes += event->count;
         pool_mark_dirty(pool, connection);
         return;
