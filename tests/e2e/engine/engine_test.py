@@ -190,7 +190,13 @@ class Deaths(unittest.TestCase):
     """SIGKILL at random moments; a second engine; SIGTERM."""
 
     def test_sigkill_and_restart(self):
-        world = make_world(self, followers=8)
+        self.kills("process", "epoll")
+
+    def test_sigkill_and_restart_in_tier_power(self):
+        self.kills("power", "uring")
+
+    def kills(self, tier, io):
+        world = make_world(self, followers=8, tier=tier, io=io)
         feed = start(self, world)
         placed = 0
         for round_ in range(4):
@@ -379,6 +385,23 @@ class Peers(unittest.TestCase):
         # A connection that was full when its order came: proof that no byte left, and sent on the next.
         wait_for("32 acknowledged", lambda: outcomes(world).get("ACKED") == 32)
         self.assertLessEqual(set(outcomes(world)), {"ACKED", "NOT_SENT"})
+        tags_unique(self, world)
+
+    def test_broker_moves(self):
+        """Another host name in the snapshot: new connections, and the orders go there."""
+        world = make_world(self)
+        feed = start(self, world)
+        feed.new(qty=1)
+        rows_when(world, 4)
+        before = world.metrics()["lockstep_engine_connects_total"]
+        world.broker_options["host"] = "localhost"
+        world.publish()
+        wait_for("new connections", lambda: world.metrics()["lockstep_engine_connects_total"] >= before + 2)
+        world.wait_engine(world.processes["engine"])
+        feed.new(qty=1)
+        rows = rows_when(world, 8)
+        self.assertTrue({r["connection"] for r in rows[:4]}.isdisjoint({r["connection"] for r in rows[4:]}))
+        wait_log(world, "Replication: 4/4", count=2)
         tags_unique(self, world)
 
     def test_graceful_goaway(self):
