@@ -94,7 +94,14 @@ class Day:
             wait_for("the followers' fills", lambda: self.filled(number, placed), 120, 0.2)
         if self.table:
             say(self.world.ctl("orders", "--wave", str(number)).stdout.rstrip())
+        say("  " + wait_for("the engine's count of it", lambda: self.count_line(number), 20, 0.05))
         return result
+
+    def count_line(self, number):
+        """What the engine says of the day's order of a number: one line each, in their order."""
+        with open(self.world.processes["engine"].log, errors="replace") as log:
+            lines = [line[line.index("Replication:"):].rstrip() for line in log if "Replication:" in line]
+        return lines[number - 1] if len(lines) >= number else None
 
     def filled(self, wave, tags):
         rows = [w for w in self.world.orders() if w["wave"] == wave]
@@ -252,10 +259,6 @@ def main():
             world.start_ingest(interval_ms=200, follower_ms=2000 if many else 200)
         day = play_day(world, table=not options.no_table and not many)
         compared = day.judge()
-        say("\nThe engine's own count of each order:")
-        for line in world.processes["engine"].log and open(world.processes["engine"].log, errors="replace"):
-            if "Replication:" in line:
-                say("  " + line[line.index("Replication:"):].rstrip())
         if day.problems:
             say(f"\nThe broker's book is NOT what it should be: {len(day.problems)} differences")
             for problem in day.problems[:20]:

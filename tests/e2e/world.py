@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from fractions import Fraction as F
 
@@ -292,36 +291,14 @@ poll_follower_ms: {follower_ms or interval_ms}
         return process
 
     def keep_prices(self, interval=0.5):
-        """Feeds the simulator's last prices to the prices page until the world stops."""
-        feed = subprocess.Popen([self.binary("lockstepctl"), "--instance", self.instance, "price", "set", "sim", "-"],
-                                stdin=subprocess.PIPE, text=True, env=self.env,
-                                stderr=open(self.path("prices.log"), "a"))
-        self.price_stop = threading.Event()
-        self.price_feed = feed
-        names = {(i["exchange"], i["token"]): f"{i['exchange']}:{i['symbol']}" for i in self.instruments}
-
-        def loop():
-            while not self.price_stop.is_set():
-                try:
-                    for row in self.price_rows():
-                        name = names.get((row["exchange"], str(row["token"])))
-                        if name and row.get("price"):
-                            feed.stdin.write(f"{name} {row['price']}\n")
-                    feed.stdin.flush()
-                except (OSError, ValueError, http.client.HTTPException):
-                    if self.price_stop.is_set():
-                        return
-                self.price_stop.wait(interval)
-        self.price_thread = threading.Thread(target=loop, daemon=True)
-        self.price_thread.start()
+        """Feeds the simulator's last prices to the prices page, by a process that a kept demo leaves behind."""
+        feed = os.path.join(os.path.dirname(os.path.abspath(__file__)), "price_feed.py")
+        self.processes["prices"] = Process("prices", [
+            sys.executable, feed, "--ctl", self.binary("lockstepctl"), "--instance", self.instance, "--admin-port",
+            str(self.admin_port), "--snapshot", self.path("snapshot.json"), "--interval", str(interval)],
+            self.path("prices.log"), env=self.env)
 
     def stop(self):
-        if hasattr(self, "price_stop"):
-            self.price_stop.set()
-            self.price_thread.join(5)
-            with contextlib.suppress(OSError):
-                self.price_feed.stdin.close()
-            self.price_feed.wait()
         codes = {name: process.stop() for name, process in reversed(list(self.processes.items()))}
         shutil.rmtree(f"/dev/shm/lockstep.{self.instance}", ignore_errors=True)
         return codes
