@@ -1,5 +1,6 @@
 /* lockstepctl orders: each master order and what became of every copy of it, from the journal. */
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,17 @@
 #include "ipc/journal_reader.h"
 #include "ipc/reason.h"
 #include "ipc/waves.h"
+
+static const char help_text[] =
+    "Usage: lockstepctl orders [--last N] [--wave N] [--shard K] [--disk DIR]\n\n"
+    "Each master order that was copied: per follower the quantity, how it was computed, the\n"
+    "place in the wave, what became of it, the broker's order id, and the times from the\n"
+    "event's arrival in the ring until the kernel took the order and until its reply was\n"
+    "parsed. With --json one object per wave.\n\n"
+    "  --last N    the last N waves (default: all)\n"
+    "  --wave N    one wave\n"
+    "  --shard K   the shard (default: 0)\n"
+    "  --disk DIR  where the disk files are, when the journal is no longer in memory\n";
 
 struct options {
     uint64_t wave; /* 0 = all */
@@ -98,15 +110,6 @@ static void explain(const struct orders *orders, const struct ctl_wave *wave,
         instrument, out, out_bytes);
 }
 
-/* Spaces that bring a UTF-8 text to `columns`; printf counts bytes. */
-static int padding(const char *text, int columns)
-{
-    int used = 0;
-    for (; *text != '\0'; text++)
-        used += ((unsigned char)*text & 0xC0) != 0x80;
-    return used < columns ? columns - used : 0;
-}
-
 static double since_us(int64_t at_ns, int64_t from_ns)
 {
     return at_ns > from_ns ? (double)(at_ns - from_ns) / 1000 : 0;
@@ -121,6 +124,117 @@ static bool find_record(const struct orders *orders, uint64_t wave, struct ipc_w
         if (ipc_waves_get(&orders->waves, n, out) == IPC_OK && out->wave == wave)
             return true;
     return false;
+}
+
+/* One row of the table, as text. */
+struct row_text {
+    char how[256], outcome[64], qty[IPC_DECIMAL_BYTES], sent[24], reply[24];
+};
+
+/* Characters of a UTF-8 text: printf counts bytes. */
+static int columns_of(const char *text)
+{
+    int columns = 0;
+    for (; *text != '\0'; text++)
+        columns += ((unsigned char)*text & 0xC0) != 0x80;
+    return columns;
+}
+
+/* A skip's reason stands in the outcome already: what remains is the arithmetic that led to it. */
+static void cut_skip_reason(char *how)
+{
+    static const char arrow[] = " → ";
+    char *at = strstr(how, "SKIP ");
+    if (at == NULL)
+        return;
+    if (at - how >= (ptrdiff_t)strlen(arrow))
+        at -= strlen(arrow);
+    *at = '\0';
+}
+
+static void make_row(const struct orders *orders, const struct ctl_wave *wave,
+    const struct ctl_copy *copy, struct row_text *row)
+{
+    int64_t from_ns = wave->fact.event.published_mono_ns;
+    memset(row, 0, sizeof(*row));
+    explain(orders, wave, copy, row->how, sizeof(row->how));
+    cut_skip_reason(row->how);
+    ctl_copy_outcome(copy, row->outcome, sizeof(row->outcome));
+    ipc_decimal_format(copy->child.kind == IPC_CHILD_SKIP ? 0 : copy->child.qty_e8, row->qty);
+    if (copy->accepted_mono_ns > 0)
+        snprintf(row->sent, sizeof(row->sent), "%.1f", since_us(copy->accepted_mono_ns, from_ns));
+    if (copy->has_reply)
+        snprintf(row->reply, sizeof(row->reply), "%.1f", since_us(copy->parsed_mono_ns, from_ns));
+}
+
+/* Widths of the columns that hold words; the others hold numbers of a known size. */
+struct widths {
+    int follower, how, outcome, order;
+};
+
+static void widen(int *width, const char *text)
+{
+    int columns = columns_of(text);
+    if (columns > *width)
+        *width = columns;
+}
+
+static struct widths measure(const struct orders *orders, const struct ctl_wave *wave)
+{
+    struct widths widths = {0};
+    widen(&widths.follower, "FOLLOWER");
+    widen(&widths.how, "HOW IT WAS COMPUTED");
+    widen(&widths.outcome, "OUTCOME");
+    widen(&widths.order, "BROKER ORDER");
+    for (uint32_t i = 0; i < orders->table.copy_count; i++) {
+        const struct ctl_copy *copy = &orders->table.copies[i];
+        if (&orders->table.waves[copy->wave_index] != wave)
+            continue;
+        struct row_text row;
+        make_row(orders, wave, copy, &row);
+        widen(&widths.follower, login_of(&orders->live.view, &copy->child));
+        widen(&widths.how, row.how);
+        widen(&widths.outcome, row.outcome);
+        widen(&widths.order, copy->outcome.broker_order_id);
+    }
+    return widths;
+}
+
+static void print_rows(const struct orders *orders, const struct ctl_wave *wave)
+{
+    struct widths widths = measure(orders, wave);
+    printf("  %5s  %-*s %8s  %-*s  %-*s  %-*s %9s %9s\n", "PLACE", widths.follower, "FOLLOWER",
+        "QTY", widths.how, "HOW IT WAS COMPUTED", widths.outcome, "OUTCOME", widths.order,
+        "BROKER ORDER", "SENT us", "REPLY us");
+    for (uint32_t i = 0; i < orders->table.copy_count; i++) {
+        const struct ctl_copy *copy = &orders->table.copies[i];
+        if (&orders->table.waves[copy->wave_index] != wave)
+            continue;
+        struct row_text row;
+        make_row(orders, wave, copy, &row);
+        printf("  %5u  %-*s %8s  %s%*s  ", copy->place, widths.follower,
+            login_of(&orders->live.view, &copy->child), row.qty, row.how,
+            widths.how - columns_of(row.how), "");
+        if (row.sent[0] == '\0' && row.reply[0] == '\0' && copy->outcome.broker_order_id[0] == '\0')
+            puts(row.outcome);
+        else
+            printf("%-*s  %-*s %9s %9s\n", widths.outcome, row.outcome, widths.order,
+                copy->outcome.broker_order_id, row.sent, row.reply);
+    }
+}
+
+static void print_stages(const struct ipc_wave_record *record)
+{
+    printf("  stages: read %.1f us; decide %.1f, journal %.1f", (double)record->read_ns / 1000,
+        (double)record->decide_ns / 1000, (double)record->journal_ns / 1000);
+    if (record->sent != 0)
+        printf(", encode %.1f, seal %.1f, send %.1f us; kernel accepted first %.1f, median %.1f, "
+               "last %.1f us; last reply parsed %.1f",
+            (double)record->encode_ns / 1000, (double)record->seal_ns / 1000,
+            (double)record->send_ns / 1000, (double)record->first_accepted_ns / 1000,
+            (double)record->median_accepted_ns / 1000, (double)record->last_accepted_ns / 1000,
+            (double)record->parsed_ns / 1000);
+    puts(" us");
 }
 
 static void print_text(const struct orders *orders, const struct ctl_wave *wave)
@@ -140,37 +254,10 @@ static void print_text(const struct orders *orders, const struct ctl_wave *wave)
         instrument != NULL ? instrument->symbol : "?", ipc_type_name((enum ipc_type)event->type),
         event->price_e8 != 0 ? " " : "", event->price_e8 != 0 ? price : "",
         ipc_product_name((enum ipc_product)event->product), plain, event->broker_order_id, when);
-    printf("  %5s %-10s %8s  %-60s %-22s %-16s %9s %9s\n", "PLACE", "FOLLOWER", "QTY",
-        "HOW IT WAS COMPUTED", "OUTCOME", "BROKER ORDER", "SENT us", "REPLY us");
-    for (uint32_t i = 0; i < orders->table.copy_count; i++) {
-        const struct ctl_copy *copy = &orders->table.copies[i];
-        if (&orders->table.waves[copy->wave_index] != wave)
-            continue;
-        char how[256], outcome[64], sent[24] = "", reply[24] = "";
-        explain(orders, wave, copy, how, sizeof(how));
-        ctl_copy_outcome(copy, outcome, sizeof(outcome));
-        bool skipped = copy->child.kind == IPC_CHILD_SKIP;
-        ipc_decimal_format(skipped ? 0 : copy->child.qty_e8, qty);
-        if (copy->accepted_mono_ns > 0)
-            snprintf(sent, sizeof(sent), "%.1f",
-                since_us(copy->accepted_mono_ns, event->published_mono_ns));
-        if (copy->has_reply)
-            snprintf(reply, sizeof(reply), "%.1f",
-                since_us(copy->parsed_mono_ns, event->published_mono_ns));
-        printf("  %5u %-10s %8s  %s%*s %-22s %-16s %9s %9s\n", copy->place,
-            login_of(&orders->live.view, &copy->child), qty, how, padding(how, 60), "", outcome,
-            copy->outcome.broker_order_id, sent, reply);
-    }
+    print_rows(orders, wave);
     struct ipc_wave_record record;
     if (find_record(orders, wave->wave, &record))
-        printf("  stages: read %.1f us; decide %.1f, journal %.1f, encode %.1f, seal %.1f, send "
-               "%.1f us; "
-               "kernel accepted first %.1f, median %.1f, last %.1f us; last reply parsed %.1f us\n",
-            (double)record.read_ns / 1000, (double)record.decide_ns / 1000,
-            (double)record.journal_ns / 1000, (double)record.encode_ns / 1000,
-            (double)record.seal_ns / 1000, (double)record.send_ns / 1000,
-            (double)record.first_accepted_ns / 1000, (double)record.median_accepted_ns / 1000,
-            (double)record.last_accepted_ns / 1000, (double)record.parsed_ns / 1000);
+        print_stages(&record);
     putchar('\n');
 }
 
@@ -241,7 +328,7 @@ static int parse(int argc, char **argv, struct options *options)
         char *end = NULL;
         unsigned long long value = i + 1 < argc ? strtoull(argv[i + 1], &end, 10) : 0;
         bool has_number = end != NULL && *end == '\0' && argv[i + 1][0] != '\0';
-        if (strcmp(argv[i], "--journal") == 0 && i + 1 < argc)
+        if (strcmp(argv[i], "--disk") == 0 && i + 1 < argc)
             options->disk = argv[i + 1];
         else if (strcmp(argv[i], "--wave") == 0 && has_number)
             options->wave = value;
@@ -259,12 +346,7 @@ static int parse(int argc, char **argv, struct options *options)
 int ctl_orders_main(const struct ctl_cli *cli, int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        puts("Usage: lockstepctl orders [--last N] [--wave N] [--shard K] [--journal DIR]\n\n"
-             "Each master order that was copied: per follower the quantity, how it was computed, "
-             "the\n"
-             "place in the wave, what became of it, the broker's order id, and the times from the\n"
-             "event's arrival in the ring until the kernel took the order and until its reply was\n"
-             "parsed. With --json one object per wave.");
+        fputs(help_text, stdout);
         return CTL_DONE;
     }
     struct options options = {0};
@@ -279,7 +361,7 @@ int ctl_orders_main(const struct ctl_cli *cli, int argc, char **argv)
         orders.has_waves =
             ipc_waves_open(&orders.live.shm, options.shard, &orders.waves, &error) == IPC_OK;
         code = read_journal(&orders, &options);
-        uint32_t count = 0, skip = 0;
+        uint32_t count = 0, skip = 0, shown = 0;
         for (uint32_t i = 0; i < orders.table.wave_count; i++)
             count += orders.table.waves[i].wave != 0;
         if (options.last != 0 && count > options.last)
@@ -296,8 +378,12 @@ int ctl_orders_main(const struct ctl_cli *cli, int argc, char **argv)
                 print_json(&orders, wave);
             else
                 print_text(&orders, wave);
+            shown++;
         }
-        if (count == 0 && !cli->json)
+        if (code == CTL_DONE && options.wave != 0 && shown == 0)
+            code = ctl_refuse(
+                "wave %" PRIu64 " is not in the journal of shard %u", options.wave, options.shard);
+        else if (count == 0 && !cli->json)
             puts("no master order has been copied yet");
     }
     if (orders.has_waves)

@@ -15,18 +15,18 @@ static const struct ctl_verb verbs[] = {
         "publish or show accounts, limits and instruments", ctl_snapshot_main},
     {"token", "set ACCOUNT < FILE", "give an account a new broker token, read from standard input",
         ctl_token_main},
-    {"switch", "SCOPE [NAME] run|close-only|halt", "stop or allow orders, and wait until it holds",
-        ctl_switch_main},
+    {"switch", "SCOPE [NAME] run|close-only|halt | show",
+        "stop or allow orders, and wait until it holds", ctl_switch_main},
     {"price", "set BROKER SYMBOL PRICE... | show BROKER", "last prices, where no feed keeps them",
         ctl_price_main},
     {"account", "set LOGIN --equity N | show BROKER", "capital, where no feed keeps it",
         ctl_account_main},
-    {"orders", "[--last N] [--follow]", "master orders and what became of each copy",
+    {"orders", "[--last N] [--wave N]", "master orders and what became of each copy",
         ctl_orders_main},
     {"why", "TAG", "the story of one order", ctl_why_main},
     {"top", "[--once]", "live counters and latencies of the engines", ctl_top_main},
     {"metrics", "", "all metrics as Prometheus text", ctl_metrics_main},
-    {"journal", "ls | show | verify", "read the journal", ctl_journal_main},
+    {"journal", "ls | show LSN | verify", "read the journal", ctl_journal_main},
     {"shm", "ls | inspect NAME | repair", "the objects in shared memory", ctl_shm_main},
 };
 
@@ -57,7 +57,7 @@ static void print_help(void)
     puts("Usage: lockstepctl [--instance NAME] [--json] VERB ...\n\n"
          "Works on one instance of Lockstep on this machine.\n");
     for (size_t i = 0; i < LS_COUNT_OF(verbs); i++)
-        printf("  %-9s %-42s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+        printf("  %-9s %-44s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
     puts("\nOptions, before or after the verb:\n"
          "  --instance NAME  the instance (default: $LOCKSTEP_INSTANCE, else 'main')\n"
          "  --key FILE       key that seals tokens (default: $LOCKSTEP_KEY, else\n"
