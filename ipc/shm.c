@@ -83,8 +83,9 @@ static enum ipc_rc open_directory(
     }
     int fd = openat(at_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
-        ipc_error_set(
-            error, "%s is not there; start lockstepd or run lockstepctl shm init", shm->path);
+        ipc_error_set(error,
+            "%s is not there: nothing has run under this instance name since the machine started",
+            shm->path);
         return IPC_NOT_FOUND;
     }
     if (fd < 0 && (errno == ELOOP || errno == ENOTDIR)) {
