@@ -1,7 +1,7 @@
 """The engine as a process: simulated broker, engine, and order states fed through `lockstep-ingest ndjson`.
 
 Every verdict about orders is read from the broker's book (GET /sim/orders), never from our own tables.
-Usage: engine_test.py --bin DIRECTORY [--trap LIBRARY] [unittest arguments]
+Usage: engine_test.py --bin DIRECTORY [--trap LIBRARY] [--clock LIBRARY] [unittest arguments]
 """
 import contextlib
 import itertools
@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from world import World, text_of, wait_for  # noqa: E402
 
 BINARIES = "build/release/bin"
+CLOCK = None  # library that steps the engine's wall clock
 TRAP = None  # library that stops the engine when its pinned thread allocates
 SYMBOL, OTHER = "RELIANCE-EQ", "SBIN-EQ"
 FAR_BELOW = "1000"  # rests in the book: the simulator's price is well above
@@ -431,6 +432,31 @@ class Peers(unittest.TestCase):
         feed.new(qty=1)
         rows_when(world, 2)
 
+    def test_stepped_wall_clock_stops_entries(self):
+        if CLOCK is None:
+            self.skipTest("no --clock library")
+        world = make_world(self)
+        step, halt = world.path("step"), f"/dev/shm/lockstep.{world.instance}/halt"
+        feed = start(self, world, {"LD_PRELOAD": CLOCK, "LS_CLOCK_STEP_FILE": step})
+        order = feed.new(qty=1)
+        rows_when(world, 4)
+        with open(step, "w"):
+            pass
+        wait_log(world, "ALARM CLOCK")
+        feed.new(qty=1)
+        wait_log(world, r"Replication: 0/0 successful in \S+ \(4 skipped\)")
+        feed.state(order, qty=1, status="CANCELLED")
+        wait_for("cancels", lambda: all(r["status"] == "CANCELLED" for r in world.book()))
+        self.assertEqual(len(world.book()), 4)
+        with open(halt, "w"):
+            pass
+        wait_log(world, "halt file is there")
+        os.remove(halt)
+        wait_log(world, "halt file is gone")
+        time.sleep(0.05)
+        feed.new(qty=1)
+        rows_when(world, 8)
+
     def test_pinned_thread_never_allocates(self):
         """Orders, amendments, resets, time-outs and a new generation, with the allocator trapped."""
         if TRAP is None:
@@ -476,6 +502,7 @@ class Starts(unittest.TestCase):
         for arguments, says in ((["--shard", "64"], "from 0 to 63"), (["--io", "kqueue"], "uring, epoll or auto"),
                                 (["--nonsense"], "--help"), (["stray"], "stray"),
                                 (["--instance", "Bad"], "lower-case"),
+                                (["--instance", "x" * 40], "at most"),
                                 (["--config", "/nonexistent.yaml"], "/nonexistent.yaml")):
             result = self.run_engine(*arguments)
             self.assertNotEqual(result.returncode, 0, arguments)
@@ -579,9 +606,11 @@ class Starts(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    while len(sys.argv) > 2 and sys.argv[1] in ("--bin", "--trap"):
+    while len(sys.argv) > 2 and sys.argv[1] in ("--bin", "--trap", "--clock"):
         if sys.argv[1] == "--bin":
             BINARIES = os.path.abspath(sys.argv[2])
+        elif sys.argv[1] == "--clock":
+            CLOCK = os.path.abspath(sys.argv[2])
         else:
             TRAP = os.path.abspath(sys.argv[2])
         del sys.argv[1:3]
