@@ -55,6 +55,14 @@ static int64_t *claim_sum(struct eng_position *position, const struct eng_child 
     return &position->opening_e8[child->side == IPC_SIDE_BUY ? 0 : 1];
 }
 
+/* What of its claim waits in a queue: others of the queue may go before it. */
+static int64_t unsent_close_e8(const struct eng_child *child)
+{
+    return (child->flags & ENG_CHILD_EXIT) && eng_state_unsent(child->state)
+               ? eng_child_claim_e8(child)
+               : 0;
+}
+
 void eng_child_born(struct eng_core *core, const struct eng_child *child)
 {
     LS_CHECK(child->state == ENG_STATE_INTENT || child->state == ENG_STATE_SENDING);
@@ -62,6 +70,8 @@ void eng_child_born(struct eng_core *core, const struct eng_child *child)
     core->fold.counters.children_by_state[child->state]++;
     int64_t *sum = claim_sum(&core->positions[child->position], child);
     *sum = eng_add_saturated(*sum, child->qty_e8);
+    if (LS_UNLIKELY(child->state == ENG_STATE_INTENT))
+        core->positions[child->position].unsent_e8 += unsent_close_e8(child);
 }
 
 struct eng_child_touch eng_child_begin(struct eng_core *core, uint32_t index)
@@ -71,7 +81,8 @@ struct eng_child_touch eng_child_begin(struct eng_core *core, uint32_t index)
         .index = index,
         .state = child->state,
         .in_doubt = eng_state_in_doubt(child->state),
-        .claim_e8 = eng_child_claim_e8(child)};
+        .claim_e8 = eng_child_claim_e8(child),
+        .unsent_e8 = unsent_close_e8(child)};
 }
 
 /* Nothing of it is under way, waiting or uncertain: its decisions have come to their end. */
@@ -123,6 +134,7 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
         *sum = eng_add_saturated(*sum, claim - touch->claim_e8);
         LS_CHECK(*sum >= 0);
     }
+    position->unsent_e8 += unsent_close_e8(child) - touch->unsent_e8;
     bool in_doubt = eng_state_in_doubt(child->state);
     if (in_doubt != touch->in_doubt) {
         struct eng_slot *slot = &core->slots[child->slot];

@@ -14,7 +14,7 @@ struct eng_child_touch {
     uint32_t index;
     uint8_t state;
     bool in_doubt;
-    int64_t claim_e8;
+    int64_t claim_e8, unsent_e8;
 };
 
 /* eng_child_claim_e8 returns what of the child may still fill: the largest quantity that the

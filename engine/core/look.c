@@ -128,7 +128,7 @@ static void verify_positions(const struct eng_core *core)
 {
     for (uint32_t p = 0; p < core->fold.position_count; p++) {
         const struct eng_position *position = &core->positions[p];
-        int64_t held = 0, reserved = 0, opening[2] = {0, 0};
+        int64_t held = 0, reserved = 0, unsent = 0, opening[2] = {0, 0};
         uint32_t unknown = 0;
         for (uint32_t i = 0; i < core->fold.child_count; i++) {
             const struct eng_child *child = &core->children[i];
@@ -139,10 +139,13 @@ static void verify_positions(const struct eng_core *core)
                                ? &reserved
                                : &opening[child->side == IPC_SIDE_BUY ? 0 : 1];
             *sum += eng_child_claim_e8(child);
+            if ((child->flags & ENG_CHILD_EXIT) && eng_state_unsent(child->state))
+                unsent += eng_child_claim_e8(child);
             unknown += eng_state_in_doubt(child->state);
         }
         LS_CHECK(position->held_e8 == held);
         LS_CHECK(position->reserved_e8 == reserved);
+        LS_CHECK(position->unsent_e8 == unsent);
         LS_CHECK(position->opening_e8[0] == opening[0]);
         LS_CHECK(position->opening_e8[1] == opening[1]);
         LS_CHECK(position->unknown_count == unknown);

@@ -452,12 +452,13 @@ static bool may_work(const struct sim *sim, const struct eng_child_view *child)
     return false;
 }
 
-/* An exit waits while an entry that works, or may, can still bring what it would close. */
-static bool waits_for_entry(const struct sim *sim, const struct eng_child_view *child)
+/* An exit waits while an entry that works, or may, can still bring what it would close, and while
+ * another exit that works may still close it. */
+static bool waits_for_other(const struct sim *sim, const struct eng_child_view *child)
 {
     struct eng_child_view other;
     for (uint32_t i = 0; child->is_exit && i < eng_core_child_count(sim->shell.core); i++) {
-        if (eng_core_child(sim->shell.core, i, &other) && !other.is_exit &&
+        if (eng_core_child(sim->shell.core, i, &other) && other.handle != child->handle &&
             (other.state == ENG_STATE_UNKNOWN || other.state == ENG_STATE_ACKED ||
                 other.state == ENG_STATE_OPEN || other.state == ENG_STATE_PARTIAL ||
                 other.state == ENG_STATE_ADOPTED) &&
@@ -509,10 +510,15 @@ bool sim_check_settled(const struct sim *sim, char *why, size_t why_bytes)
             continue;
         if ((child.is_queued || child.state == ENG_STATE_SENDING ||
                 child.state == ENG_STATE_INTENT || child.state == ENG_STATE_NOT_SENT) &&
-            !waits_for_entry(sim, &child)) {
-            snprintf(why, why_bytes, "%s is still %s%s%s", child.tag,
-                eng_state_name((enum eng_state)child.state), child.is_queued ? ", queued" : "",
-                child.is_exit ? ", an exit" : "");
+            !waits_for_other(sim, &child)) {
+            int64_t reserved_e8 = 0;
+            int64_t held_e8 = eng_core_copied_position(sim->shell.core, child.follower_no,
+                child.instrument, (enum ipc_product)child.product, &reserved_e8);
+            snprintf(why, why_bytes, "%s is still %s%s%s: %lld of %u, %lld held, %lld reserved",
+                child.tag, eng_state_name((enum eng_state)child.state),
+                child.is_queued ? ", queued" : "", child.is_exit ? ", an exit" : "",
+                (long long)(child.qty_e8 / LS_E8), child.instrument, (long long)(held_e8 / LS_E8),
+                (long long)(reserved_e8 / LS_E8));
             return false;
         }
     }

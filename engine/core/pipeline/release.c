@@ -169,12 +169,13 @@ static enum ipc_reason entry_end(const struct eng_core *core, const struct eng_c
     return IPC_REASON_NONE;
 }
 
-/* A queued exit goes with what may be closed now. Its own part is reserved already.
+/* A queued exit goes with what may be closed now: what exits that have left may still close is
+ * taken, what waits in a queue like it is not, else several would wait for each other.
  *   returns 0 = it stays (its own entry has yet to fill), < 0 = nothing is left to close */
 static int64_t exit_quantity(const struct eng_core *core, const struct eng_child *child)
 {
     const struct eng_position *position = &core->positions[child->position];
-    int64_t closable = eng_closable_e8(position, child->side, eng_child_claim_e8(child));
+    int64_t closable = eng_closable_e8(position, child->side, position->unsent_e8);
     if (closable > 0)
         return ls_min_i64(child->qty_e8, closable);
     return eng_held_e8(position, child->side) == 0 && eng_coming_e8(position, child->side) == 0 ? -1
