@@ -100,25 +100,45 @@ static void print_engines(const struct ipc_shm *shm)
                                                                           : "");
 }
 
+/* One metric's line: its name without what all names share, its labels, its value. */
 static void print_one(enum ipc_metric_kind kind, const char *name, const char *help,
     const char *labels, const struct ipc_metric *metric, const struct ipc_hist *hist, void *context)
 {
+    static const char *const endings[] = {"_total", "_seconds"};
+    const char *process = context;
     (void)help;
-    (void)context;
-    char label[200] = "";
-    if (labels[0] != '\0')
-        snprintf(label, sizeof(label), "{%s}", labels);
+    char text[200];
+    const char *from = strncmp(name, "lockstep_", 9) == 0 ? name + 9 : name;
+    if (strncmp(from, process, strlen(process)) == 0 && from[strlen(process)] == '_')
+        from += strlen(process) + 1;
+    size_t length = strlen(from);
+    for (size_t i = 0; i < LS_COUNT_OF(endings); i++) {
+        size_t end = strlen(endings[i]);
+        if (length > end && strcmp(from + length - end, endings[i]) == 0)
+            length -= end;
+    }
+    snprintf(text, sizeof(text), "%.*s %s", (int)length, from, labels);
     if (kind == IPC_METRIC_HISTOGRAM) {
         if (ipc_hist_count(hist) == 0)
             return;
-        printf("  %-44s n %-9" PRIu64 " p50 %10.1f  p99 %10.1f  p99.9 %10.1f  max %10.1f us\n",
-            name, ipc_hist_count(hist), (double)ipc_hist_percentile(hist, 500000) / 1000,
+        printf("  %-42s %12" PRIu64 "  p50 %9.1f  p99 %9.1f  p99.9 %9.1f  max %9.1f us\n", text,
+            ipc_hist_count(hist), (double)ipc_hist_percentile(hist, 500000) / 1000,
             (double)ipc_hist_percentile(hist, 990000) / 1000,
             (double)ipc_hist_percentile(hist, 999000) / 1000, (double)ipc_hist_max(hist) / 1000);
         return;
     }
     if (ipc_metric_get(metric) != 0)
-        printf("  %-30s%-34s %" PRId64 "\n", name, label, ipc_metric_get(metric));
+        printf("  %-42s %12" PRId64 "\n", text, ipc_metric_get(metric));
+}
+
+/* The metrics of one process, with its name above and out of each line. */
+static void print_page(const struct ipc_metrics *page)
+{
+    char process[48];
+    ipc_metrics_process(page, process);
+    puts(process);
+    process[strcspn(process, ".")] = '\0';
+    ipc_metrics_each(page, print_one, process);
 }
 
 static void print_waves(const struct ipc_shm *shm, uint32_t shard)
@@ -127,12 +147,14 @@ static void print_waves(const struct ipc_shm *shm, uint32_t shard)
     struct ipc_error error;
     if (ipc_waves_open(shm, shard, &waves, &error) != IPC_OK)
         return;
-    uint64_t last = ipc_waves_last(&waves);
-    for (uint64_t n = last > 5 ? last - 4 : 1; n <= last; n++) {
+    uint64_t last = ipc_waves_last(&waves), first = last > 5 ? last - 4 : 1;
+    for (uint64_t n = first; n <= last; n++) {
         struct ipc_wave_record r;
         if (ipc_waves_get(&waves, n, &r) != IPC_OK)
             continue;
-        printf("  wave %-6" PRIu64
+        if (n == first)
+            printf("waves of shard %u\n", shard);
+        printf("  %-6" PRIu64
                " %u followers, %u sent, %u acked, %u skipped; first %.1f, median %.1f, "
                "last %.1f, replies %.1f us\n",
             r.wave, r.followers, r.sent, r.acked, r.skipped, (double)r.first_accepted_ns / 1000,
@@ -171,7 +193,7 @@ int ctl_top_main(const struct ctl_cli *cli, int argc, char **argv)
         print_engines(&shm);
         code = pages_open(&shm, &pages);
         for (uint32_t i = 0; i < pages.count; i++)
-            ipc_metrics_each(pages.page[i], print_one, NULL);
+            print_page(pages.page[i]);
         pages_close(&pages);
         for (uint32_t shard = 0; shard < IPC_ENGINE_SHARDS_MAX; shard++)
             print_waves(&shm, shard);
