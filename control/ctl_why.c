@@ -35,6 +35,7 @@ struct why {
     uint32_t account;                                /* of the follower's updates, 0 = not known */
     int64_t zero_mono_ns; /* of the first step; times are told from there */
     bool has_zero;
+    bool is_decided;             /* a decision, reply or sighting of this very tag was told */
     bool in_flight;              /* a request is recorded and its answer is not */
     struct ipc_fact_event event; /* the last of the master's order: what a decision was made from */
     struct ctl_live live;        /* rows, for the arithmetic; view.generation 0 = none */
@@ -98,6 +99,18 @@ static void put_qty_terms(struct why *why, uint8_t side, int64_t qty_e8, uint8_t
     }
 }
 
+/* The number, which never changes, and the symbol as the live snapshot has it. */
+static void put_instrument(struct why *why, uint32_t instrument)
+{
+    const struct ipc_snapshot_view *view = &why->live.view;
+    ipc_text_put(&why->text, ", instrument %u", instrument);
+    if (view->generation == 0 || instrument == 0 || instrument > view->instrument_count)
+        return;
+    const struct ipc_row_instrument *row = &view->instruments[instrument - 1];
+    ipc_text_put(&why->text, " ");
+    put_foreign(why, row->symbol, sizeof row->symbol);
+}
+
 static void event_tell(struct why *why, const struct ipc_journal_entry *entry)
 {
     struct ipc_fact_event fact;
@@ -117,7 +130,8 @@ static void event_tell(struct why *why, const struct ipc_journal_entry *entry)
         NAME(ipc_status, event->status));
     put_qty_terms(why, event->side, event->qty_e8, event->type, event->price_e8, event->trigger_e8,
         event->product);
-    ipc_text_put(&why->text, ", instrument %u, filled ", event->instrument);
+    put_instrument(why, event->instrument);
+    ipc_text_put(&why->text, ", filled ");
     ipc_text_put_e8(&why->text, event->filled_qty_e8);
     ipc_text_put(&why->text, fact.reduces != 0 ? ", an exit" : ", an entry");
     ipc_text_put(&why->text, "; %lld us after it was read, feed lag %lld ms",
@@ -157,6 +171,7 @@ static bool kind_leaves(uint8_t kind)
 static void decision_tell(struct why *why, const struct ipc_journal_entry *entry,
     const struct ipc_fact_batch *batch, const struct ipc_fact_child *child, uint32_t place)
 {
+    why->is_decided = true;
     step_start(why, entry->frame, "decision");
     ipc_text_put(&why->text, "%s ", NAME(ipc_child_kind, child->kind));
     bool is_skip = child->kind == IPC_CHILD_SKIP;
@@ -215,6 +230,7 @@ static void release_tell(struct why *why, const struct ipc_journal_entry *entry)
         memcpy(&fact, (const uint8_t *)entry->payload + (size_t)i * sizeof fact, sizeof fact);
         if (memcmp(fact.tag, why->tag, sizeof fact.tag) != 0)
             continue;
+        why->is_decided = true;
         step_start(why, entry->frame, "release");
         ipc_text_put(&why->text, "%s ", NAME(ipc_child_kind, fact.kind));
         ipc_text_put_e8(&why->text, fact.qty_e8);
@@ -273,6 +289,7 @@ static void reply_tell(struct why *why, const struct ipc_journal_entry *entry)
         memcpy(&fact, (const uint8_t *)entry->payload + (size_t)i * sizeof fact, sizeof fact);
         if (memcmp(fact.tag, why->tag, sizeof fact.tag) != 0)
             continue;
+        why->is_decided = true;
         step_start(why, entry->frame, "reply");
         outcome_tell(why, &fact);
         step_end(why, entry->flags);
@@ -297,6 +314,7 @@ static void update_tell(struct why *why, const struct ipc_journal_entry *entry)
     if (event->kind != IPC_EVENT_ORDER || (!by_tag && !by_id))
         return;
     why->account = event->account;
+    why->is_decided = true;
     step_start(why, entry->frame, "book");
     ipc_text_put(&why->text, "account %u, order ", event->account);
     put_foreign(why, event->broker_order_id, sizeof event->broker_order_id);
@@ -398,11 +416,13 @@ static int story_print(struct why *why, bool whole, const struct ipc_error *erro
 {
     if (why->cli->json)
         printf("{\"tag\":\"%s\",\"follower_no\":%u,\"order_digits\":%llu,\"leg\":%u,\"slice\":%u,"
-               "\"ordinal\":%u,\"order_seen\":%s,\"in_flight\":%s,\"whole\":%s,\"story\":[%s]}\n",
+               "\"ordinal\":%u,\"order_seen\":%s,\"decided\":%s,\"in_flight\":%s,\"whole\":%s,"
+               "\"story\":[%s]}\n",
             why->tag, why->parts.follower_no, (unsigned long long)why->parts.order_digits,
             ipc_tag_action_leg(why->parts.action), ipc_tag_action_slice(why->parts.action),
             ipc_tag_action_ordinal(why->parts.action), why->has_order ? "true" : "false",
-            why->in_flight ? "true" : "false", whole ? "true" : "false", why->bytes);
+            why->is_decided ? "true" : "false", why->in_flight ? "true" : "false",
+            whole ? "true" : "false", why->bytes);
     else if (why->steps > 0)
         printf("%s: follower %u, leg %u, slice %u, ordinal %u\n%s", why->tag,
             why->parts.follower_no, ipc_tag_action_leg(why->parts.action),
@@ -417,6 +437,11 @@ static int story_print(struct why *why, bool whole, const struct ipc_error *erro
     if (why->steps == 0)
         return ctl_refuse(
             "%s is not in the journal of %d shard%s", why->tag, shards, shards == 1 ? "" : "s");
+    if (!why->is_decided)
+        return ctl_refuse(
+            "the master's order was seen, but nothing was decided under this tag: follower %u "
+            "is not among its followers, or has not been reached yet",
+            why->parts.follower_no);
     return CTL_DONE;
 }
 

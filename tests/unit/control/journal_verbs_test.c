@@ -121,7 +121,8 @@ static void test_why(void **state)
     snprintf(arguments, sizeof arguments, "why %s --json", journal_facts_tag);
     CHECK(arguments, 0, "\"follower_no\":77", "\"step\":\"decision\"", "\"in_flight\":false");
     CHECK("why L01KPQZG2C000260000", 0, "SUB_LOT: the quantity is below one lot");
-    CHECK("why L01KPQZG2C0009Z0000", 0, "account 3, order M-100"); /* the order, and no decision */
+    CHECK("why L01KPQZG2C0009Z0000", 1, "account 3, order M-100", /* the order, and no decision */
+        "nothing was decided under this tag: follower 359");
     assert_null(strstr(output, "decision"));
     CHECK("why L0000000001000260000", 2, "is not one of our tags");
     CHECK("why L000000001000260000", 1, "is not in the journal");
