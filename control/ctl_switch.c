@@ -26,7 +26,15 @@ static int find_place(
     }
     if (strcmp(scope, "master") == 0) {
         *place = (struct place){IPC_SWITCH_MASTER, ctl_find_account(view, name)};
-        return place->index != 0 ? CTL_DONE : ctl_refuse("there is no account '%s'", name);
+        if (place->index == 0)
+            return ctl_refuse("there is no account '%s'", name);
+        if ((view->accounts[place->index - 1].roles & IPC_ROLE_MASTER) == 0)
+            fprintf(stderr,
+                "lockstepctl: note: account '%s' is no master: nothing is copied from it; a "
+                "follower's orders "
+                "are stopped by 'switch follower NUMBER'\n",
+                name);
+        return CTL_DONE;
     }
     if (strcmp(scope, "follower") == 0) {
         int64_t slot = ctl_find_slot(view, name);
