@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "control/ctl_common.h"
 
@@ -35,7 +36,9 @@ static const char *kind_of(const struct ipc_region_info *info)
 {
     if (info->is_temporary)
         return "unfinished";
-    return info->has_header ? ipc_region_kind_name((enum ipc_region_kind)info->header.kind) : "-";
+    if (info->has_header)
+        return ipc_region_kind_name((enum ipc_region_kind)info->header.kind);
+    return S_ISDIR(info->mode) ? "directory" : S_ISFIFO(info->mode) ? "fifo" : "-";
 }
 
 static void print_rows(const struct listing *listing)

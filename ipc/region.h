@@ -39,7 +39,8 @@
     X(IPC_REGION_ACCOUNTS, 6, "accounts")                                                          \
     X(IPC_REGION_METRICS, 7, "metrics")                                                            \
     X(IPC_REGION_ENGINE, 8, "engine")                                                              \
-    X(IPC_REGION_OTHER, 9, "other")
+    X(IPC_REGION_OTHER, 9, "other")                                                                \
+    X(IPC_REGION_WAVES, 10, "waves")
 IPC_DECLARE_ENUM(ipc_region_kind, IPC_REGION_LIST)
 
 /* Bytes of the file that stand for a role; what each kind calls them is in its own header. */

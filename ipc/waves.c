@@ -39,7 +39,7 @@ static enum ipc_rc attach(const struct ipc_shm *shm, uint32_t shard, bool create
     (void)snprintf(name, sizeof(name), "waves.%u", shard);
     struct ipc_region_spec spec = {
         .name = name,
-        .kind = IPC_REGION_OTHER,
+        .kind = IPC_REGION_WAVES,
         .layout_hash = ipc_layout_hash(layout, LS_COUNT_OF(layout)),
         .body_bytes = sizeof(struct ipc_waves_body),
         .flags = create ? IPC_REGION_WRITE | IPC_REGION_REPLACE | IPC_REGION_PREFAULT : 0,
