@@ -133,7 +133,8 @@ static enum parsed parse_options(int argc, char **argv, bool is_first_pass, stru
         case 'V':
             (void)printf("lockstep-ingest %s (%s)\n", LS_VERSION, LS_COMMIT);
             return PARSED_DONE;
-        default:
+        default: /* getopt has named the option */
+            (void)fputs("lockstep-ingest: see --help for the options and their values\n", stderr);
             return PARSED_BAD;
         }
         if (!fits)
