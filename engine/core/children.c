@@ -245,9 +245,12 @@ void eng_child_fly(struct eng_core *core, uint32_t index, enum ipc_action action
         child->modifications++;
     if (action == IPC_ACTION_PLACE)
         child->places++;
-    if (core->view != NULL)
-        eng_pace_note(core, eng_child_account(core, index), sending->exchange, sending->mono_ns,
-            sending->day);
+    if (core->view != NULL) {
+        uint32_t number = eng_child_account(core, index);
+        if (number <= core->limits.account_max)
+            core->links[index].sent_token_version = core->accounts[number].token_version;
+        eng_pace_note(core, number, sending->exchange, sending->mono_ns, sending->day);
+    }
 }
 
 void eng_child_learn_id(

@@ -68,4 +68,12 @@ void eng_child_learn_id(
 void eng_settle_put(struct eng_core *core, uint32_t index);
 void eng_settle_drop(struct eng_core *core, uint32_t index);
 
+/* eng_child_is_other: the id is that of another order than the one this child is known as. */
+static inline bool eng_child_is_other(
+    const struct eng_child *child, const char id[IPC_BROKER_ORDER_ID_BYTES])
+{
+    return child->broker_order_id[0] != '\0' && id[0] != '\0' &&
+           memcmp(child->broker_order_id, id, IPC_BROKER_ORDER_ID_BYTES) != 0;
+}
+
 #endif

@@ -92,6 +92,11 @@ enum ipc_rc eng_decide_reply(const struct eng_core *core, uint32_t index, uint32
         alarm->alarm = IPC_ALARM_AUTH;
         alarm_text(alarm, "token refused; entries of the account pause until it is renewed");
         *has_alarm = true;
+    } else if (action == IPC_ACTION_PLACE && outcome->outcome == IPC_OUTCOME_ACKED &&
+               eng_child_is_other(child, outcome->broker_order_id)) {
+        alarm->alarm = IPC_ALARM_GHOST;
+        alarm_text(alarm, "reply and book name two orders for one tag: look at the book");
+        *has_alarm = true;
     } else if (action == IPC_ACTION_PLACE &&
                eng_life_cell((enum eng_state)child->state, reply_event(outcome->outcome)).action ==
                    ENG_LIFE_GHOST) {

@@ -175,6 +175,7 @@ struct eng_link {
     uint32_t account;
     uint8_t list; /* enum eng_list */
     uint8_t reserved[3];
+    uint64_t sent_token_version; /* the last request's; 0 = sent before this start */
 };
 
 /* Calls of a sliding window in eight buckets of a seventh of it: never counts too few. */

@@ -491,6 +491,10 @@ static void pause_account(struct eng_core *core, uint32_t index)
     if (number == 0 || number > core->limits.account_max)
         return;
     struct eng_account *account = &core->accounts[number];
+    /* The token was renewed while the request was under way: the new one is not refused. */
+    uint64_t sent = core->links[index].sent_token_version;
+    if (sent != 0 && sent < account->token_version)
+        return;
     account->flags |= ENG_ACCOUNT_AUTH_PAUSE;
     account->refused_token_version = account->token_version;
 }

@@ -43,6 +43,12 @@ static struct ipc_fact_event *add_event(struct eng_event_facts *out, enum ipc_fa
     return fact;
 }
 
+static bool in_bounds(const struct ipc_event *event)
+{
+    return event->qty_e8 <= ENG_QTY_MAX_E8 && event->price_e8 <= ENG_PRICE_MAX_E8 &&
+           event->trigger_e8 <= ENG_PRICE_MAX_E8 && event->average_price_e8 <= ENG_PRICE_MAX_E8;
+}
+
 /* --- a follower's own order
  * ------------------------------------------------------------------------ */
 
@@ -64,6 +70,17 @@ static bool step_update(const struct eng_core *core, const struct ipc_event *eve
     if (index == ENG_NONE)
         return false;
     const struct eng_child *child = &core->children[index];
+    if (!in_bounds(event)) {
+        add_alarm(out, IPC_ALARM_BAD_EVENT, event->account, event->client_tag,
+            "quantity or price of a follower's order is out of bounds; not counted");
+        return true;
+    }
+    if (eng_child_is_other(child, event->broker_order_id)) {
+        /* Never folded: the end or the fills of one are not those of the other. */
+        add_alarm(out, IPC_ALARM_GHOST, event->account, event->client_tag,
+            "two orders at the broker carry the tag of one child: look at its book");
+        return true;
+    }
     if (!eng_sighting_changes(child, event)) {
         out->why = IPC_REASON_DUPLICATE_EVENT;
         return true;
@@ -105,12 +122,6 @@ static bool needs_wave(enum ipc_transition transition)
         return false;
     }
     return false;
-}
-
-static bool in_bounds(const struct ipc_event *event)
-{
-    return event->qty_e8 <= ENG_QTY_MAX_E8 && event->price_e8 <= ENG_PRICE_MAX_E8 &&
-           event->trigger_e8 <= ENG_PRICE_MAX_E8 && event->average_price_e8 <= ENG_PRICE_MAX_E8;
 }
 
 static bool tables_full(const struct eng_core *core, uint32_t known, const struct ipc_event *event)

@@ -188,6 +188,8 @@ static bool decide_place(const struct eng_core *core, const struct eng_child *ch
     out->kind = IPC_CHILD_PLACE;
     if (!(child->flags & ENG_CHILD_EXIT))
         return true;
+    if (core->orders[child->order].era != core->fold.era)
+        return skip(out, IPC_REASON_UNKNOWN_PENDING); /* it may have left before the cut */
     int64_t qty = exit_quantity(core, child);
     if (qty < 0)
         return skip(out, IPC_REASON_NO_POSITION);

@@ -356,6 +356,9 @@ enum eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct eng_fol
     if (plan->instrument == NULL) {
         return exit_skip(fact, IPC_REASON_INSTRUMENT_UNKNOWN);
     }
+    if (own == NULL && order->era != plan->core->fold.era) {
+        return exit_skip(fact, IPC_REASON_UNKNOWN_PENDING); /* it may have left before the cut */
+    }
     if (plan->effective_qty_e8 == 0) {
         return exit_skip(fact, order->status == IPC_STATUS_REJECTED ? IPC_REASON_MASTER_REJECTED
                                                                     : IPC_REASON_SUPERSEDED);
@@ -384,7 +387,7 @@ enum eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct eng_fol
         return exit_skip(
             fact, plan->sizer.lot_e8 > LS_E8 ? IPC_REASON_SUB_LOT : IPC_REASON_QTY_ZERO);
     }
-    int64_t most = done + closable;
+    int64_t most = eng_add_saturated(done, closable);
     if (want > most) {
         if (most == 0 && held == 0) {
             verdict = ENG_VERDICT_BLOCKED;
@@ -396,9 +399,11 @@ enum eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct eng_fol
         }
     }
     /* An exit is never refused for its size: what one order may carry goes now. */
-    if (plan->freeze_qty_e8 != 0 && fact->qty_e8 > plan->freeze_qty_e8) {
+    int64_t carried = plan->freeze_qty_e8 != 0 ? plan->freeze_qty_e8
+                                               : eng_lot_floor(&plan->sizer, ENG_QTY_MAX_E8);
+    if (LS_UNLIKELY(fact->qty_e8 > carried)) {
         note(fact, IPC_REASON_CLOSE_CLAMPED);
-        fact->qty_e8 = plan->freeze_qty_e8;
+        fact->qty_e8 = carried;
     }
     return verdict;
 }

@@ -5,6 +5,8 @@
 
 #include "tests/unit/engine/core/core_world.h"
 
+#include <string.h>
+
 /* Reductions: sized from the follower's own copied position, clamped, never barred but by halt. */
 
 #define E8(units) ((int64_t)(units)*LS_E8)
@@ -278,9 +280,57 @@ static void amended_exits_stay_within_what_is_held(void **state)
     world_close(&world);
 }
 
+/* Fills beyond every order that may be sent: what one order may carry goes, and the frame can be
+ * applied; a row that no order of ours can be is not folded at all. */
+static void absurd_fills_do_not_stop_the_engine(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    for (int i = 0; i < 3; i++) {
+        struct ipc_event buy = world_order(&world, IPC_SIDE_BUY, 900000000, E8(1));
+        buy.status = IPC_STATUS_FILLED;
+        buy.filled_qty_e8 = buy.qty_e8;
+        buy.average_price_e8 = E8(1);
+        (void)world_event(&world, &buy);
+        assert_int_equal(world_waves(&world), 1);
+        world_ack(&world, &world.commands[i]);
+        (void)world_update(&world, world.commands[i].child, IPC_STATUS_FILLED, 900000000, E8(1));
+    }
+    /* A hostile row about the third: the quantity of no order. */
+    struct eng_child_view view = world_child(&world, 0);
+    struct ipc_event lie = {.kind = IPC_EVENT_ORDER,
+        .side = view.side,
+        .type = view.type,
+        .product = view.product,
+        .validity = IPC_VALIDITY_DAY,
+        .status = IPC_STATUS_FILLED,
+        .flags = IPC_EVENT_OWN_TAG,
+        .account = world.followers[0].account,
+        .instrument = 1,
+        .qty_e8 = INT64_MAX,
+        .price_e8 = view.price_e8,
+        .filled_qty_e8 = INT64_MAX,
+        .average_price_e8 = E8(1)};
+    memcpy(lie.client_tag, view.tag, sizeof lie.client_tag);
+    memcpy(lie.broker_order_id, view.broker_order_id, sizeof lie.broker_order_id);
+    (void)world_event(&world, &lie);
+    assert_int_equal(held(&world, 0), E8(2700000000));
+    struct ipc_event sell = world_order(&world, IPC_SIDE_SELL, 900000000, E8(1));
+    sell.qty_e8 = E8(1000000000);
+    struct ipc_event flat = sell;
+    (void)world_event(&world, &flat);
+    (void)world_waves(&world);
+    assert_true(world.command_count >= 4);
+    assert_true(world.commands[3].qty_e8 > 0 && world.commands[3].qty_e8 <= E8(1000000000));
+    world_check(&world);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(absurd_fills_do_not_stop_the_engine),
         cmocka_unit_test(closes_are_proportional),
         cmocka_unit_test(small_closes_are_carried),
         cmocka_unit_test(working_closes_are_reserved),

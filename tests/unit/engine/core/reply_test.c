@@ -376,9 +376,83 @@ static void foreign_bytes_are_refused_and_change_nothing(void **state)
     world_close(&world);
 }
 
+static uint32_t alarms(const struct world *world, enum ipc_alarm kind)
+{
+    uint32_t count = 0;
+    for (const struct world_frame *at = world->first; at != NULL; at = at->next) {
+        if (at->frame.type == IPC_FACT_ALARM &&
+            ((const struct ipc_fact_alarm *)at->frame.payload)->alarm == (uint32_t)kind)
+            count++;
+    }
+    return count;
+}
+
+/* Two orders at the broker with the tag of one child: a person is called, and what happens to the
+ * second is not taken for the first. */
+static void a_second_order_of_one_tag_is_an_alarm(void **state)
+{
+    (void)state;
+    struct world world;
+    place(&world, 1);
+    world_ack(&world, &world.commands[0]); /* id B0 */
+    struct ipc_event twin = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+    twin.account = world.followers[0].account;
+    twin.flags = IPC_EVENT_OWN_TAG;
+    memcpy(twin.client_tag, world.commands[0].tag, sizeof twin.client_tag);
+    memset(twin.broker_order_id, 0, sizeof twin.broker_order_id);
+    memcpy(twin.broker_order_id, "OTHER7", 6);
+    twin.status = IPC_STATUS_CANCELLED;
+    (void)world_event(&world, &twin);
+    assert_int_equal(alarms(&world, IPC_ALARM_GHOST), 1);
+    state_is(&world, 0, ENG_STATE_ACKED); /* the first still works */
+    (void)world_update(&world, 0, IPC_STATUS_FILLED, 10, E8(100));
+    state_is(&world, 0, ENG_STATE_FILLED);
+    assert_int_equal(alarms(&world, IPC_ALARM_GHOST), 1);
+    world_check(&world);
+    world_close(&world);
+}
+
+/* A reply that names another order than the book has shown for the tag: the same. */
+static void a_reply_of_another_order_is_an_alarm(void **state)
+{
+    (void)state;
+    struct world world;
+    place(&world, 1);
+    (void)world_update(&world, 0, IPC_STATUS_OPEN, 0, 0); /* id B0 */
+    world_reply(&world, &world.commands[0], IPC_OUTCOME_ACKED, IPC_EVIDENCE_REPLY, "OTHER7");
+    assert_int_equal(alarms(&world, IPC_ALARM_GHOST), 1);
+    assert_string_equal(world_child(&world, 0).broker_order_id, "B0");
+    world_check(&world);
+    world_close(&world);
+}
+
+/* The refusal of a token that was renewed while the request was under way says nothing about the
+ * new one: exits go on. */
+static void a_late_refusal_does_not_pause_a_new_token(void **state)
+{
+    (void)state;
+    struct world world;
+    place(&world, 1);
+    world.accounts[world.followers[0].account - 1].token_version++;
+    world_adopt(&world);
+    world_reply(&world, &world.commands[0], IPC_OUTCOME_AUTH, IPC_EVIDENCE_REPLY, NULL);
+    world.now_mono_ns += 20 * LS_NS_PER_MS;
+    assert_int_equal(world_release(&world), 1); /* its second attempt, with the new token */
+    world_reply(&world, &world.commands[1], IPC_OUTCOME_AUTH, IPC_EVIDENCE_REPLY, NULL);
+    struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+    (void)world_event(&world, &event);
+    assert_int_equal(world_waves(&world), 0); /* now it is this token that is refused */
+    assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_SESSION_EXPIRED);
+    world_check(&world);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_second_order_of_one_tag_is_an_alarm),
+        cmocka_unit_test(a_reply_of_another_order_is_an_alarm),
+        cmocka_unit_test(a_late_refusal_does_not_pause_a_new_token),
         cmocka_unit_test(accepted_and_refused_are_final_words),
         cmocka_unit_test(proof_of_not_being_sent_allows_one_more),
         cmocka_unit_test(a_second_attempt_only_while_fresh),
