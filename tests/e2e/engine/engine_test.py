@@ -228,6 +228,8 @@ class Deaths(unittest.TestCase):
 
     def test_orders_of_a_dead_engine_wait_in_the_ring(self):
         world = make_world(self)
+        for follower in world.followers:
+            follower["max_age_limit_ms"] = 60000  # a slow machine's start must not make them stale
         feed = start(self, world)
         world.processes["engine"].stop()
         feed.new(qty=1)
