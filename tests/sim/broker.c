@@ -167,8 +167,7 @@ void sim_broker_session(struct sim *sim, struct sim_connection *connection)
         nghttp2_session_callbacks_set_on_stream_close_callback(sim->callbacks, on_stream_close);
     }
     LS_CHECK(nghttp2_session_server_new(&connection->server, sim->callbacks, NULL) == 0);
-    nghttp2_settings_entry entries[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, is->max_streams},
+    nghttp2_settings_entry entries[] = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, is->max_streams},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, is->window_bytes},
         {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, is->table_bytes}};
     LS_CHECK(nghttp2_submit_settings(
@@ -247,8 +246,9 @@ static void answer(struct sim_call *call)
         return;
     snprintf(status, sizeof(status), "%d", call->call.status);
     nghttp2_nv headers[] = {
-        {(uint8_t *)(uintptr_t)":status", (uint8_t *)status, 7, strlen(status), 0},
-        {(uint8_t *)(uintptr_t)"content-type", (uint8_t *)(uintptr_t)"application/json", 12, 16, 0},
+        {(uint8_t *)(uintptr_t) ":status", (uint8_t *)status, 7, strlen(status), 0},
+        {(uint8_t *)(uintptr_t) "content-type", (uint8_t *)(uintptr_t) "application/json", 12, 16,
+            0},
     };
     nghttp2_data_provider provider = {.source.ptr = call, .read_callback = read_answer};
     (void)nghttp2_submit_response(
@@ -257,8 +257,8 @@ static void answer(struct sim_call *call)
 
 static void rst_stream(struct sim *sim, struct sim_call *call)
 {
-    static const uint32_t codes[] = {NGHTTP2_REFUSED_STREAM, NGHTTP2_INTERNAL_ERROR,
-        NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM};
+    static const uint32_t codes[] = {
+        NGHTTP2_REFUSED_STREAM, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM};
     call->is_over = 1;
     if (call->connection != NULL && call->connection->server != NULL)
         (void)nghttp2_submit_rst_stream(call->connection->server, NGHTTP2_FLAG_NONE,
@@ -518,9 +518,8 @@ void sim_broker_fill(struct sim *sim)
     if (count == 0)
         return;
     for (uint32_t tries = 0; tries < 4; tries++) {
-        uint32_t index = sim_chance(sim, 2, 3) && count > 16
-                             ? count - 1 - sim_below(sim, 16)
-                             : sim_below(sim, count);
+        uint32_t index = sim_chance(sim, 2, 3) && count > 16 ? count - 1 - sim_below(sim, 16)
+                                                             : sim_below(sim, count);
         const struct adp_sim_order *order = adp_sim_book_order(book, index);
         if (order->status != ADP_SIM_OPEN)
             continue;

@@ -104,8 +104,8 @@ static void permit(struct sim *sim, struct sim_tag *tag, enum ipc_action action)
     if (action == 0 || sim->judge.is_rereading)
         return;
     const struct ipc_row_follower *row = &sim->shell.adopted->followers[tag->slot];
-    uint8_t word = sim_switch_word(
-        &sim->switches, tag->master, tag->instrument, tag->slot, row->broker);
+    uint8_t word =
+        sim_switch_word(&sim->switches, tag->master, tag->instrument, tag->slot, row->broker);
     if (sim->shell.halt_word)
         word = IPC_SWITCH_HALT;
     if (action != IPC_ACTION_CANCEL &&
@@ -128,8 +128,7 @@ static void batch_read(struct sim *sim, const struct ipc_fact_batch *fact)
     for (uint32_t i = 0; i < fact->child_count; i++) {
         const struct ipc_fact_child *child = &children[i];
         if (fact->wave != 0)
-            judge->decided +=
-                child->follower_no == 0 ? (uint64_t)(child->qty_e8 / LS_E8) : 1;
+            judge->decided += child->follower_no == 0 ? (uint64_t)(child->qty_e8 / LS_E8) : 1;
         if (child->kind == IPC_CHILD_SKIP) {
             sim->figures.skips++;
             continue;
@@ -195,7 +194,8 @@ void sim_check_crash(struct sim *sim, bool power)
 /* ---- bytes that left ------------------------------------------------------------------------- */
 
 /* The widest value that a follower's row had since a generation. */
-static int64_t widest(const struct sim *sim, const struct sim_tag *tag, size_t offset, bool zero_is_none)
+static int64_t widest(
+    const struct sim *sim, const struct sim_tag *tag, size_t offset, bool zero_is_none)
 {
     int64_t most = 0;
     uint64_t last = sim->published.view.generation;
@@ -245,8 +245,8 @@ void sim_check_handed(
     if (request->action == IPC_ACTION_PLACE && !tag->is_exit)
         check_age(sim, tag);
     const struct ipc_row_follower *row = &sim->shell.adopted->followers[request->slot];
-    uint8_t word = sim_switch_word(
-        &sim->shell.seen, tag->master, tag->instrument, tag->slot, row->broker);
+    uint8_t word =
+        sim_switch_word(&sim->shell.seen, tag->master, tag->instrument, tag->slot, row->broker);
     if (request->switch_sequence < sim->shell.seen.sequence &&
         request->action != IPC_ACTION_CANCEL &&
         (word == IPC_SWITCH_HALT || (word == IPC_SWITCH_CLOSE_ONLY && !tag->is_exit)))
@@ -272,11 +272,10 @@ void sim_check_arrival(struct sim *sim, struct sim_call *call)
 /* ---- the brokers' books ---------------------------------------------------------------------- */
 
 /* Quantity and value of an entry are within what the follower's rows allowed. */
-static void check_caps(struct sim *sim, const struct sim_tag *tag, const struct adp_sim_order *order,
-    int64_t units, int64_t price_e8)
+static void check_caps(struct sim *sim, const struct sim_tag *tag,
+    const struct adp_sim_order *order, int64_t units, int64_t price_e8)
 {
-    int64_t most_qty =
-        widest(sim, tag, offsetof(struct ipc_row_follower, max_qty_e8), true);
+    int64_t most_qty = widest(sim, tag, offsetof(struct ipc_row_follower, max_qty_e8), true);
     int64_t most_value =
         widest(sim, tag, offsetof(struct ipc_row_follower, max_order_value_e8), true);
     uint32_t index = order_of_digits(sim, tag->order_digits);
@@ -309,8 +308,8 @@ static void order_check(struct sim *sim, const struct adp_sim_order *order)
         sim_fail(sim, "twice: the broker's book has two orders of %s", tag->tag);
     for (uint32_t ordinal = 0; ordinal < ipc_tag_action_ordinal(tag->action); ordinal++) {
         struct ipc_tag_parts parts = {tag->order_digits, tag->follower_no,
-            ipc_tag_action(ipc_tag_action_leg(tag->action), ipc_tag_action_slice(tag->action),
-                ordinal)};
+            ipc_tag_action(
+                ipc_tag_action_leg(tag->action), ipc_tag_action_slice(tag->action), ordinal)};
         char text[IPC_TAG_BYTES];
         ipc_tag_compose(&parts, text);
         const struct sim_tag *other = sim_tag_find(sim, text);
@@ -390,17 +389,18 @@ void sim_check_counters(struct sim *sim)
         states += c->children_by_state[i];
     if (c->expected != c->remaining + c->skipped + c->vanished + c->placed + c->acts ||
         c->placed != states || c->acts != c->acts_open + c->acts_settled)
-        sim_fail(sim, "conservation: expected %llu, remaining %llu, skipped %llu, vanished %llu, "
-                      "placed %llu (%llu), acts %llu = %llu + %llu",
+        sim_fail(sim,
+            "conservation: expected %llu, remaining %llu, skipped %llu, vanished %llu, "
+            "placed %llu (%llu), acts %llu = %llu + %llu",
             (unsigned long long)c->expected, (unsigned long long)c->remaining,
             (unsigned long long)c->skipped, (unsigned long long)c->vanished,
             (unsigned long long)c->placed, (unsigned long long)states, (unsigned long long)c->acts,
             (unsigned long long)c->acts_open, (unsigned long long)c->acts_settled);
     /* Followers that joined a master's list during a wave are visited too. */
-    if (c->expected < sim->judge.expected ||
-        c->expected - c->remaining != sim->judge.decided)
-        sim_fail(sim, "conservation: the journal has %llu followers to visit and %llu decisions, "
-                      "the engine counts %llu and %llu",
+    if (c->expected < sim->judge.expected || c->expected - c->remaining != sim->judge.decided)
+        sim_fail(sim,
+            "conservation: the journal has %llu followers to visit and %llu decisions, "
+            "the engine counts %llu and %llu",
             (unsigned long long)sim->judge.expected, (unsigned long long)sim->judge.decided,
             (unsigned long long)c->expected, (unsigned long long)(c->expected - c->remaining));
     if (c->impossible != 0)
@@ -411,8 +411,8 @@ void sim_check_counters(struct sim *sim)
 
 void sim_check_replay(struct sim *sim)
 {
-    struct eng_core *core = eng_core_init(
-        sim->shell.core_other_memory, &sim->shell.limits, &sim->shell.config);
+    struct eng_core *core =
+        eng_core_init(sim->shell.core_other_memory, &sim->shell.limits, &sim->shell.config);
     uint64_t offset = 0;
     const struct ipc_frame *frame;
     while ((frame = sim_journal_next(&sim->journal, &offset)) != NULL) {
@@ -468,8 +468,8 @@ static bool waits_for_other(const struct sim *sim, const struct eng_child_view *
     return false;
 }
 
-static bool book_agrees(const struct sim *sim, const struct adp_sim_order *order, char *why,
-    size_t why_bytes)
+static bool book_agrees(
+    const struct sim *sim, const struct adp_sim_order *order, char *why, size_t why_bytes)
 {
     struct eng_child_view child;
     uint32_t handle = eng_core_find_tag(sim->shell.core, order->terms.tag);
@@ -479,8 +479,7 @@ static bool book_agrees(const struct sim *sim, const struct adp_sim_order *order
         snprintf(why, why_bytes, "the broker has %s, the engine does not", order->terms.tag);
         return false;
     }
-    if (child.filled_qty_e8 != order->filled_units * LS_E8 ||
-        child.state == ENG_STATE_UNKNOWN ||
+    if (child.filled_qty_e8 != order->filled_units * LS_E8 || child.state == ENG_STATE_UNKNOWN ||
         (is_over(order) && child.state != ENG_STATE_FILLED && child.state != ENG_STATE_CANCELLED &&
             child.state != ENG_STATE_EXCH_REJECTED)) {
         snprintf(why, why_bytes, "%s is %s with %lld filled at the broker, %s with %lld here",

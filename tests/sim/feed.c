@@ -145,12 +145,11 @@ void sim_feed_poll(struct sim *sim, bool whole)
         uint32_t count = adp_sim_book_order_count(book);
         if (count > sim->feed.published_capacity[broker]) {
             uint32_t capacity = count * 2 + 64;
-            sim->feed.published[broker] = realloc(
-                sim->feed.published[broker], capacity * sizeof(**sim->feed.published));
+            sim->feed.published[broker] =
+                realloc(sim->feed.published[broker], capacity * sizeof(**sim->feed.published));
             LS_CHECK(sim->feed.published[broker] != NULL);
             memset(sim->feed.published[broker] + sim->feed.published_capacity[broker], 0,
-                (capacity - sim->feed.published_capacity[broker]) *
-                    sizeof(**sim->feed.published));
+                (capacity - sim->feed.published_capacity[broker]) * sizeof(**sim->feed.published));
             sim->feed.published_capacity[broker] = capacity;
         }
         for (uint32_t i = 0; i < count; i++) {
@@ -161,10 +160,9 @@ void sim_feed_poll(struct sim *sim, bool whole)
                 .filled_units = order->filled_units,
                 .units = order->terms.units,
                 .price_e8 = order->terms.price_e8};
-            if (now.status == 0 ||
-                (!whole && last->known && last->status == now.status &&
-                    last->filled_units == now.filled_units && last->units == now.units &&
-                    last->price_e8 == now.price_e8))
+            if (now.status == 0 || (!whole && last->known && last->status == now.status &&
+                                       last->filled_units == now.filled_units &&
+                                       last->units == now.units && last->price_e8 == now.price_e8))
                 continue;
             struct ipc_event event;
             *last = now;

@@ -38,8 +38,8 @@ void *sim_journal_begin(struct sim_journal *journal, enum ipc_fact_type type, ui
     frame->type = (uint16_t)type;
     journal->pending = frame;
     journal->pending_max = max_bytes;
-    uint64_t end = journal->used + ls_align_up(sizeof(*frame) + max_bytes, IPC_FRAME_ALIGN) +
-                   IPC_FRAME_ALIGN;
+    uint64_t end =
+        journal->used + ls_align_up(sizeof(*frame) + max_bytes, IPC_FRAME_ALIGN) + IPC_FRAME_ALIGN;
     if (end > journal->touched)
         journal->touched = end;
     return frame + 1;
@@ -100,8 +100,7 @@ static bool is_whole(const struct sim_journal *journal, uint64_t offset)
     const struct ipc_frame *frame = frame_at(journal, offset);
     uint64_t length = atomic_load_explicit(&frame->length, memory_order_relaxed);
     return length >= sizeof(*frame) && length <= IPC_FRAME_BYTES_MAX &&
-           offset + length <= journal->touched &&
-           frame->payload_bytes <= length - sizeof(*frame) &&
+           offset + length <= journal->touched && frame->payload_bytes <= length - sizeof(*frame) &&
            ls_align_up(sizeof(*frame) + frame->payload_bytes, IPC_FRAME_ALIGN) == length &&
            frame->crc == ipc_frame_crc(frame, journal->salt, frame->previous_crc);
 }

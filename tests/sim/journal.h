@@ -12,10 +12,10 @@
 #define SIM_JOURNAL_BYTES (24u * 1024u * 1024u)
 
 struct sim_journal {
-    uint8_t *bytes;     /* SIM_JOURNAL_BYTES, zero beyond `touched` */
-    uint64_t used;      /* end of the last complete frame */
-    uint64_t touched;   /* end of what was ever written */
-    uint64_t durable;   /* end of what the disk has for sure */
+    uint8_t *bytes;   /* SIM_JOURNAL_BYTES, zero beyond `touched` */
+    uint64_t used;    /* end of the last complete frame */
+    uint64_t touched; /* end of what was ever written */
+    uint64_t durable; /* end of what the disk has for sure */
     uint64_t next_lsn, durable_lsn;
     uint64_t salt;
     uint32_t previous_crc;

@@ -10,10 +10,10 @@
 #include "tests/sim/sim.h"
 #include "version.h"
 
-#define STEPS_DEFAULT  500u
-#define STEPS_MAX      20000u
-#define HEAL_STEPS     900u
-#define EVENTS_A_STEP  60u
+#define STEPS_DEFAULT 500u
+#define STEPS_MAX     20000u
+#define HEAL_STEPS    900u
+#define EVENTS_A_STEP 60u
 
 static struct sim *running; /* for the handler of SIGABRT */
 
@@ -35,7 +35,7 @@ static void trouble(struct sim *sim)
             sim_masters_rescan(sim, 1 + sim_below(sim, sim->master_count), false);
         break;
     case 3:
-        sim->takes_entries = sim_chance(sim, 5, 6);
+        sim->takes_entries = sim_chance(sim, 14, 15);
         break;
     case 4:
         if (sim->can_crash && sim->shell.crash_in == 0)
@@ -59,11 +59,11 @@ static void trouble(struct sim *sim)
 static void act(struct sim *sim)
 {
     uint32_t what = sim_below(sim, 10);
-    if (what < 3)
+    if (what < 4)
         sim_masters_act(sim);
-    else if (what < 5)
+    else if (what < 6)
         sim_world_price(sim);
-    else if (what < 7)
+    else if (what < 8)
         sim_broker_fill(sim);
     if (sim_chance(sim, 1, 4))
         sim_feed_poll(sim, false);
@@ -101,12 +101,12 @@ static void turn(struct sim *sim)
 
 static int64_t step_length(struct sim *sim)
 {
-    uint32_t roll = sim_below(sim, 40);
-    if (roll < 28)
+    uint32_t roll = sim_below(sim, 60);
+    if (roll < 42)
         return sim_between(sim, LS_NS_PER_US, 2 * LS_NS_PER_MS);
-    if (roll < 38)
+    if (roll < 58)
         return sim_between(sim, 0, 60 * LS_NS_PER_MS);
-    return sim_between(sim, 0, roll == 38 ? LS_NS_PER_S : 6 * LS_NS_PER_S);
+    return sim_between(sim, 0, roll == 58 ? LS_NS_PER_S : 6 * LS_NS_PER_S);
 }
 
 /* Time goes on; whatever is due on the way happens at its time. */
@@ -153,8 +153,7 @@ static void heal(struct sim *sim)
         sim_world_price(sim);
         sim_journal_sync(&sim->journal, &sim->prng, true);
         advance(sim, 50 * LS_NS_PER_MS);
-        if (i > 20 && i % 10 == 9 && sim->shell.lives &&
-            sim_check_settled(sim, why, sizeof(why)))
+        if (i > 20 && i % 10 == 9 && sim->shell.lives && sim_check_settled(sim, why, sizeof(why)))
             return;
     }
     sim_fail(sim, "liveness: %s, %u s after the last fault", why, HEAL_STEPS / 20);
@@ -192,8 +191,8 @@ static void world_reset(struct sim *sim, const struct sim_options *options, uint
         sim->feed.published[i] = feed.published[i];
         sim->feed.published_capacity[i] = feed.published_capacity[i];
         if (feed.published[i] != NULL)
-            memset(feed.published[i], 0,
-                feed.published_capacity[i] * sizeof(**sim->feed.published));
+            memset(
+                feed.published[i], 0, feed.published_capacity[i] * sizeof(**sim->feed.published));
     }
     sim->judge.tags = tags;
     sim->callbacks = callbacks;
@@ -221,6 +220,12 @@ static bool world_run(struct sim *sim, const struct sim_options *options, uint64
     sim->figures.steps = sim->step;
     heal(sim);
     sim_check_end(sim);
+    const struct eng_core_counters *counters = eng_core_counters(sim->shell.core);
+    for (uint32_t i = 0; i < IPC_REASON_COUNT && options->verbose; i++) {
+        if (counters->skips_by_reason[i] != 0)
+            sim_note(sim, "skipped %s: %llu", ipc_reason_name((enum ipc_reason)i),
+                (unsigned long long)counters->skips_by_reason[i]);
+    }
     return true;
 }
 
@@ -257,29 +262,30 @@ static void figures_print(const struct sim_figures *f, bool json, double seconds
         const char *name;
         uint64_t value;
     } rows[] = {{"steps", f->steps}, {"turns", f->turns}, {"events", f->events},
-        {"waves", f->waves}, {"skips", f->skips}, {"frames", f->frames},
-        {"requests", f->requests}, {"arrivals", f->arrivals}, {"accepted", f->accepted},
-        {"fills", f->fills}, {"replies", f->replies}, {"losses", f->losses},
-        {"unknown_at_end", f->unknown}, {"faults", f->faults}, {"crashes", f->crashes},
-        {"power_cuts", f->boots}, {"generations", f->generations}, {"switch_flips", f->flips},
+        {"waves", f->waves}, {"skips", f->skips}, {"frames", f->frames}, {"requests", f->requests},
+        {"arrivals", f->arrivals}, {"accepted", f->accepted}, {"fills", f->fills},
+        {"replies", f->replies}, {"losses", f->losses}, {"unknown_at_end", f->unknown},
+        {"faults", f->faults}, {"crashes", f->crashes}, {"power_cuts", f->boots},
+        {"generations", f->generations}, {"switch_flips", f->flips},
         {"decided_again", f->redecided}, {"replays", f->replays}};
     for (size_t i = 0; i < LS_COUNT_OF(rows); i++)
-        printf(json ? "\"%s\":%llu," : "%s %llu, ", rows[i].name,
-            (unsigned long long)rows[i].value);
+        printf(
+            json ? "\"%s\":%llu," : "%s %llu, ", rows[i].name, (unsigned long long)rows[i].value);
     printf(json ? "\"seconds\":%.3f" : "%.1f s\n", seconds);
 }
 
 static void usage(FILE *out)
 {
-    fputs("Usage: lockstep-sim [--seed N] [--seeds COUNT] [--steps N] [--verbose] [--json]\n"
-          "Runs simulated worlds around the real engine core and HTTP/2 machine: masters, brokers,\n"
-          "network, disk and crashes come from one seed each. Exit 1 when a promise was broken.\n"
-          "  --seed N      first seed; default 1\n"
-          "  --seeds N     how many seeds from there on; default 1\n"
-          "  --steps N     steps of each world before it heals, 1 to 20000; default 500\n"
-          "  --verbose     every event to stderr\n"
-          "  --json        the result as one JSON object\n"
-          "  --help, --version\n",
+    fputs(
+        "Usage: lockstep-sim [--seed N] [--seeds COUNT] [--steps N] [--verbose] [--json]\n"
+        "Runs simulated worlds around the real engine core and HTTP/2 machine: masters, brokers,\n"
+        "network, disk and crashes come from one seed each. Exit 1 when a promise was broken.\n"
+        "  --seed N      first seed; default 1\n"
+        "  --seeds N     how many seeds from there on; default 1\n"
+        "  --steps N     steps of each world before it heals, 1 to 20000; default 500\n"
+        "  --verbose     every event to stderr\n"
+        "  --json        the result as one JSON object\n"
+        "  --help, --version\n",
         out);
 }
 
@@ -351,8 +357,9 @@ int main(int count, char **arguments)
     sim_journal_open(&sim->journal, 0);
     running = sim;
     signal(SIGABRT, on_abort);
-    fprintf(options.json ? stderr : stdout, "lockstep-sim %s, commit %s, seed %llu, %u seeds, %u steps\n",
-        LS_VERSION, LS_COMMIT, (unsigned long long)options.seed, options.seeds, options.steps);
+    fprintf(options.json ? stderr : stdout,
+        "lockstep-sim %s, commit %s, seed %llu, %u seeds, %u steps\n", LS_VERSION, LS_COMMIT,
+        (unsigned long long)options.seed, options.seeds, options.steps);
     fflush(stdout);
     clock_gettime(CLOCK_MONOTONIC, &start);
     for (uint32_t i = 0; i < options.seeds; i++) {
@@ -367,10 +374,11 @@ int main(int count, char **arguments)
         figures_add(&sum, &sim->figures);
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
-    double seconds = (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9;
+    double seconds =
+        (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9;
     if (options.json) {
-        printf("{\"version\":\"%s\",\"commit\":\"%s\",\"seed\":%llu,\"passed\":%u,\"failed\":%u,", LS_VERSION,
-            LS_COMMIT, (unsigned long long)options.seed, passed, failed);
+        printf("{\"version\":\"%s\",\"commit\":\"%s\",\"seed\":%llu,\"passed\":%u,\"failed\":%u,",
+            LS_VERSION, LS_COMMIT, (unsigned long long)options.seed, passed, failed);
         if (failed > 0)
             printf("\"first_failed\":%llu,", (unsigned long long)first_failed);
         figures_print(&sum, true, seconds);

@@ -31,8 +31,7 @@ static void fill(struct sim *sim, struct sim_master_order *order, int64_t qty_e8
     struct ipc_event *state = &order->state;
     state->filled_qty_e8 += qty_e8;
     state->average_price_e8 = sim->price_e8[state->instrument - 1];
-    state->status =
-        state->filled_qty_e8 == state->qty_e8 ? IPC_STATUS_FILLED : IPC_STATUS_OPEN;
+    state->status = state->filled_qty_e8 == state->qty_e8 ? IPC_STATUS_FILLED : IPC_STATUS_OPEN;
 }
 
 /* What the master holds of an instrument and product, by its own book. */
@@ -85,8 +84,7 @@ static void place(struct sim *sim)
         state->price_e8 = state->side == IPC_SIDE_BUY ? high : low;
         state->trigger_e8 = state->side == IPC_SIDE_BUY ? low : high;
     }
-    snprintf(state->broker_order_id, sizeof(state->broker_order_id), "M%06u",
-        ++sim->order_count);
+    snprintf(state->broker_order_id, sizeof(state->broker_order_id), "M%06u", ++sim->order_count);
     ipc_order_key(SIM_CLUSTER, state->account, state->broker_order_id, &state->order_key,
         &state->order_digits);
     if (state->type == IPC_TYPE_MARKET && sim_chance(sim, 1, 2))
@@ -120,7 +118,8 @@ void sim_masters_act(struct sim *sim)
     }
     /* Recent orders are likelier to be touched. */
     uint32_t back = sim_chance(sim, 3, 4) ? 6 : sim->order_count;
-    uint32_t index = sim->order_count - 1 - sim_below(sim, back < sim->order_count ? back : sim->order_count);
+    uint32_t index =
+        sim->order_count - 1 - sim_below(sim, back < sim->order_count ? back : sim->order_count);
     struct sim_master_order *order = &sim->orders[index];
     struct ipc_event *state = &order->state;
     if (ipc_status_final((enum ipc_status)state->status))

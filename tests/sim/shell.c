@@ -111,8 +111,7 @@ void sim_shell_adopt(struct sim *sim)
     struct sim_rows *next = shell->adopted == &shell->own[0] ? &shell->own[1] : &shell->own[0];
     struct ipc_fact_adopt fact;
     struct ipc_error error;
-    if (shell->adopted != NULL &&
-        shell->adopted->view.generation == sim->published.view.generation)
+    if (shell->adopted != NULL && shell->adopted->view.generation == sim->published.view.generation)
         return;
     *next = sim->published;
     sim_rows_bind(next);
@@ -162,9 +161,9 @@ void sim_shell_kill(struct sim *sim, bool power)
     struct sim_shell *shell = &sim->shell;
     shell->lives = false;
     shell->crash_in = 0;
-    shell->restart_ns = sim->now_ns + sim_between(sim, 0, sim_chance(sim, 1, 4)
-                                                              ? 8 * LS_NS_PER_S
-                                                              : 200 * LS_NS_PER_MS);
+    shell->restart_ns =
+        sim->now_ns +
+        sim_between(sim, 0, sim_chance(sim, 1, 4) ? 8 * LS_NS_PER_S : 200 * LS_NS_PER_MS);
     for (uint32_t i = 0; i < SIM_CONNECTIONS; i++) {
         struct sim_connection *connection = &sim->connections[i];
         if (connection->number == 0 || !connection->client_lives)
@@ -207,8 +206,7 @@ static void events_take(struct sim *sim)
     struct eng_event_facts facts;
     for (uint32_t most = 1 + sim_below(sim, 40); feed->ring_count > 0 && most > 0; most--) {
         const struct ipc_event *event = &feed->ring[feed->ring_first];
-        eng_step_event(
-            sim->shell.core, event, 1, feed->ring_sequence + 1, sim_mono(sim), &facts);
+        eng_step_event(sim->shell.core, event, 1, feed->ring_sequence + 1, sim_mono(sim), &facts);
         if (facts.retry_later)
             return;
         for (uint32_t i = 0; i < facts.count; i++) {
@@ -289,12 +287,12 @@ static void decide_again(
     if (eng_recover_batch(sim->shell.core, fact, children, sim_mono(sim), sim_wall(sim), &stored,
             &sample, samples) != IPC_OK)
         sim_fail(sim, "a stored decision cannot be made again");
-    uint32_t count = eng_decide_batch(
-        sim->shell.core, &stored, &sample, samples, &again.batch, again.children);
+    uint32_t count =
+        eng_decide_batch(sim->shell.core, &stored, &sample, samples, &again.batch, again.children);
     sim->figures.redecided++;
     if (count != fact->child_count || memcmp(&again.batch, fact, sizeof(*fact)) != 0)
-        sim_fail(sim, "deciding wave %llu again gives another batch",
-            (unsigned long long)fact->wave);
+        sim_fail(
+            sim, "deciding wave %llu again gives another batch", (unsigned long long)fact->wave);
     for (uint32_t i = 0; i < count; i++) {
         if (memcmp(&again.children[i], &children[i], sizeof(children[i])) != 0)
             sim_fail(sim, "deciding wave %llu again: slot %u was kind %u reason %s, is %u %s",

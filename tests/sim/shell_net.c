@@ -119,8 +119,7 @@ static void on_loss(const struct eng_h2_loss *loss, void *context)
         (enum ipc_action)(loss->request_no >> 30), &outcome);
 }
 
-static void not_sent(
-    struct sim *sim, uint32_t child, uint32_t request_no, enum ipc_action action)
+static void not_sent(struct sim *sim, uint32_t child, uint32_t request_no, enum ipc_action action)
 {
     const struct ipc_outcome outcome = {
         .outcome = IPC_OUTCOME_NOT_SENT, .evidence = IPC_EVIDENCE_NO_BYTES};
@@ -142,8 +141,7 @@ static void connection_end(
     for (uint32_t i = 0; i < sim->shell.lane_count; i++) {
         if (sim->shell.lanes[i].connection == connection) {
             sim->shell.lanes[i].connection = NULL;
-            sim->shell.lanes[i].connect_ns =
-                sim->now_ns + sim_between(sim, 0, 50 * LS_NS_PER_MS);
+            sim->shell.lanes[i].connect_ns = sim->now_ns + sim_between(sim, 0, 50 * LS_NS_PER_MS);
         }
     }
     sim_net_client_gone(sim, connection, sim_chance(sim, 1, 2));
@@ -339,9 +337,8 @@ static void order_send(struct sim *sim, uint32_t child, bool is_late)
     sim_note(sim, "engine sends %s of %s%s, request %u, %s %lld of %u at %lld on %llu/%u",
         ipc_action_name((enum ipc_action)command.action), command.tag,
         command.is_exit ? " (exit)" : "", command.request_no,
-        ipc_side_name((enum ipc_side)command.side),
-        (long long)(command.qty_e8 / LS_E8), command.instrument,
-        (long long)(command.price_e8 / 1000000),
+        ipc_side_name((enum ipc_side)command.side), (long long)(command.qty_e8 / LS_E8),
+        command.instrument, (long long)(command.price_e8 / 1000000),
         (unsigned long long)connection->number,
         connection->requests[connection->request_count - 1].stream_id);
 }
@@ -351,9 +348,9 @@ void sim_shell_dispatch(struct sim *sim, uint64_t lsn, const uint32_t *children,
     struct sim_shell *shell = &sim->shell;
     uint32_t copy[IPC_BATCH_CHILDREN_MAX];
     LS_CHECK(count <= LS_COUNT_OF(copy));
-    memcpy(copy, children, count * sizeof(*copy)); /* outcomes of the first may come before the last */
-    bool waits = shell->is_power_tier &&
-                 (shell->held_count > 0 || lsn > sim->journal.durable_lsn);
+    memcpy(
+        copy, children, count * sizeof(*copy)); /* outcomes of the first may come before the last */
+    bool waits = shell->is_power_tier && (shell->held_count > 0 || lsn > sim->journal.durable_lsn);
     for (uint32_t i = 0; i < count; i++) {
         if (copy[i] == ENG_NONE)
             continue;
@@ -417,8 +414,9 @@ static void judge_bytes(
         const uint8_t *h = connection->frame_header;
         connection->header_have = 0;
         connection->frame_left = (uint32_t)h[0] << 16 | (uint32_t)h[1] << 8 | h[2];
-        uint32_t stream_id = ((uint32_t)h[5] << 24 | (uint32_t)h[6] << 16 | (uint32_t)h[7] << 8 |
-                                 h[8]) & 0x7fffffffu;
+        uint32_t stream_id =
+            ((uint32_t)h[5] << 24 | (uint32_t)h[6] << 16 | (uint32_t)h[7] << 8 | h[8]) &
+            0x7fffffffu;
         if (h[3] != NGHTTP2_HEADERS)
             continue;
         struct sim_request *request = request_of(connection, stream_id);
@@ -436,8 +434,7 @@ static bool has_stale_bytes(const struct sim *sim, const struct sim_connection *
         return false;
     for (uint32_t i = connection->request_count; i-- > 0;) {
         const struct sim_request *request = &connection->requests[i];
-        if (!request->was_handed && !request->is_over &&
-            request->leave_by_mono_ns <= sim_mono(sim))
+        if (!request->was_handed && !request->is_over && request->leave_by_mono_ns <= sim_mono(sim))
             return true;
     }
     return false;
@@ -517,8 +514,7 @@ static void connection_receive(struct sim *sim, struct sim_connection *connectio
     for (;;) {
         bool ended = false;
         size_t count = sim_net_down(sim, connection, bytes, sizeof(bytes), &ended);
-        if (count > 0 &&
-            !eng_h2_receive(connection->h2, bytes, count, sim_mono(sim), &sink)) {
+        if (count > 0 && !eng_h2_receive(connection->h2, bytes, count, sim_mono(sim), &sink)) {
             sim_fail(sim, "the HTTP/2 machine refuses what nghttp2 sent: %s (%u)",
                 eng_h2_error_text(connection->h2), eng_h2_error(connection->h2));
         }

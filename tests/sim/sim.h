@@ -93,7 +93,8 @@ struct sim_published {
 struct sim_feed {
     struct sim_delivery pending[SIM_FEED];
     uint32_t pending_count;
-    struct ipc_event ring[SIM_FEED]; /* in shared memory: lives through a crash, not through a boot */
+    struct ipc_event
+        ring[SIM_FEED]; /* in shared memory: lives through a crash, not through a boot */
     uint32_t ring_first, ring_count;
     uint64_t ring_sequence;
     struct sim_published *published[SIM_BROKERS]; /* by order of the broker's book */
@@ -133,7 +134,7 @@ struct sim_request {
 struct sim_lane;
 
 struct sim_connection {
-    uint64_t number; /* from 1; 0 = the place is free */
+    uint64_t number;          /* from 1; 0 = the place is free */
     uint32_t broker, account; /* account 0 = of the shared pool */
     /* client's end */
     bool client_lives;
@@ -142,7 +143,7 @@ struct sim_connection {
     void *h2_memory;
     uint8_t sealed[ENG_H2_BODY_MAX * 2]; /* given to TLS, not yet taken by the kernel */
     uint32_t sealed_count;
-    uint64_t handed;       /* plain bytes that the kernel has taken */
+    uint64_t handed;          /* plain bytes that the kernel has taken */
     int64_t stalled_until_ns; /* the peer's window is shut until then */
     uint32_t stalled_room;
     struct sim_request requests[SIM_REQUESTS];
@@ -201,9 +202,9 @@ struct sim_tag {
     uint32_t follower_no, slot, action;
     uint64_t order_digits;
     uint8_t is_exit, instrument, master, product;
-    uint8_t permits[4];  /* by action: frames that let its bytes leave, not yet used */
-    uint32_t arrivals;   /* place requests that reached the broker */
-    uint32_t accepted;   /* of them, orders that the broker took */
+    uint8_t permits[4]; /* by action: frames that let its bytes leave, not yet used */
+    uint32_t arrivals;  /* place requests that reached the broker */
+    uint32_t accepted;  /* of them, orders that the broker took */
     uint8_t last_definite;
     uint32_t last_request_no;
     uint64_t generation; /* of its first decision */
@@ -252,7 +253,7 @@ struct sim_shell {
     struct eng_broker_policy policies[SIM_BROKERS];
     struct eng_h2_bodies bodies;
     struct eng_h2_sink sink;
-    struct sim_rows own[2]; /* the shell's copies: one in force, one for the next */
+    struct sim_rows own[2];   /* the shell's copies: one in force, one for the next */
     struct sim_rows *adopted; /* NULL before the first */
     uint32_t release_cursor;
     struct sim_lane lanes[SIM_LANES];
@@ -263,7 +264,7 @@ struct sim_shell {
     uint32_t held_count;
     bool is_power_tier;
     bool is_other_boot; /* until the OPEN fact of this boot is written */
-    bool halt_word; /* set after a lost tail: a person compares books before orders go again */
+    bool halt_word;     /* set after a lost tail: a person compares books before orders go again */
     uint32_t reserved[SIM_CONNECTIONS]; /* streams promised to the batch being decided */
     int64_t restart_ns, paused_until_ns;
     uint32_t crash_in; /* the turn dies at this crash point; 0 = none */
@@ -356,9 +357,8 @@ void sim_world_flip(struct sim *sim);
 void sim_world_price(struct sim *sim);
 /* sim_world_heal stops every fault: switches run, tokens are good, prices are fresh. */
 void sim_world_heal(struct sim *sim);
-uint8_t sim_switch_word(
-    const struct sim_switches *words, uint32_t master, uint32_t instrument, uint32_t slot,
-    uint32_t broker);
+uint8_t sim_switch_word(const struct sim_switches *words, uint32_t master, uint32_t instrument,
+    uint32_t slot, uint32_t broker);
 
 /* ---- masters.c ------------------------------------------------------------------------------- */
 
@@ -399,8 +399,8 @@ void sim_broker_free(struct sim *sim);
 
 /* ---- net.c ----------------------------------------------------------------------------------- */
 
-void sim_pipe_put(struct sim *sim, struct sim_pipe *pipe, const uint8_t *bytes, size_t count,
-    int64_t latency_ns);
+void sim_pipe_put(
+    struct sim *sim, struct sim_pipe *pipe, const uint8_t *bytes, size_t count, int64_t latency_ns);
 /* sim_net_open connects a lane; NULL when no place is free. */
 struct sim_connection *sim_net_open(struct sim *sim, uint32_t broker, uint32_t account);
 /* sim_net_client_gone: the client's end was closed, in order or by its process's death. */
@@ -418,15 +418,15 @@ void sim_net_sweep(struct sim *sim);
 
 /* ---- shell.c, shell_net.c -------------------------------------------------------------------- */
 
-void sim_shell_start(struct sim *sim);  /* the first start, or after a crash: recovery */
-void sim_shell_turn(struct sim *sim);   /* one turn; may die at a crash point */
+void sim_shell_start(struct sim *sim);            /* the first start, or after a crash: recovery */
+void sim_shell_turn(struct sim *sim);             /* one turn; may die at a crash point */
 void sim_shell_kill(struct sim *sim, bool power); /* after a crash point: what the system does */
 /* sim_shell_point dies here when this point was drawn. */
 void sim_shell_point(struct sim *sim);
 void sim_shell_adopt(struct sim *sim);
 /* sim_shell_append journals and applies one fact. */
-uint64_t sim_shell_append(struct sim *sim, enum ipc_fact_type type, const void *payload,
-    uint32_t bytes, uint32_t count);
+uint64_t sim_shell_append(
+    struct sim *sim, enum ipc_fact_type type, const void *payload, uint32_t bytes, uint32_t count);
 void sim_shell_apply(struct sim *sim, enum ipc_fact_type type, const void *payload, uint32_t bytes,
     uint32_t count, uint64_t lsn);
 int64_t sim_shell_due(const struct sim *sim);

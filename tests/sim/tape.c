@@ -8,9 +8,9 @@
 void sim_note(struct sim *sim, const char *format, ...)
 {
     char *line = sim->tape.lines[sim->tape.count++ % SIM_TAPE_LINES];
-    int used = snprintf(line, SIM_TAPE_BYTES, "step %llu  %lld.%06lld ms  ",
-        (unsigned long long)sim->step, (long long)(sim->now_ns / LS_NS_PER_MS),
-        (long long)(sim->now_ns % LS_NS_PER_MS));
+    int used =
+        snprintf(line, SIM_TAPE_BYTES, "step %llu  %lld.%06lld ms  ", (unsigned long long)sim->step,
+            (long long)(sim->now_ns / LS_NS_PER_MS), (long long)(sim->now_ns % LS_NS_PER_MS));
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(line + used, SIM_TAPE_BYTES - (size_t)used, format, arguments);

@@ -1,4 +1,5 @@
-/* tape.h: the last things that happened in a simulated world, and how it ends when a check fails. */
+/* tape.h: the last things that happened in a simulated world, and how it ends when a check fails.
+ */
 #ifndef LS_TESTS_SIM_TAPE_H
 #define LS_TESTS_SIM_TAPE_H
 

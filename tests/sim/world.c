@@ -187,9 +187,8 @@ static void follower_draw(struct sim *sim, uint32_t slot)
     row->products = sim_chance(sim, 1, 8) ? 1u << IPC_PRODUCT_MIS : 0;
     row->types = sim_chance(sim, 1, 8) ? 1u << IPC_TYPE_LIMIT : 0;
     row->sides = sim_chance(sim, 1, 10) ? 1u << IPC_SIDE_BUY : 0;
-    row->ratio_e8 = row->mode == IPC_MODE_PERCENTAGE
-                        ? sim_between(sim, 1, 30) * LS_E8
-                        : ratios[sim_below(sim, LS_COUNT_OF(ratios))];
+    row->ratio_e8 = row->mode == IPC_MODE_PERCENTAGE ? sim_between(sim, 1, 30) * LS_E8
+                                                     : ratios[sim_below(sim, LS_COUNT_OF(ratios))];
     row->fixed_qty_e8 = sim_between(sim, 1, 200) * LS_E8;
     row->max_qty_e8 = sim_chance(sim, 1, 2) ? sim_between(sim, 1, 300) * LS_E8 : 0;
     row->max_order_value_e8 = sim_chance(sim, 1, 3) ? sim_between(sim, 5000, 200000) * LS_E8 : 0;
@@ -239,7 +238,7 @@ void sim_world_make(struct sim *sim)
     sim->next_follower_no = SIM_FOLLOWER_FIRST;
     sim->master_count = (uint32_t)sim_between(sim, 1, SIM_MASTERS);
     sim->follower_count = (uint32_t)sim_between(sim, 2, SIM_FOLLOWERS);
-    sim->order_max = (uint32_t)sim_between(sim, 5, 150);
+    sim->order_max = (uint32_t)sim_between(sim, 5, 300);
     sim->can_crash = sim_chance(sim, 2, 3);
     sim->can_lose_power = sim_chance(sim, 1, 4);
     sim->takes_entries = true;
@@ -303,10 +302,14 @@ static void follower_change(struct sim *sim)
     struct ipc_row_follower *row = &sim->published.followers[slot];
     switch (sim_below(sim, 7)) {
     case 0:
-        row->flags ^= IPC_FOLLOWER_ENABLED;
+        row->flags |= IPC_FOLLOWER_ENABLED;
+        if (sim_chance(sim, 1, 3))
+            row->flags &= (uint8_t)~IPC_FOLLOWER_ENABLED;
         break;
     case 1:
-        row->flags ^= IPC_FOLLOWER_PAUSED;
+        row->flags &= (uint8_t)~IPC_FOLLOWER_PAUSED;
+        if (sim_chance(sim, 1, 3))
+            row->flags |= IPC_FOLLOWER_PAUSED;
         break;
     case 2:
         row->ratio_e8 = sim_between(sim, 1, 12) * LS_E8 / 4;
@@ -337,8 +340,8 @@ void sim_world_publish(struct sim *sim)
     for (uint32_t changes = sim_below(sim, 3); changes > 0; changes--)
         follower_change(sim);
     generation_end(sim);
-    sim_note(sim, "generation %llu is published",
-        (unsigned long long)sim->published.view.generation);
+    sim_note(
+        sim, "generation %llu is published", (unsigned long long)sim->published.view.generation);
 }
 
 void sim_world_flip(struct sim *sim)
@@ -348,7 +351,7 @@ void sim_world_flip(struct sim *sim)
         uint64_t sequence = words->sequence;
         *words = (struct sim_switches){.sequence = sequence};
     }
-    uint8_t word = (uint8_t)(sim_chance(sim, 2, 3) ? IPC_SWITCH_RUN : sim_between(sim, 1, 2));
+    uint8_t word = (uint8_t)(sim_chance(sim, 3, 4) ? IPC_SWITCH_RUN : sim_between(sim, 1, 2));
     switch (sim_below(sim, 6)) {
     case 0:
         words->everything = sim_chance(sim, 1, 2) ? IPC_SWITCH_RUN : word;
