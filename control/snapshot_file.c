@@ -94,6 +94,14 @@ static enum ipc_rc read_root(struct ctl_reading *r)
         return IPC_BAD_INPUT;
     if (r->cluster.cluster_id[0] == '\0')
         return CTL_COMPLAIN(r, ctl_document_member(r->document, 0, "cluster"), "must not be empty");
+    const struct ipc_row_cluster *before =
+        r->live != NULL ? r->live->rows[IPC_TABLE_CLUSTER] : NULL;
+    if (before != NULL &&
+        strncmp(before->cluster_id, r->cluster.cluster_id, sizeof(before->cluster_id)) != 0)
+        return CTL_COMPLAIN(r, ctl_document_member(r->document, 0, "cluster"),
+            "was \"%s\" and cannot change: identities of orders are made from it, and the same "
+            "orders would be copied again; take another --instance",
+            before->cluster_id);
     enum ipc_rc rc = each(r, "brokers", ctl_read_broker, true);
     if (rc == IPC_OK)
         rc = each(r, "accounts", ctl_read_account, true);
@@ -186,6 +194,8 @@ enum ipc_rc ctl_snapshot_read_file(const char *path, const struct ipc_snapshot_i
         ctl_name_map_init(maps[i], 1024);
     r.secret = ipc_secret_alloc(arena, TOKEN_BYTES_MAX + 1);
     enum ipc_rc rc = r.secret != NULL ? read_root(&r) : IPC_SYSTEM;
+    if (r.secret == NULL)
+        ipc_error_set(error, "there is no locked memory left for a token");
     if (rc == IPC_OK)
         rc = build(&r, image, memory);
     struct ctl_rows *vectors[] = {&r.brokers, &r.accounts, &r.tokens, &r.instruments, &r.followers,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapters/broker/dialect.h"
+
 void *ctl_rows_reach(struct ctl_rows *rows, uint32_t count)
 {
     if (count > rows->room) {
@@ -90,6 +92,19 @@ static enum ipc_rc read_alpn(struct ctl_reading *r, uint32_t object, struct ipc_
     return IPC_OK;
 }
 
+/* The place of a broker: where the live snapshot has it, else behind all. Accounts, switches and
+ * pages go by the place, so it may not depend on the order in the file. */
+static uint32_t place_of_broker(const struct ctl_reading *r, const char *name)
+{
+    uint32_t live = r->live != NULL ? r->live->shape.rows[IPC_TABLE_BROKERS] : 0;
+    const struct ipc_row_broker *rows =
+        r->live != NULL ? (const struct ipc_row_broker *)r->live->rows[IPC_TABLE_BROKERS] : NULL;
+    for (uint32_t i = 0; i < live; i++)
+        if (rows[i].live && strncmp(rows[i].name, name, sizeof(rows[i].name)) == 0)
+            return i;
+    return r->brokers.count > live ? r->brokers.count : live;
+}
+
 enum ipc_rc ctl_read_broker(struct ctl_reading *r, uint32_t object)
 {
     static const char *const keys[] = {"name", "dialect", "host", "port", "authority", "ca_file",
@@ -99,13 +114,19 @@ enum ipc_rc ctl_read_broker(struct ctl_reading *r, uint32_t object)
         "trust_refused_stream", "pacing", NULL};
     if (ctl_document_only(r->document, object, keys, r->error) != IPC_OK)
         return IPC_BAD_INPUT;
-    if (r->brokers.count == 64)
+    char name[IPC_NAME_BYTES] = "";
+    if (ctl_read_need(r, object, "name", ctl_read_text(r, object, "name", name, sizeof(name))) !=
+        IPC_OK)
+        return IPC_BAD_INPUT;
+    uint32_t place = place_of_broker(r, name);
+    if (place >= 64)
         return CTL_COMPLAIN(r, object, "at most 64 brokers");
-    struct ipc_row_broker *row = ctl_rows_reach(&r->brokers, r->brokers.count + 1);
+    if (ctl_name_map_get(&r->broker_names, name) != CTL_NAME_ABSENT)
+        return CTL_COMPLAIN(r, object, "there are two brokers named \"%s\"", name);
+    struct ipc_row_broker *row = ctl_rows_reach(&r->brokers, place + 1);
+    memcpy(row->name, name, sizeof(row->name));
     bool goaway, refused, pacing;
-    if (ctl_read_need(r, object, "name",
-            ctl_read_text(r, object, "name", row->name, sizeof(row->name))) != IPC_OK ||
-        ctl_read_need(r, object, "dialect",
+    if (ctl_read_need(r, object, "dialect",
             ctl_read_text(r, object, "dialect", row->dialect, sizeof(row->dialect))) != IPC_OK ||
         ctl_read_need(r, object, "host",
             ctl_read_text(r, object, "host", row->host, sizeof(row->host))) != IPC_OK ||
@@ -146,8 +167,10 @@ enum ipc_rc ctl_read_broker(struct ctl_reading *r, uint32_t object)
     row->flags = (goaway ? IPC_BROKER_TRUST_GOAWAY : 0) |
                  (refused ? IPC_BROKER_TRUST_REFUSED_STREAM : 0) |
                  (pacing ? 0 : IPC_BROKER_NO_PACING);
-    if (!ctl_name_map_put(&r->broker_names, row->name, r->brokers.count - 1))
-        return CTL_COMPLAIN(r, object, "there are two brokers named \"%s\"", row->name);
+    if (adp_dialect_find(row->dialect) == NULL)
+        return CTL_COMPLAIN(r, ctl_document_member(r->document, object, "dialect"),
+            "this build has no dialect \"%s\"", row->dialect);
+    ctl_name_map_put(&r->broker_names, row->name, place);
     return IPC_OK;
 }
 
@@ -246,6 +269,22 @@ static enum ipc_rc read_token(struct ctl_reading *r, uint32_t object, struct ipc
     return IPC_OK;
 }
 
+/* A number stays with its login: positions, tokens and the journal go by the number. */
+static enum ipc_rc same_login(
+    struct ctl_reading *r, uint32_t object, const struct ipc_row_account *row)
+{
+    if (r->live == NULL || row->account > r->live->shape.rows[IPC_TABLE_ACCOUNTS])
+        return IPC_OK;
+    const struct ipc_row_account *before =
+        (const struct ipc_row_account *)r->live->rows[IPC_TABLE_ACCOUNTS] + (row->account - 1);
+    if (before->account == 0 || (before->broker == row->broker &&
+                                    strncmp(before->login, row->login, sizeof(row->login)) == 0))
+        return IPC_OK;
+    return CTL_COMPLAIN(r, object,
+        "account %u was login \"%s\" at its broker; numbers are never reused, take a new one",
+        row->account, before->login);
+}
+
 enum ipc_rc ctl_read_account(struct ctl_reading *r, uint32_t object)
 {
     static const char *const keys[] = {"account", "broker", "login", "name", "roles", "lanes",
@@ -283,6 +322,8 @@ enum ipc_rc ctl_read_account(struct ctl_reading *r, uint32_t object)
     if (index >= CTL_NAME_TWICE)
         return CTL_COMPLAIN(r, object, "there is no broker named \"%s\"", broker);
     row->broker = (uint16_t)index;
+    if (same_login(r, object, row) != IPC_OK)
+        return IPC_BAD_INPUT;
     enum ipc_lanes kind;
     if (!ipc_lanes_parse(lanes, strlen(lanes), &kind))
         return CTL_COMPLAIN(

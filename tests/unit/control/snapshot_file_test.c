@@ -42,7 +42,7 @@ static int set_up(void **state)
     assert_non_null(mkdtemp(path));
     char file[64];
     snprintf(file, sizeof(file), "%s/seal.key", path);
-    assert_int_equal(ipc_secret_arena_create(1 << 16, &arena, &error), IPC_OK);
+    assert_int_equal(ipc_secret_arena_create(1 << 18, &arena, &error), IPC_OK);
     assert_int_equal(ipc_seal_key_create(file, &error), IPC_OK);
     assert_int_equal(ipc_seal_key_load(arena, file, &key, &error), IPC_OK);
     unlink(file);
@@ -191,6 +191,57 @@ static void numbers_and_slots_are_permanent(void **state)
     free(memory3);
 }
 
+/* What orders, pages, switches and the journal are found by never means something else. */
+static void identities_do_not_change(void **state)
+{
+    (void)state;
+#define BROKER(name) "{\"name\":\"" name "\",\"dialect\":\"alice-blue\",\"host\":\"127.0.0.1\"}"
+#define MASTER(broker, login)                                                                      \
+    "\"accounts\":[{\"account\":1,\"broker\":\"" broker "\",\"login\":\"" login                    \
+    "\",\"roles\":[\"master\"]}],\"instruments\":[],\"subscriptions\":[]}"
+    static const char first_text[] =
+        "{\"cluster\":\"c\",\"brokers\":[" BROKER("a") "," BROKER("b") "]," MASTER("b", "M");
+    static const struct {
+        const char *text, *says;
+    } refused[] = {
+        {"{\"cluster\":\"d\",\"brokers\":[" BROKER("a") "," BROKER("b") "]," MASTER("b", "M"),
+            "cluster: was \"c\" and cannot change"},
+        {"{\"cluster\":\"c\",\"brokers\":[" BROKER("a") "," BROKER("b") "]," MASTER("b", "N"),
+            "account 1 was login \"M\""},
+        {"{\"cluster\":\"c\",\"brokers\":[" BROKER("a") "," BROKER("b") "]," MASTER("a", "M"),
+            "account 1 was login \"M\""},
+        {"{\"cluster\":\"c\",\"brokers\":[" BROKER("a") "," BROKER("a") "]," MASTER("a", "M"),
+            "there are two brokers named \"a\""},
+    };
+    struct ipc_snapshot_image first, second;
+    struct ipc_snapshot_view view;
+    struct ipc_error error;
+    void *memory1, *memory2;
+    assert_int_equal(read_text(first_text, NULL, &first, &memory1, &error), IPC_OK);
+    for (size_t i = 0; i < LS_COUNT_OF(refused); i++) {
+        assert_int_equal(
+            read_text(refused[i].text, &first, &second, &memory2, &error), IPC_BAD_INPUT);
+        if (strstr(error.text, refused[i].says) == NULL)
+            fail_msg("case %zu: %s", i, error.text);
+    }
+    /* A broker keeps its place when the file names them in another order, or leaves one out. */
+    if (read_text(
+            "{\"cluster\":\"c\",\"brokers\":[" BROKER("new") "," BROKER("b") "]," MASTER("b", "M"),
+            &first, &second, &memory2, &error) != IPC_OK)
+        fail_msg("%s", error.text);
+    validate(&second);
+    ipc_snapshot_view_of(&second, &view);
+    assert_int_equal(view.broker_count, 3);
+    assert_false(view.brokers[0].live);
+    assert_string_equal(view.brokers[1].name, "b");
+    assert_string_equal(view.brokers[2].name, "new");
+    assert_int_equal(view.accounts[0].broker, 1);
+    free(memory1);
+    free(memory2);
+#undef BROKER
+#undef MASTER
+}
+
 static void complaints_name_line_and_field(void **state)
 {
     (void)state;
@@ -199,8 +250,14 @@ static void complaints_name_line_and_field(void **state)
     } cases[] = {
         {"{\"cluster\":\"c\"}", ":1: \"brokers\" is missing"},
         {"{\"cluster\":\"\"," BROKERS "\"accounts\":[]}", "cluster: must not be empty"},
+        {"{\"cluster\":\"c\",\"brokers\":["
+         "{\"name\":\"x\",\"dialect\":\"alice-blue\",\"host\":\"h\"},\n"
+         "{\"name\":\"x\",\"dialect\":\"alice-blue\",\"host\":\"h\"}]}",
+            ":2: brokers[1]: there are two brokers named \"x\""},
         {"{\"cluster\":\"c\",\"brokers\":[{\"name\":\"x\"}]}",
             "brokers[0]: \"dialect\" is missing"},
+        {"{\"cluster\":\"c\",\"brokers\":[{\"name\":\"x\",\"dialect\":\"y\",\"host\":\"h\"}]}",
+            "brokers[0].dialect: this build has no dialect \"y\""},
         {FILE_OF(SUBSCRIPTION(7, "F", "")), ":8: subscriptions[0]: \"ratio\" is missing"},
         {FILE_OF(SUBSCRIPTION(7, "F", ",\"ratio\":0")),
             "subscriptions[0].ratio: must lie between 0.00000001 and 10000"},
@@ -263,6 +320,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_becomes_rows),
         cmocka_unit_test(numbers_and_slots_are_permanent),
+        cmocka_unit_test(identities_do_not_change),
         cmocka_unit_test(complaints_name_line_and_field),
         cmocka_unit_test(shards_hold_an_address_together),
         cmocka_unit_test(the_example_is_valid),
