@@ -182,8 +182,11 @@ void sim_check_journal(struct sim *sim)
 
 void sim_check_crash(struct sim *sim, bool power)
 {
-    for (uint32_t i = 0; i < SIM_TAGS; i++)
+    for (uint32_t i = 0; i < SIM_TAGS; i++) {
         memset(sim->judge.tags[i].permits, 0, sizeof(sim->judge.tags[i].permits));
+        if (power) /* the frames that counted its requests may be gone */
+            sim->judge.tags[i].last_request_no = 0;
+    }
     sim->judge.is_rereading = true;
     if (power) /* frames are gone: count what is left */
         sim->judge.journal_offset = sim->judge.expected = sim->judge.decided = 0;

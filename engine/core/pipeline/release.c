@@ -31,6 +31,19 @@ static int64_t age_limit_ns(const struct ipc_row_follower *row, const struct eng
     return eng_entry_age_limit_ns(row, order->type);
 }
 
+/* A queued exit goes with what may be closed now: what exits that have left may still close is
+ * taken, what waits in a queue like it is not, else several would wait for each other.
+ *   returns 0 = it stays (its own entry has yet to fill), < 0 = nothing is left to close */
+static int64_t exit_quantity(const struct eng_core *core, const struct eng_child *child)
+{
+    const struct eng_position *position = &core->positions[child->position];
+    int64_t closable = eng_closable_e8(position, child->side, position->unsent_e8);
+    if (closable > 0)
+        return ls_min_i64(child->qty_e8, closable);
+    return eng_held_e8(position, child->side) == 0 && eng_coming_e8(position, child->side) == 0 ? -1
+                                                                                                : 0;
+}
+
 /* When something may be decided about this child: now or earlier means now. */
 static int64_t child_due(const struct eng_core *core, const struct eng_account *account,
     const struct eng_child *child, int64_t now_mono_ns, int64_t now_wall_ns)
@@ -40,6 +53,10 @@ static int64_t child_due(const struct eng_core *core, const struct eng_account *
     if (row == NULL)
         return now_mono_ns;
     bool reduction = is_reduction(child);
+    /* Behind another close of its position it waits, and lets the rest of the queue pass. */
+    if ((child->flags & ENG_CHILD_EXIT) && child->queued == IPC_ACTION_PLACE &&
+        exit_quantity(core, child) == 0)
+        return INT64_MAX;
     int64_t due =
         ls_max_i64(child->not_before_mono_ns, eng_pace_due(core, account, exchange_of(core, order),
                                                   reduction, 0, now_mono_ns, now_wall_ns));
@@ -114,10 +131,12 @@ int64_t eng_release_due(const struct eng_core *core, int64_t now_mono_ns, int64_
     for (int look = 0; look < 64; look++) {
         const struct eng_account *account = &core->accounts[number];
         for (int which = 0; which < 2; which++) {
-            if (account->head[which] == ENG_NONE)
-                continue;
-            const struct eng_child *child = &core->children[account->head[which]];
-            due = ls_min_i64(due, child_due(core, account, child, now_mono_ns, now_wall_ns));
+            uint32_t child = account->head[which];
+            for (int ahead = 0; ahead < QUEUE_LOOK && child != ENG_NONE; ahead++) {
+                due = ls_min_i64(due,
+                    child_due(core, account, &core->children[child], now_mono_ns, now_wall_ns));
+                child = core->links[child].next;
+            }
         }
         number = account->active_next;
         if (number == core->active_head)
@@ -167,19 +186,6 @@ static enum ipc_reason entry_end(const struct eng_core *core, const struct eng_c
         eng_position_unknown(core, child->follower_no, order->instrument))
         return IPC_REASON_UNKNOWN_PENDING;
     return IPC_REASON_NONE;
-}
-
-/* A queued exit goes with what may be closed now: what exits that have left may still close is
- * taken, what waits in a queue like it is not, else several would wait for each other.
- *   returns 0 = it stays (its own entry has yet to fill), < 0 = nothing is left to close */
-static int64_t exit_quantity(const struct eng_core *core, const struct eng_child *child)
-{
-    const struct eng_position *position = &core->positions[child->position];
-    int64_t closable = eng_closable_e8(position, child->side, position->unsent_e8);
-    if (closable > 0)
-        return ls_min_i64(child->qty_e8, closable);
-    return eng_held_e8(position, child->side) == 0 && eng_coming_e8(position, child->side) == 0 ? -1
-                                                                                                : 0;
 }
 
 static bool decide_place(const struct eng_core *core, const struct eng_child *child,

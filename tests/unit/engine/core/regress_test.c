@@ -67,11 +67,51 @@ static void queued_exits_do_not_wait_for_each_other(void **state)
     world_close(&world);
 }
 
+/* An exit that waits for another close of its position lets exits of other instruments pass. */
+static void a_waiting_exit_lets_others_pass(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    struct ipc_event other = world_order(&world, IPC_SIDE_BUY, 30, 0);
+    other.instrument = 3;
+    other.status = IPC_STATUS_FILLED;
+    other.filled_qty_e8 = E8(30);
+    (void)world_event(&world, &other);
+    struct ipc_event entry = world_order(&world, IPC_SIDE_BUY, 20, 0);
+    entry.status = IPC_STATUS_FILLED;
+    entry.filled_qty_e8 = E8(20);
+    (void)world_event(&world, &entry);
+    assert_int_equal(world_waves(&world), 2);
+    for (int i = 0; i < 2; i++)
+        world_ack(&world, &world.commands[i]);
+    (void)world_update(&world, world.commands[0].child, IPC_STATUS_FILLED, 30, E8(100));
+    for (int i = 0; i < 2; i++) { /* the second has nothing to close until the first ends */
+        struct ipc_event leave = world_order(&world, IPC_SIDE_SELL, 20, E8(100));
+        (void)world_event(&world, &leave);
+        assert_int_equal(world_waves(&world), 0);
+    }
+    (void)world_update(&world, world.commands[1].child, IPC_STATUS_FILLED, 20, E8(100));
+    assert_int_equal(world_release(&world), 1);
+    world_ack(&world, &world.commands[2]);
+
+    struct ipc_event leave = world_order(&world, IPC_SIDE_SELL, 30, E8(100));
+    leave.instrument = 3;
+    (void)world_event(&world, &leave);
+    assert_int_equal(world_waves(&world), 0); /* others of its class wait already */
+    assert_int_equal(world_release(&world), 1);
+    assert_int_equal(world.commands[3].instrument, 3);
+    assert_int_equal(world.commands[3].qty_e8, E8(30));
+    world_check(&world);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_end_marker_is_an_applied_element),
         cmocka_unit_test(queued_exits_do_not_wait_for_each_other),
+        cmocka_unit_test(a_waiting_exit_lets_others_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
