@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,8 +248,26 @@ static bool porter_round(struct eng_porter *porter, int64_t now_mono_ns)
     return busy;
 }
 
+/* The porter runs where it was told to, else anywhere but on the pinned thread's processor. */
+static void cpu_set(const struct eng_config *config)
+{
+    cpu_set_t cpus;
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0)
+        return;
+    if (config->porter_cpu >= 0) {
+        CPU_ZERO(&cpus);
+        CPU_SET((size_t)config->porter_cpu, &cpus);
+    } else if (config->pinned_cpu >= 0 && CPU_COUNT(&cpus) > 1) {
+        CPU_CLR((size_t)config->pinned_cpu, &cpus);
+    }
+    if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0)
+        ipc_log(IPC_LOG_WARN, "cpu.porter: this process may not run on processor %d",
+            config->porter_cpu);
+}
+
 int eng_porter_run(struct eng_porter *porter)
 {
+    cpu_set(porter->wiring.config);
     while (!porter->stopped) {
         int64_t now_mono_ns = ipc_clock_mono_ns();
         bool busy = porter_round(porter, now_mono_ns);
