@@ -91,7 +91,9 @@ struct eng_turn {
 
     struct turn_shape shapes[TURN_SHAPES];
     uint32_t shape_next;
-    uint32_t body_estimate;
+    uint32_t body_estimate; /* of the longest body of a shape in use */
+    bool body_is_known;     /* a shape was made since the start */
+    bool room_is_short;     /* an order did not fit beside those of its own batch */
 
     struct turn_held *held; /* TURN_HELD_BATCHES */
     uint32_t held_first, held_count;

@@ -37,9 +37,14 @@ bool turn_can_send(struct eng_turn *turn, uint32_t account)
     uint32_t whole = headers + ENG_HPACK_LENGTH_BYTES_MAX + body + 2 * ENG_H2_FRAME_BYTES;
     /* What the batch has already given to this connection is not in it yet. */
     uint32_t bodies = (*streams + 1) * body;
-    if (*streams >= eng_h2_free_streams(connection->h2) ||
+    if (*bytes != 0 &&
         eng_h2_output(connection->h2).count + *bytes + whole + ENG_H2_CONTROL_RESERVE_BYTES >
-            ENG_CONNECTION_PLAIN_BYTES ||
+            ENG_CONNECTION_PLAIN_BYTES) {
+        /* Only this batch fills it: what leaves with the batch makes room for the next one. */
+        turn->room_is_short = true;
+        return false;
+    }
+    if (*streams >= eng_h2_free_streams(connection->h2) ||
         eng_connection_can_send(connection, headers, block->list_bytes + auth->list_bytes,
             bodies < ENG_H2_BODY_MAX ? bodies : ENG_H2_BODY_MAX) != ENG_H2_ADMITTED) {
         turn->wants_replies = true;
@@ -54,6 +59,29 @@ bool turn_can_send(struct eng_turn *turn, uint32_t account)
 
 /* ---- bodies -----------------------------------------------------------------------------------
  */
+
+/* No body of this shape is longer. Numbers are at most 20 digits, a sign and a point. */
+static uint32_t body_bytes_max(const struct adp_segments *segments)
+{
+    uint32_t bytes = segments->text_bytes;
+    for (uint32_t i = 0; i < segments->hole_count; i++) {
+        switch ((enum adp_hole)segments->holes[i].hole) {
+        case ADP_HOLE_QTY:
+        case ADP_HOLE_PRICE:
+        case ADP_HOLE_TRIGGER:
+            bytes += 22;
+            break;
+        case ADP_HOLE_TAG:
+            bytes += IPC_TAG_BYTES;
+            break;
+        case ADP_HOLE_ORDER_ID:
+        case ADP_HOLE_LOGIN:
+            bytes += IPC_NAME_BYTES;
+            break;
+        }
+    }
+    return bytes;
+}
 
 /* The segments of a command's shape: made by the dialect once, then kept. */
 static const struct adp_segments *segments_of(
@@ -74,6 +102,12 @@ static const struct adp_segments *segments_of(
     shape->dialect = dialect;
     memcpy(shape->key, key, sizeof(key));
     memcpy(shape->token, command->token, sizeof(shape->token));
+    /* Admission counts with the longest shape in use. A longer one than before comes with the
+     * first, small batch of its wave. */
+    uint32_t longest = body_bytes_max(&shape->segments);
+    if (!turn->body_is_known || longest > turn->body_estimate)
+        turn->body_estimate = longest;
+    turn->body_is_known = true;
     return &shape->segments;
 }
 
@@ -153,8 +187,6 @@ static bool request_make(struct eng_turn *turn, const struct ipc_command *comman
             segments, &values, dialect->capabilities.fractional_qty, body, sizeof(body));
         if (body_bytes <= 0)
             return false;
-        if ((uint32_t)body_bytes > turn->body_estimate)
-            turn->body_estimate = (uint32_t)body_bytes;
     }
     if (block->has_path_hole) {
         uint32_t pseudo_list_bytes = block->list_bytes - block->regular_list_bytes;
@@ -183,8 +215,15 @@ static bool request_make(struct eng_turn *turn, const struct ipc_command *comman
     return eng_pool_request(turn->pool, connection, &request, turn->now_mono_ns) == ENG_H2_ADMITTED;
 }
 
-/* Makes one child's request. `recheck`: its decision is older than this turn. */
-static void order_send(struct eng_turn *turn, uint32_t child, bool recheck)
+/* How a frame's orders leave. */
+enum leave {
+    LEAVE_AT_ONCE,   /* decided a moment ago */
+    LEAVE_RECHECKED, /* the decision is older than this turn: switches and age once more */
+    LEAVE_REDUCING,  /* and the disk will never have the frame: exits and cancels only */
+};
+
+/* Makes one child's request. */
+static void order_send(struct eng_turn *turn, uint32_t child, enum leave leave)
 {
     struct ipc_command command;
     if (eng_core_command(turn->wiring.core, child, &command) != IPC_OK) {
@@ -196,8 +235,9 @@ static void order_send(struct eng_turn *turn, uint32_t child, bool recheck)
     uint32_t broker = turn->generation->view.accounts[command.account - 1].broker;
     struct eng_connection *connection = eng_pool_serve(turn->pool, command.account);
     if (connection == NULL || turn->generation->brokers[broker].dialect == NULL ||
-        (recheck &&
+        (leave != LEAVE_AT_ONCE &&
             (turn_barred(turn, &command) || command.deadline_mono_ns <= turn->now_mono_ns)) ||
+        (leave == LEAVE_REDUCING && !command.is_exit) ||
         !request_make(turn, &command, connection, broker)) {
         turn_not_sent(turn, child, command.request_no, action);
         return;
@@ -339,14 +379,15 @@ void turn_flush(struct eng_turn *turn, uint32_t record_bytes, struct eng_track *
 /* ---- one frame's orders -----------------------------------------------------------------------
  */
 
-/* Small records while the ramp lasts: the first orders can be decrypted as soon as they arrive. */
+/* Small records while the ramp begins: the first orders can be decrypted as soon as they arrive.
+ * Smaller ones than this cost more to seal than they bring. */
 static uint32_t record_bytes_for(uint32_t orders)
 {
-    return orders <= 8 ? 1024 : orders <= 16 ? 2048 : ENG_TLS_RECORD_BYTES;
+    return orders <= 8 ? 2048 : ENG_TLS_RECORD_BYTES;
 }
 
 static void frame_send(struct eng_turn *turn, struct eng_track *track, const uint32_t *children,
-    uint32_t count, bool recheck, uint64_t journal_tsc)
+    uint32_t count, enum leave leave, uint64_t journal_tsc)
 {
     struct eng_telemetry *telemetry = turn->wiring.telemetry;
     uint64_t start_tsc = ipc_clock_tsc();
@@ -354,7 +395,7 @@ static void frame_send(struct eng_turn *turn, struct eng_track *track, const uin
     for (uint32_t i = 0; i < count; i++) {
         if (children[i] == ENG_NONE)
             continue;
-        order_send(turn, children[i], recheck);
+        order_send(turn, children[i], leave);
         orders++;
     }
     int64_t encode_ns = ipc_clock_ticks_to_ns(&turn->wiring.clock, ipc_clock_tsc() - start_tsc);
@@ -373,12 +414,24 @@ static void frame_send(struct eng_turn *turn, struct eng_track *track, const uin
     turn_flush(turn, record_bytes_for(orders), track);
 }
 
+/* Tier power after a disk error: nothing becomes durable any more, and what reduces goes on from
+ * memory alone. */
+static bool disk_is_lost(const struct eng_turn *turn)
+{
+    enum ipc_journal_state state = eng_journal_state(turn->wiring.journal);
+    return state == IPC_JOURNAL_STATE_DISK_FAILED || state == IPC_JOURNAL_STATE_DAMAGED;
+}
+
 void turn_dispatch(struct eng_turn *turn, uint64_t lsn, struct eng_track *track,
     const uint32_t *children, uint32_t count, uint64_t decide_tsc)
 {
     LS_CHECK(count <= IPC_BATCH_CHILDREN_MAX);
+    enum leave leave = LEAVE_AT_ONCE;
 #ifndef LS_PLANT_SEND_BEFORE_JOURNAL
-    if (turn->held_count > 0 || !eng_journal_is_durable(turn->wiring.journal, lsn)) {
+    bool is_durable = eng_journal_is_durable(turn->wiring.journal, lsn);
+    if (LS_UNLIKELY(!is_durable && disk_is_lost(turn)))
+        leave = LEAVE_REDUCING;
+    if (turn->held_count > 0 || (!is_durable && leave != LEAVE_REDUCING)) {
         /* Tier power: the orders leave when the disk has their frame, in the order of frames. */
         uint32_t orders = 0;
         for (uint32_t i = 0; i < count; i++)
@@ -398,20 +451,24 @@ void turn_dispatch(struct eng_turn *turn, uint64_t lsn, struct eng_track *track,
 #else
     (void)lsn;
 #endif
-    frame_send(turn, track, children, count, false, decide_tsc);
+    frame_send(turn, track, children, count, leave, decide_tsc);
 }
 
 void turn_held_go(struct eng_turn *turn)
 {
     while (turn->held_count > 0) {
         struct turn_held *held = &turn->held[turn->held_first];
-        if (!eng_journal_is_durable(turn->wiring.journal, held->lsn))
-            return;
+        enum leave leave = LEAVE_RECHECKED;
+        if (!eng_journal_is_durable(turn->wiring.journal, held->lsn)) {
+            if (!disk_is_lost(turn))
+                return;
+            leave = LEAVE_REDUCING;
+        }
         turn->held_first = (turn->held_first + 1) % TURN_HELD_BATCHES;
         turn->held_count--;
         turn->work++;
         frame_send(
-            turn, eng_track_find(&turn->tracks, held->wave), held->children, held->count, true, 0);
+            turn, eng_track_find(&turn->tracks, held->wave), held->children, held->count, leave, 0);
     }
 }
 

@@ -171,8 +171,17 @@ static uint32_t batch_run(struct eng_turn *turn, const struct eng_batch *batch, 
     sample_batch(
         turn, first != NULL ? first->broker : 0, batch->master, batch->instrument, &sample);
     turn_reserve_reset(turn);
-    for (uint32_t i = 0; i < batch->slot_count; i++)
+    turn->room_is_short = false;
+    struct eng_batch part;
+    for (uint32_t i = 0; i < batch->slot_count; i++) {
         sample_follower(turn, batch->slots[i], &samples[i]);
+        if (turn->room_is_short && batch->wave != 0) {
+            /* Not queued, where it would wait for others: it begins the wave's next batch. */
+            part = *batch;
+            part.slot_count = i;
+            batch = &part;
+        }
+    }
 
     struct ipc_fact_batch *fact = (struct ipc_fact_batch *)payload;
     struct ipc_fact_child *children = (struct ipc_fact_child *)(payload + sizeof(*fact));
