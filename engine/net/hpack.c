@@ -233,6 +233,17 @@ enum ipc_rc eng_hpack_add_text(struct eng_hpack *block, const char *name, const 
 uint32_t eng_hpack_put_length(uint8_t *out, uint32_t n, uint32_t *digits)
 {
     LS_CHECK(n < 100000);
+    if (LS_LIKELY(n >= 100 && n < 1000)) { /* an order's body: three digits, without a loop */
+        const uint32_t tens = n / 10, hundreds = n / 100;
+        out[0] = 0x0f;
+        out[1] = 0x0d;
+        out[2] = 3;
+        out[3] = (uint8_t)('0' + hundreds);
+        out[4] = (uint8_t)('0' + (tens - hundreds * 10));
+        out[5] = (uint8_t)('0' + (n - tens * 10));
+        *digits = 3;
+        return 6;
+    }
     const uint32_t count = n < 10 ? 1u : n < 100 ? 2u : n < 1000 ? 3u : n < 10000 ? 4u : 5u;
     out[0] = 0x0f; /* literal without indexing, name 28 = 15 + 13 of the static table */
     out[1] = 0x0d;
