@@ -175,9 +175,12 @@ size_t sim_net_down(
         ready = room;
     if (ready > 1 && sim_chance(sim, 1, 3))
         ready = (size_t)sim_between(sim, 1, (int64_t)ready);
+    *ended = connection->down.ended && connection->down.count == ready + connection->down.first &&
+             !connection->down.is_black;
+    if (ready == 0)
+        return 0;
     memcpy(out, connection->down.bytes + connection->down.first, ready);
     pipe_take(&connection->down, ready);
-    *ended = connection->down.ended && connection->down.count == 0 && !connection->down.is_black;
     return ready;
 }
 
