@@ -1,0 +1,205 @@
+"""lockstepctl as its user meets it: every verb against a live simulated broker, ingest and engine.
+
+    operator_test.py --bin DIR
+
+What a verb claims is checked where it counts: at the broker's book, at the broker's tokens, in the files of shared
+memory, by exit codes and by the sentences for what is wrong.
+"""
+import argparse
+import glob
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from world import World, wait_for  # noqa: E402
+
+BINARIES = "build/release/bin"
+SYMBOL, OTHER = "RELIANCE-EQ", "SBIN-EQ"
+
+
+class Operator(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.world = world = World(BINARIES, tempfile.mkdtemp(prefix="lockstep-operator-"), lanes="shared", io="epoll")
+        world.engine_options = {"limits": {"connections": 64, "follower_slots": 256, "accounts": 256,
+                                           "children": 16384, "master_orders": 1024}}
+        world.broker_options = {"pool_connections": 2}
+        try:
+            world.make_market([("NSE", SYMBOL), ("NSE", OTHER)])
+            world.add_account("M0001", ["master"])
+            for number in (1, 2, 3):
+                world.add_account(f"F{number:04}", ["follower"])
+                world.follow(f"F{number:04}", "M0001", ratio=str(number))
+            world.start_sim()
+            world.publish()
+            world.start_engine()
+            world.start_ingest(interval_ms=50)
+        except BaseException:
+            world.stop()
+            raise
+
+    @classmethod
+    def tearDownClass(cls):
+        codes = cls.world.stop()
+        assert all(code == 0 for code in codes.values()), codes
+
+    def ctl(self, *arguments, code=0, says="", stdin=None):
+        """Runs a verb; its exit code and a word of what it says are part of its contract."""
+        result = self.world.ctl(*arguments, check=False, stdin=stdin)
+        text = result.stdout + result.stderr
+        self.assertEqual(result.returncode, code, f"{arguments}: {text}")
+        self.assertIn(says, text, arguments)
+        return result.stdout
+
+    def master_buys(self, symbol=SYMBOL, price="1000"):
+        """A resting order of the master and its copies, when nothing of them is open."""
+        order = self.world.terminal("M0001", symbol, "BUY", 10, "LIMIT", price)
+
+        def settled():
+            for wave in self.world.orders():
+                if wave["order"] == order and len(wave["copies"]) == 3:
+                    if all(c["state"] not in ("SENDING", "QUEUED", "WAIT") for c in wave["copies"]):
+                        return wave
+            return None
+        wave = wait_for("the copies", settled)
+        return {c["login"]: c for c in wave["copies"]}
+
+    def reasons(self, copies):
+        return [copies[f"F{n:04}"]["reason"] if copies[f"F{n:04}"]["state"] == "SKIPPED" else "placed" for n in (1, 2, 3)]
+
+    def test_switches_of_each_scope(self):
+        for scope, name, word, expected in (
+                ("global", None, "halt", ["KILL_SWITCH"] * 3),
+                ("broker", "sim", "close-only", ["KILL_SWITCH"] * 3),
+                ("master", "M0001", "close-only", ["KILL_SWITCH"] * 3),
+                ("follower", "2", "halt", ["placed", "KILL_SWITCH", "placed"]),
+                ("instrument", SYMBOL, "close-only", ["KILL_SWITCH"] * 3)):
+            with self.subTest(scope):
+                words = [scope] + ([name] if name else [])
+                self.ctl("switch", *words, word, says=f"{word}; holds in 1 of 1 live engines")
+                self.assertIn(word, self.ctl("switch", "show"))
+                before = len(self.world.book())
+                copies = self.master_buys()
+                self.ctl("switch", *words, "run", says="run; holds in 1 of 1 live engines")
+                self.assertEqual(self.reasons(copies), expected)
+                self.assertEqual(len(self.world.book()) - before, expected.count("placed"))
+        self.assertEqual(self.ctl("switch", "show").split(), ["global", "run"])
+        self.assertEqual(self.reasons(self.master_buys()), ["placed"] * 3)
+        self.ctl("switch", "follower", "99", "halt", code=1, says="there is no follower number '99'")
+        self.ctl("switch", "global", "stop", code=2, says="'stop' is not run, close-only or halt")
+        self.ctl("switch", "master", "F0001", "run", says="is no master")
+
+    def test_tokens(self):
+        token = "another-token-of-F0002-0123456789"
+        self.world.admin("POST", "/sim/token", {"account": "F0002", "token": token})
+        self.ctl("token", "set", "F0002", stdin=token + "\n")
+        wait_for("the new token at the broker", lambda: self.reasons(self.master_buys(OTHER, "500"))[1] == "placed" and
+                 any(row["account"] == "F0002" and row["symbol"] == OTHER and row["status"] == "OPEN"
+                     for row in self.world.book()))
+        # No token in the clear in any object of shared memory, nor in a log.
+        secrets = [t.encode() for t in [token, *self.world.tokens.values()]]
+        paths = [p for p in glob.glob(f"/dev/shm/lockstep.{self.world.instance}/**", recursive=True)
+                 if os.path.isfile(p)] + glob.glob(self.world.path("*.log"))
+        self.assertGreater(len(paths), 8)
+        for path in paths:
+            with open(path, "rb") as file:
+                data = file.read()
+            for secret in secrets:
+                self.assertNotIn(secret, data, path)
+        self.ctl("token", "set", "F0002", stdin="", code=1, says="must hold one token")
+        self.ctl("token", "set", "NOBODY", stdin="x", code=1, says="there is no account 'NOBODY'")
+        self.ctl("token", "set", "F0002", "on-the-command-line", code=2)
+
+    def test_snapshot(self):
+        self.assertIn("3 followers, 3 enabled", self.ctl("snapshot", "show"))
+        path = self.world.path("bad.json")
+        good = self.world.snapshot()
+        generation = self.ctl("snapshot", "show").split()[1]
+        for change, says in (
+                ({"cluster": "another"}, "cluster: was"),
+                ({"subscriptions": [{**good["subscriptions"][0], "ratio": "-1"}]}, "subscriptions[0].ratio"),
+                ({"subscriptions": [{**good["subscriptions"][0], "account": "F0002"}]}, "never reused"),
+                ({"subscriptions": []}, "--override")):
+            with open(path, "w") as file:
+                json.dump({**good, **change}, file, indent=1)
+            text = self.ctl("snapshot", "publish", path, code=1, says="nothing was published")
+            self.ctl("snapshot", "publish", path, code=1, says=says)
+            self.assertEqual(text, "")
+        self.assertEqual(self.ctl("snapshot", "show").split()[1], generation)
+        self.world.publish()
+        self.assertEqual(int(self.ctl("snapshot", "show").split()[1]), int(generation) + 1)
+
+    def test_pages(self):
+        self.ctl("price", "set", "sim", SYMBOL, "1410.5", OTHER, "824.65")
+        self.assertRegex(self.ctl("price", "show", "sim"), rf"{SYMBOL}\s+1410.5\s+\d+ ms old")
+        self.ctl("price", "set", "sim", "NOSUCH", "1", code=1, says="there is no instrument 'NOSUCH'")
+        self.ctl("price", "set", "sim", SYMBOL, "abc", code=1, says="'abc' is not a price")
+        # Ingest keeps the money page: a person may not write beside it.
+        self.ctl("account", "set", "F0001", "--equity", "5", code=1, says="another process writes page accounts.0")
+        wait_for("funds", lambda: "10000000" in self.ctl("account", "show", "sim"))
+
+    def test_stories_and_figures(self):
+        copies = self.master_buys()
+        tag = copies["F0003"]["tag"]
+        row = next(row for row in self.world.book() if row["tag"] == tag)
+        story = self.ctl("why", tag)
+        for words in ("follower 3", SYMBOL, "10 × 3 = 30", "PLACE ACKED", row["broker_order_id"]):
+            self.assertIn(words, story)
+        self.ctl("why", tag[:10] + "000Z0" + tag[15:], code=1, says="nothing was decided under this tag")
+        self.ctl("why", "LNOPE", code=2, says="is not one of our tags")
+        table = self.ctl("orders", "--last", "1").splitlines()
+        self.assertIn("HOW IT WAS COMPUTED", table[1])
+        starts = {line.index(word) for line, word in zip(table[2:5], ["ACKED"] * 3) if word in line}
+        self.assertLessEqual(len(starts), 1, "\n".join(table))
+        self.ctl("orders", "--wave", "999999", code=1, says="is not in the journal")
+        self.assertIn(tag, self.ctl("journal", "ls"))
+        self.ctl("journal", "show", "999999", code=1, says="is not in the journal")
+        self.assertIn("state ok", self.ctl("journal", "verify"))
+        self.assertRegex(self.ctl("top", "--once"), r"engine 0 +running(.|\n)*requests_place +\d+(.|\n)*waves of shard 0")
+        seen = {}
+        for line in self.ctl("metrics").splitlines():
+            if line.startswith("# TYPE"):
+                self.assertNotIn(line.split()[2], seen, "a metric is typed once")
+                seen[line.split()[2]] = line.split()[3]
+            elif not line.startswith("#"):
+                self.assertRegex(line, r'^[a-z_]+\{process="[a-z0-9.-]+"[^}]*\} -?[0-9.]+$')
+                self.assertIn(re.sub(r"_(bucket|sum|count)$", "", line.split("{")[0]) if "le=" in line or
+                              line.split("{")[0] not in seen else line.split("{")[0], seen)
+        self.assertIn("histogram", seen.values())
+
+    def test_objects(self):
+        table = self.ctl("shm", "ls")
+        for name, kind in (("engine.0", "engine"), ("journal.0", "directory"), ("snapshot", "snapshot"),
+                           ("switches", "switches"), ("waves.0", "waves"), ("wake.0", "fifo")):
+            self.assertRegex(table, rf"(?m)^{re.escape(name)} +{kind} .*ok$")
+        self.assertRegex(self.ctl("shm", "inspect", "engine.0"), r"(?m)^writer +alive$")
+        self.ctl("shm", "inspect", "nosuch", code=1, says="nosuch")
+        self.ctl("shm", "repair", says="0 objects with a problem")
+        stray = f"/dev/shm/lockstep.{self.world.instance}/metrics.stray"
+        with open(stray, "wb") as file:
+            file.write(b"not one of ours")
+        try:
+            self.ctl("shm", "repair", code=1, says="metrics.stray")
+        finally:
+            os.remove(stray)
+
+    def test_no_instance(self):
+        for verb in (["shm", "ls"], ["top", "--once"], ["orders"], ["metrics"], ["snapshot", "show"]):
+            result = self.world.run("lockstepctl", "--instance", "nobody-here", *verb, check=False)
+            self.assertEqual(result.returncode, 1, verb)
+            self.assertIn("nothing has run under this instance name", result.stderr)
+        self.assertEqual(self.world.run("lockstepctl", check=False).returncode, 2)
+        self.assertEqual(self.world.run("lockstepctl", "nonsense", check=False).returncode, 2)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", required=True)
+    options, rest = parser.parse_known_args()
+    BINARIES = options.bin
+    unittest.main(argv=[sys.argv[0], *rest])
