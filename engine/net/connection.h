@@ -11,8 +11,8 @@
 #include "engine/net/h2.h"
 #include "engine/net/tls.h"
 
-#define ENG_CONNECTION_PLAIN_BYTES  (26u * 1024u)
-#define ENG_CONNECTION_CIPHER_BYTES (26u * 1024u)
+#define ENG_CONNECTION_PLAIN_BYTES  (22u * 1024u)
+#define ENG_CONNECTION_CIPHER_BYTES (20u * 1024u)
 #define ENG_CONNECTION_STREAM_SLOTS 128u
 
 struct eng_connection {
