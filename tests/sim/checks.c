@@ -148,8 +148,8 @@ static void batch_read(struct sim *sim, const struct ipc_fact_batch *fact)
                 .instrument = (uint8_t)judge->orders[order].instrument,
                 .master = (uint8_t)judge->orders[order].master,
                 .product = judge->orders[order].product,
-                .generation = fact->generation,
-                .sequence = judge->tag_count++};
+                .generation = fact->generation};
+            judge->tag_count++;
             memcpy(tag->tag, text, sizeof(text));
         }
         permit(sim, tag, action_of(child->kind));

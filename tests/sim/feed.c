@@ -11,8 +11,7 @@ static void deliver_later(struct sim *sim, const struct ipc_event *event, int64_
     if (feed->pending_count == SIM_FEED)
         return; /* lost: a rescan finds it */
     struct sim_delivery *delivery = &feed->pending[feed->pending_count++];
-    *delivery = (struct sim_delivery){
-        .due_ns = sim->now_ns + delay_ns, .read_ns = sim->now_ns, .event = *event};
+    *delivery = (struct sim_delivery){.due_ns = sim->now_ns + delay_ns, .event = *event};
     delivery->event.received_mono_ns = sim_mono(sim);
     delivery->event.feed_lag_ns = sim_between(sim, 0, 2 * LS_NS_PER_MS);
 }

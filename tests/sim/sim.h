@@ -79,7 +79,6 @@ struct sim_master_order {
 /* An event on its way to the ring. */
 struct sim_delivery {
     int64_t due_ns;
-    int64_t read_ns; /* when the adapter read the state */
     struct ipc_event event;
 };
 
@@ -208,7 +207,6 @@ struct sim_tag {
     uint8_t last_definite;
     uint32_t last_request_no;
     uint64_t generation; /* of its first decision */
-    uint32_t sequence;   /* of its first decision among all */
 };
 
 struct sim_judge {
@@ -252,7 +250,6 @@ struct sim_shell {
     struct eng_core_config config;
     struct eng_broker_policy policies[SIM_BROKERS];
     struct eng_h2_bodies bodies;
-    struct eng_h2_sink sink;
     struct sim_rows own[2];   /* the shell's copies: one in force, one for the next */
     struct sim_rows *adopted; /* NULL before the first */
     uint32_t release_cursor;
@@ -371,7 +368,7 @@ void sim_masters_rescan(struct sim *sim, uint32_t account, bool is_new_boot);
 
 /* sim_feed_tell sends a state towards the ring: late, twice, out of order, or never. */
 void sim_feed_tell(struct sim *sim, const struct ipc_event *event);
-/* sim_feed_book puts a state into the ring now, as part of a book. */
+/* sim_feed_put puts a state into the ring now, as part of a book. */
 void sim_feed_put(struct sim *sim, const struct ipc_event *event);
 /* sim_feed_poll looks at the followers' books and tells of what changed. */
 void sim_feed_poll(struct sim *sim, bool whole);
