@@ -23,6 +23,7 @@ from world import World, text_of, wait_for  # noqa: E402
 
 BINARIES = "build/release/bin"
 CLOCK = None  # library that steps the engine's wall clock
+SYNC = None  # library that makes the disk fail
 TRAP = None  # library that stops the engine when its pinned thread allocates
 SYMBOL, OTHER = "RELIANCE-EQ", "SBIN-EQ"
 FAR_BELOW = "1000"  # rests in the book: the simulator's price is well above
@@ -174,6 +175,23 @@ class Copies(unittest.TestCase):
         wait_log(world, r"Replication: 4/4", count=3)
         self.assertGreater(world.metrics()["lockstep_engine_power_waits_total"], 0)
         tags_unique(self, world)
+
+    def test_power_tier_without_its_disk(self):
+        if SYNC is None:
+            self.skipTest("no --sync library")
+        world = make_world(self, tier="power")
+        mark = world.path("sync-fails")
+        feed = start(self, world, {"LD_PRELOAD": SYNC, "LS_SYNC_FAILS_FILE": mark})
+        order = feed.new(qty=10)
+        rows_when(world, 4)
+        wait_log(world, r"Replication: 4/4")
+        with open(mark, "w"):
+            pass
+        feed.new(qty=10)  # decided before the failure or after: without the disk no entry leaves
+        wait_log(world, "ALARM DISK")
+        feed.state(order, qty=10, status="CANCELLED")
+        wait_for("cancels", lambda: all(r["status"] == "CANCELLED" for r in world.book()))
+        self.assertEqual(len(world.book()), 4)
 
     def test_waves_have_records(self):
         world = make_world(self)
@@ -608,11 +626,13 @@ class Starts(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    while len(sys.argv) > 2 and sys.argv[1] in ("--bin", "--trap", "--clock"):
+    while len(sys.argv) > 2 and sys.argv[1] in ("--bin", "--trap", "--clock", "--sync"):
         if sys.argv[1] == "--bin":
             BINARIES = os.path.abspath(sys.argv[2])
         elif sys.argv[1] == "--clock":
             CLOCK = os.path.abspath(sys.argv[2])
+        elif sys.argv[1] == "--sync":
+            SYNC = os.path.abspath(sys.argv[2])
         else:
             TRAP = os.path.abspath(sys.argv[2])
         del sys.argv[1:3]
