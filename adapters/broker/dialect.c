@@ -97,10 +97,12 @@ static int put_fraction(uint64_t fraction, uint8_t *out)
 #define NUMBER_ROOM (2 * IPC_DECIMAL_BYTES)
 static int put_number(int64_t value_e8, bool may_be_fraction, uint8_t *out)
 {
-    LS_CHECK(value_e8 >= 0);
+    if (LS_UNLIKELY(value_e8 < 0))
+        return ADP_MALFORMED;
     const uint64_t whole = (uint64_t)value_e8 / (uint64_t)LS_E8;
     const uint64_t fraction = (uint64_t)value_e8 - whole * (uint64_t)LS_E8;
-    LS_CHECK(may_be_fraction || fraction == 0);
+    if (LS_UNLIKELY(!may_be_fraction && fraction != 0))
+        return ADP_MALFORMED; /* an instrument whose lot this broker cannot trade */
     const int count = put_whole(whole, out);
     return fraction == 0 ? count : count + put_fraction(fraction, out + count);
 }

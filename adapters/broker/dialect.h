@@ -164,12 +164,12 @@ struct adp_hole_values {
     struct adp_span tag, order_id, login;
 };
 
-/* adp_segments_fill writes the body with its holes filled. Quantities and prices are >= 0 and a
- * quantity is whole unless fractional_qty (LS_CHECK).
+/* adp_segments_fill writes the body with its holes filled.
  *   out     memory that is not yet the caller's text is scratch: 48 bytes are asked for at each
  *           number
  *   returns bytes written; ADP_TOO_LONG when out is too small; ADP_MALFORMED when a text value is
- *           empty or holds a character outside [0-9A-Za-z_-], which no body and no path may carry
+ *           empty or holds a character outside [0-9A-Za-z_-], which no body and no path may carry,
+ *           a number is below 0, or a quantity is not whole without fractional_qty
  *   thread  the pinned thread; allocates nothing */
 int adp_segments_fill(const struct adp_segments *segments, const struct adp_hole_values *values,
     bool fractional_qty, uint8_t *out, size_t out_bytes);

@@ -55,7 +55,7 @@ static int64_t child_due(const struct eng_core *core, const struct eng_account *
     bool reduction = is_reduction(child);
     /* Behind another close of its position it waits, and lets the rest of the queue pass. */
     if ((child->flags & ENG_CHILD_EXIT) && child->queued == IPC_ACTION_PLACE &&
-        exit_quantity(core, child) == 0)
+        order->era == core->fold.era && exit_quantity(core, child) == 0)
         return INT64_MAX;
     int64_t due =
         ls_max_i64(child->not_before_mono_ns, eng_pace_due(core, account, exchange_of(core, order),

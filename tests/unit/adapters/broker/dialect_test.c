@@ -165,6 +165,11 @@ static void fractions_only_where_allowed(void **state)
     assert_true(adp_segments_hole(&segments, ADP_HOLE_QTY));
     assert_int_equal(adp_segments_fill(&segments, &mine, true, out, sizeof(out)), 4);
     assert_memory_equal(out, "0.25", 4);
+    /* A lot of a quarter at a broker of whole shares: this order is not made, the engine goes on.
+     */
+    assert_int_equal(adp_segments_fill(&segments, &mine, false, out, sizeof(out)), ADP_MALFORMED);
+    mine.qty_e8 = -LS_E8;
+    assert_int_equal(adp_segments_fill(&segments, &mine, true, out, sizeof(out)), ADP_MALFORMED);
 }
 
 /* Numbers as ipc_decimal_format writes them, which has its own tests. */
