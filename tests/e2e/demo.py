@@ -241,7 +241,11 @@ def main():
     if options.keep and os.path.exists(os.path.join(directory, "stop.sh")):
         os.system(f"sh {directory}/stop.sh")
     many = options.followers > 50
-    world = World(options.bin, directory, lanes=options.lanes, io=options.io)
+    try:
+        world = World(options.bin, directory, lanes=options.lanes, io=options.io)
+    except WorldError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     world.sim_options = {"limits": {"orders_per_second": 10, "reads_per_15_min": 0}}
     world.engine_options = {"limits": {"follower_slots": 8192, "accounts": 8192, "connections": 8192}}
     try:
