@@ -284,7 +284,8 @@ static void tokens_renew(struct sim *sim, bool all)
 static void slot_reuse(struct sim *sim, uint32_t slot)
 {
     struct eng_child_view child;
-    if (!sim->shell.lives)
+    /* A power cut may take the frames back that told of the ends. */
+    if (!sim->shell.lives || sim->can_lose_power)
         return;
     for (uint32_t i = 0; i < eng_core_child_count(sim->shell.core); i++) {
         if (eng_core_child(sim->shell.core, i, &child) && child.slot == slot &&
