@@ -332,7 +332,9 @@ static enum ipc_rc journal_make(
     if (result->reconcile_all)
         ipc_log(IPC_LOG_WARN,
             "facts may be missing from the journal: compare the brokers' order books with "
-            "'lockstepctl orders' before you rely on positions");
+            "'lockstepctl orders' before you rely on positions (%llu behind a hole, %llu of them "
+            "could not be used)",
+            (unsigned long long)result->frames_maybe, (unsigned long long)result->frames_unfit);
     return IPC_OK;
 }
 

@@ -44,6 +44,7 @@ static enum ipc_rc frame_fold(
         folding->dropped_committed = false;
         result->holes = 0;
         result->frames_maybe = 0;
+        result->frames_unfit = 0;
     }
     result->frames++;
     result->frames_maybe += maybe;
@@ -56,8 +57,15 @@ static enum ipc_rc frame_fold(
         .mono_ns = frame->mono_ns,
         .wall_ns = frame->wall_ns,
     };
-    if (ipc_fact_type_valid(frame->type) && fold->apply(fold->context, &fact, maybe) == IPC_OK)
+    bool is_known = ipc_fact_type_valid(frame->type);
+    if (is_known && fold->apply(fold->context, &fact, maybe) == IPC_OK)
         return IPC_OK;
+    if (is_known && maybe) {
+        /* What it builds on is in the hole. It stays in its file as evidence, and the books are to
+         * be compared anyhow: refusing to start would leave nobody to close a position. */
+        result->frames_unfit++;
+        return IPC_OK;
+    }
     ipc_error_set(error,
         "the journal's lsn %llu (%s, segment %llu) is whole, but no fact that this engine knows: "
         "start the version that wrote it",

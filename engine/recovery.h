@@ -29,6 +29,7 @@ struct eng_recovery_result {
     struct ipc_fact_open open; /* as written and applied */
     uint64_t open_lsn;
     uint64_t frames, frames_from_disk, frames_repaired, frames_maybe;
+    uint64_t frames_unfit; /* of frames_maybe: their state is in the hole, so they are not folded */
     uint64_t holes;
     bool is_new;        /* there was no journal */
     bool same_boot;     /* the last fact is of this boot */
@@ -43,7 +44,8 @@ struct eng_recovery_result {
  *   now_...   this moment, for the OPEN fact
  *   returns   IPC_OK; IPC_BAD_CRC when a committed fact of this boot is damaged (nothing was
  *             changed; *error says where and what a person can do); IPC_BAD_INPUT when the fold
- *             refuses a fact; IPC_GONE when the beginning is missing; IPC_SYSTEM */
+ *             refuses a fact that does not lie behind a hole; IPC_GONE when the beginning is
+ * missing; IPC_SYSTEM */
 LS_MUST_USE enum ipc_rc eng_recovery_run(struct eng_journal *journal,
     const struct eng_recovery_fold *fold, int64_t now_mono_ns, int64_t now_wall_ns,
     struct eng_recovery_result *out, struct ipc_error *error);

@@ -39,7 +39,7 @@ void journal_world_remove(struct journal_world *world)
 static enum ipc_rc model_apply(void *context, const struct eng_frame *frame, bool maybe)
 {
     struct journal_model *model = context;
-    if (frame->lsn <= model->last_lsn)
+    if (frame->lsn <= model->last_lsn || (maybe && model->refuses_maybe))
         return IPC_BAD_INPUT;
     model->facts++;
     model->maybe += maybe;
@@ -71,6 +71,7 @@ struct eng_recovery_fold journal_world_fold(struct journal_model *model)
 enum ipc_rc journal_world_open(struct journal_world *world)
 {
     memset(&world->model, 0, sizeof world->model);
+    world->model.refuses_maybe = world->refuses_maybe;
     enum ipc_rc rc = eng_journal_open(&world->config, &world->journal, &world->error);
     if (rc != IPC_OK)
         return rc;

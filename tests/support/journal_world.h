@@ -9,6 +9,7 @@
 #include "tests/support/tempshm.h"
 
 struct journal_model {
+    bool refuses_maybe; /* what lies behind a hole does not fit its state */
     uint64_t facts, opens, maybe;
     uint64_t last_lsn;
     uint32_t hash;     /* over type, lsn and payload of all but OPEN */
@@ -17,6 +18,7 @@ struct journal_model {
 };
 
 struct journal_world {
+    bool refuses_maybe; /* for the models of its later starts */
     struct tempshm shm;
     char disk[96]; /* inside shm.path, so that tests are fast */
     struct eng_journal_config config;

@@ -269,7 +269,7 @@ static void test_power_cuts(void **state)
     print_message("seed %llu\n", (unsigned long long)seed);
     struct ipc_prng prng;
     ipc_prng_seed(&prng, seed);
-    uint64_t holes = 0, lost = 0;
+    uint64_t holes = 0, lost = 0, unfit = 0;
     for (int round = 0; round < POWER_CUTS; round++) {
         struct journal_world world;
         journal_world_make(&world);
@@ -292,6 +292,7 @@ static void test_power_cuts(void **state)
         journal_world_leave(&world);
         power_cut(&world, &prng, synced_segment, synced_offset, last_no);
         memset(world.config.boot_id, round + 1, sizeof world.config.boot_id);
+        world.refuses_maybe = round % 2 != 0;
         enum ipc_rc rc = journal_world_open(&world);
         if (rc != IPC_OK)
             print_message("round %d: %s\n", round, world.error.text);
@@ -307,7 +308,10 @@ static void test_power_cuts(void **state)
         holes += world.result.holes;
         lost += last - world.result.frames;
         uint32_t hash = world.model.hash;
-        uint64_t facts = world.model.facts;
+        assert_int_equal(
+            world.result.frames_unfit, world.refuses_maybe ? world.result.frames_maybe : 0);
+        unfit += world.result.frames_unfit;
+        uint64_t facts = world.model.facts + world.result.frames_unfit;
         for (int i = 0; i < 3; i++)
             assert_int_not_equal(journal_world_append(&world, 100), 0);
         journal_world_leave(&world);
@@ -330,6 +334,7 @@ static void test_power_cuts(void **state)
     print_message("%llu holes, %llu facts lost that were not durable\n", (unsigned long long)holes,
         (unsigned long long)lost);
     assert_true(holes > POWER_CUTS / 2);
+    assert_true(unfit > 0);
 }
 
 /* --- killed in recovery --- */
