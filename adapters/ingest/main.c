@@ -203,9 +203,14 @@ static int check(const struct options *options)
     uint32_t watched = 0, masters = 0;
     (void)printf("instance %s, rings ring.%s.<shard>.orders and .updates\n", config->instance,
         config->producer);
-    if (ipc_shm_open(&shm, NULL, config->instance, false, &error) != IPC_OK) {
+    enum ipc_rc rc = ipc_shm_open(&shm, NULL, config->instance, false, &error);
+    if (rc == IPC_NOT_FOUND) {
         (void)printf("no shared memory yet: %s\n", error.text);
         return 0;
+    }
+    if (rc != IPC_OK) {
+        (void)fprintf(stderr, "lockstep-ingest: %s\n", error.text);
+        return 2;
     }
     struct adp_live *live = adp_live_open(&shm);
     const struct ipc_snapshot_view *view = adp_live_follow(live) ? adp_live_view(live) : NULL;
