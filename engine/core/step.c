@@ -156,15 +156,22 @@ static void set_terms(
     child->reason = fact->reason;
 }
 
-/* A queued change that will not be sent: the terms that the broker has stand. */
+/* The terms that the broker has stand. Only behind a hole in the journal are they not known. */
+static void revert_terms(struct eng_child *child)
+{
+    if (LS_UNLIKELY(child->known_qty_e8 == 0))
+        return;
+    child->qty_e8 = child->known_qty_e8;
+    child->price_e8 = child->known_price_e8;
+    child->trigger_e8 = child->known_trigger_e8;
+}
+
+/* A queued change that will not be sent. */
 static void drop_change(struct eng_core *core, uint32_t index)
 {
     struct eng_child *child = &core->children[index];
-    if (child->queued == IPC_ACTION_MODIFY) {
-        child->qty_e8 = child->known_qty_e8;
-        child->price_e8 = child->known_price_e8;
-        child->trigger_e8 = child->known_trigger_e8;
-    }
+    if (child->queued == IPC_ACTION_MODIFY)
+        revert_terms(child);
     eng_child_unqueue(core, index);
 }
 
@@ -553,13 +560,6 @@ static void place_reply(
         place_again(core, index, outcome, mono_ns);
 }
 
-static void revert_terms(struct eng_child *child)
-{
-    child->qty_e8 = child->known_qty_e8;
-    child->price_e8 = child->known_price_e8;
-    child->trigger_e8 = child->known_trigger_e8;
-}
-
 static void modify_reply(
     struct eng_core *core, uint32_t index, const struct ipc_outcome *outcome, int64_t mono_ns)
 {
@@ -607,12 +607,32 @@ static void cancel_reply(
     eng_child_queue(core, index, IPC_ACTION_CANCEL, backed_off(child, first, mono_ns));
 }
 
+/* The answer to a request that was journaled in a hole (recovery after a power cut): the request
+ * did leave, and what the hole had to say of earlier ones is unknown. */
+static void request_was_lost(
+    struct eng_core *core, uint32_t index, const struct ipc_fact_reply *fact)
+{
+    struct eng_child *child = &core->children[index];
+    eng_child_unqueue(core, index);
+    if (eng_state_unsent(child->state)) {
+        (void)eng_child_live(core, child, ENG_LIFE_RELEASE);
+        if (child->places < ENG_PLACES_MAX)
+            child->places++;
+    }
+    if (fact->action != IPC_ACTION_PLACE && child->state == ENG_STATE_SENDING)
+        (void)eng_child_live(core, child, ENG_LIFE_LOST);
+    child->request_no = fact->request_no;
+    child->flight = fact->action;
+}
+
 static void apply_one_reply(struct eng_core *core, const struct eng_frame *frame,
     const struct ipc_fact_reply *fact, uint32_t index)
 {
     struct eng_child_touch touch = eng_child_begin(core, index);
     struct eng_child *child = touch.child;
     const struct ipc_outcome *outcome = &fact->outcome;
+    if (LS_UNLIKELY(fact->request_no > child->request_no))
+        request_was_lost(core, index, fact);
     bool current = child->request_no == fact->request_no && child->flight == fact->action;
     core->fold.counters.replies_by_outcome[outcome->outcome]++;
     child->evidence = outcome->evidence;

@@ -5,6 +5,8 @@
 
 #include "tests/unit/engine/core/core_world.h"
 
+#include <stdlib.h>
+
 /* Restarts: the fold gives the same state, what was in flight is UNKNOWN, what waited goes on. */
 
 #define E8(units) ((int64_t)(units)*LS_E8)
@@ -214,11 +216,103 @@ static void exits_of_another_boot_are_not_repeated(void **state)
     }
 }
 
+/* Orders in every kind of trouble, so that the journal holds every kind of fact. */
+static void troubled_day(struct world *world)
+{
+    struct ipc_event order[3];
+    world_open(world, 6);
+    for (int i = 0; i < 3; i++) {
+        order[i] = world_order(world, i == 2 ? IPC_SIDE_SELL : IPC_SIDE_BUY, 10, E8(100));
+        (void)world_event(world, &order[i]);
+        (void)world_waves(world);
+        uint32_t end = world->command_count;
+        for (uint32_t c = end - 6; c < end; c++) {
+            const struct ipc_command *command = &world->commands[c];
+            switch ((c + (uint32_t)i) % 6) {
+            case 0:
+                world_reply(world, command, IPC_OUTCOME_NOT_SENT, IPC_EVIDENCE_GOAWAY, NULL);
+                break;
+            case 1:
+                world_reply(world, command, IPC_OUTCOME_UNKNOWN, IPC_EVIDENCE_TIMEOUT, NULL);
+                break;
+            case 2:
+                world_reply(world, command, IPC_OUTCOME_LIMITED, IPC_EVIDENCE_REPLY, NULL);
+                break;
+            case 3:
+                break; /* under way */
+            default:
+                world_ack(world, command);
+                (void)world_update(world, command->child, IPC_STATUS_OPEN, 4, E8(100));
+                break;
+            }
+        }
+        world->now_mono_ns += 1200 * LS_NS_PER_MS;
+        uint32_t before = world->command_count;
+        (void)world_release(world);
+        for (uint32_t c = before; c < world->command_count; c++)
+            world_reply(world, &world->commands[c],
+                c % 2 ? IPC_OUTCOME_NOT_SENT : IPC_OUTCOME_ACKED, IPC_EVIDENCE_GOAWAY,
+                c % 2 ? NULL : "A7");
+        order[i].version = 0;
+        order[i].price_e8 = E8(101);
+        (void)world_event(world, &order[i]);
+        (void)world_waves(world);
+        for (uint32_t c = before; c < world->command_count; c++) {
+            if (world->commands[c].action == IPC_ACTION_MODIFY)
+                world_reply(world, &world->commands[c],
+                    c % 2 ? IPC_OUTCOME_NOT_SENT : IPC_OUTCOME_UNKNOWN, IPC_EVIDENCE_RESET, NULL);
+        }
+        (void)world_release(world);
+        order[i].version = 0;
+        order[i].status = IPC_STATUS_CANCELLED;
+        (void)world_event(world, &order[i]);
+        (void)world_waves(world);
+        for (uint32_t c = before; c < world->command_count; c++) {
+            if (world->commands[c].action == IPC_ACTION_CANCEL)
+                world_reply(
+                    world, &world->commands[c], IPC_OUTCOME_UNKNOWN, IPC_EVIDENCE_RESET, NULL);
+        }
+        world->now_mono_ns += 2 * LS_NS_PER_S;
+        (void)world_release(world);
+    }
+}
+
+/* A power cut may take any run of facts from the middle: what follows is folded or refused, and
+ * never stops the process or leaves a state that contradicts itself. */
+static void facts_behind_a_hole_are_folded_or_refused(void **state)
+{
+    (void)state;
+    struct world world;
+    troubled_day(&world);
+    uint32_t refused = 0, folded = 0;
+    for (uint64_t first = 1; first < world.frame_count; first++) {
+        for (uint64_t count = 1; count <= 7; count++) {
+            void *memory = aligned_alloc(4096, eng_core_footprint(&world.limits));
+            struct eng_core *core = eng_core_init(memory, &world.limits, &world.config);
+            uint64_t at = 0;
+            for (const struct world_frame *f = world.first; f != NULL; f = f->next, at++) {
+                if (at >= first && at < first + count)
+                    continue;
+                if (eng_apply(core, &f->frame) == IPC_OK)
+                    folded++;
+                else
+                    refused++;
+            }
+            eng_core_verify(core);
+            free(memory);
+        }
+    }
+    print_message("%u facts folded, %u refused\n", folded, refused);
+    assert_true(refused > 0 && folded > refused);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_flight_is_unknown_and_queued_goes_on),
         cmocka_unit_test(exits_of_another_boot_are_not_repeated),
+        cmocka_unit_test(facts_behind_a_hole_are_folded_or_refused),
         cmocka_unit_test(a_cut_wave_goes_on_where_it_was),
         cmocka_unit_test(a_wave_survives_another_list),
         cmocka_unit_test(all_that_waits_survives),
