@@ -31,7 +31,7 @@ static void reset(void *context)
     memset(world->shared, 0, sizeof *world->shared);
 }
 
-static void fill(struct shared *shared)
+__attribute__((noinline)) static void fill(struct shared *shared)
 {
     for (uint32_t i = 0; i < 4; i++)
         ((volatile uint32_t *)shared->value)[i] = i + 1;
