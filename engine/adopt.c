@@ -52,6 +52,20 @@ static void *map_zeroed(uint64_t bytes)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
+/* Loads the seal key once. A key that `snapshot publish` makes after the engine's start is found
+ * when the first token needs it. */
+static enum ipc_rc key_load(struct eng_adopter *adopter, struct ipc_error *error)
+{
+    if (adopter->key != NULL)
+        return IPC_OK;
+    if (adopter->key_arena == NULL) {
+        enum ipc_rc rc = ipc_secret_arena_create(4096, &adopter->key_arena, error);
+        if (rc != IPC_OK)
+            return rc;
+    }
+    return ipc_seal_key_load(adopter->key_arena, adopter->config->key_file, &adopter->key, error);
+}
+
 enum ipc_rc eng_adopter_make(const struct eng_config *config, const struct ipc_shm *shm,
     struct eng_adopter **out, struct ipc_error *error)
 {
@@ -65,14 +79,10 @@ enum ipc_rc eng_adopter_make(const struct eng_config *config, const struct ipc_s
     adopter->config = config;
     adopter->shm = shm;
     enum ipc_rc rc = IPC_OK;
-    if (config->key_file[0] != '\0') {
-        rc = ipc_secret_arena_create(4096, &adopter->key_arena, error);
-        if (rc == IPC_OK)
-            rc = ipc_seal_key_load(adopter->key_arena, config->key_file, &adopter->key, error);
-        if (rc != IPC_OK) {
-            eng_adopter_free(adopter);
-            return rc;
-        }
+    rc = key_load(adopter, error);
+    if (rc != IPC_OK && !(rc == IPC_NOT_FOUND && config->key_is_default)) {
+        eng_adopter_free(adopter);
+        return rc;
     }
     adopter->image_bytes = ipc_snapshot_footprint(&capacity);
     LS_CHECK(adopter->image_bytes > 0);
@@ -262,13 +272,16 @@ static enum ipc_rc accounts_take(
             with_token += view->accounts[i].token_bytes > 0;
         }
     }
-    if (with_token > 0 && adopter->key == NULL) {
+    enum ipc_rc rc = with_token > 0 ? key_load(adopter, error) : IPC_OK;
+    if (rc == IPC_NOT_FOUND)
         ipc_error_set(error,
-            "the snapshot has sealed tokens, but the engine has no key: set key_file in its "
-            "configuration");
+            "the snapshot has sealed tokens, and %s, the key that opens them, is not there: name "
+            "the "
+            "file that lockstepctl made (key_file, --key)",
+            adopter->config->key_file);
+    if (rc != IPC_OK)
         return IPC_REFUSED;
-    }
-    enum ipc_rc rc = secrets_ensure(adopter, generation, senders, error);
+    rc = secrets_ensure(adopter, generation, senders, error);
     if (rc != IPC_OK)
         return rc;
     uint8_t *value = ipc_secret_alloc(generation->secrets, VALUE_PREFIX_MAX + IPC_SEAL_PLAIN_MAX);

@@ -473,6 +473,11 @@ enum ipc_rc eng_config_finish(struct eng_config *config, uint32_t cores, struct 
             return IPC_BAD_INPUT;
         }
     }
+    if (config->key_file[0] == '\0') {
+        config->key_is_default = true;
+        (void)snprintf(
+            config->key_file, sizeof(config->key_file), "/etc/lockstep/%s.key", config->instance);
+    }
     const struct bound bounds[] = {
         {"instance (length)", (uint32_t)strlen(config->instance), 1, 31},
         {"shard", config->shard, 0, ENG_SHARD_MAX - 1},

@@ -41,7 +41,8 @@ struct eng_config {
     enum eng_io io;
     enum eng_tier tier;
 
-    char key_file[256];  /* seal key, mode 0400 */
+    char key_file[256];  /* seal key, mode 0400; after eng_config_finish never empty */
+    bool key_is_default; /* nobody named it: then it may be missing while no token needs it */
     char halt_file[256]; /* while it exists the engine halts itself; empty = <instance dir>/halt */
 
     char journal_directory[256]; /* disk copy */

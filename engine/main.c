@@ -38,6 +38,7 @@ static const char usage[] =
     "  --shard K         over the file: [0, 63]\n"
     "  --io KIND         over the file: uring, epoll or auto\n"
     "  --journal DIR     over the file: directory of the disk journal\n"
+    "  --key FILE        over the file: key that opens tokens (/etc/lockstep/NAME.key)\n"
     "  --accept-corrupt  a person has decided: go on past a damaged place of the journal\n"
     "  --check           validate, say what a start would do, and exit\n"
     "  --debug           log more\n"
@@ -46,7 +47,7 @@ static const char usage[] =
     "SIGTERM or SIGINT finishes waves and open replies and exits 0; a second one exits at once.\n";
 
 struct options {
-    const char *config, *instance, *io, *journal;
+    const char *config, *instance, *io, *journal, *key;
     int shard; /* -1 = not given */
     bool check, debug, accept_corrupt;
 };
@@ -80,6 +81,7 @@ static int options_read(int argc, char **argv, struct options *options)
         {"shard", required_argument, NULL, 's'},
         {"io", required_argument, NULL, 'o'},
         {"journal", required_argument, NULL, 'j'},
+        {"key", required_argument, NULL, 'k'},
         {"check", no_argument, NULL, OPT_CHECK},
         {"debug", no_argument, NULL, OPT_DEBUG},
         {"accept-corrupt", no_argument, NULL, OPT_CORRUPT},
@@ -118,6 +120,9 @@ static int options_read(int argc, char **argv, struct options *options)
             break;
         case 'j':
             options->journal = optarg;
+            break;
+        case 'k':
+            options->key = optarg;
             break;
         case OPT_CHECK:
             options->check = true;
@@ -174,6 +179,13 @@ static enum ipc_rc config_make(
         }
         (void)snprintf(
             config->journal_directory, sizeof(config->journal_directory), "%s", options->journal);
+    }
+    if (options->key != NULL) {
+        if (strlen(options->key) >= sizeof(config->key_file)) {
+            ipc_error_set(error, "--key: at most %zu characters", sizeof(config->key_file) - 1);
+            return IPC_BAD_INPUT;
+        }
+        (void)snprintf(config->key_file, sizeof(config->key_file), "%s", options->key);
     }
     if (options->shard >= 0)
         config->shard = (uint32_t)options->shard;
@@ -468,14 +480,14 @@ static int check_report(const struct eng_config *config, struct ipc_error *error
         ipc_error_set(error, "io: uring was asked for, but this kernel lacks %s", missing);
         return 1;
     }
-    if (config->key_file[0] != '\0') {
+    {
         struct ipc_secret_arena *arena = NULL;
         struct ipc_seal_key *key = NULL;
         enum ipc_rc rc = ipc_secret_arena_create(4096, &arena, error);
         if (rc == IPC_OK)
             rc = ipc_seal_key_load(arena, config->key_file, &key, error);
         ipc_secret_arena_destroy(arena);
-        if (rc != IPC_OK)
+        if (rc != IPC_OK && !(rc == IPC_NOT_FOUND && config->key_is_default))
             return 1;
     }
     (void)printf(
