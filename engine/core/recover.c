@@ -4,7 +4,7 @@
 #include "engine/core/dedupe.h"
 #include "engine/core/pace.h"
 
-static void mark_in_flight(struct eng_core *core, uint32_t index)
+static void mark_in_flight(struct eng_core *core, uint32_t index, int64_t mono_ns)
 {
     struct eng_child_touch touch = eng_child_begin(core, index);
     struct eng_child *child = touch.child;
@@ -15,14 +15,16 @@ static void mark_in_flight(struct eng_core *core, uint32_t index)
         (void)eng_child_live(core, child, ENG_LIFE_RECOVERED);
     if (action == IPC_ACTION_MODIFY) {
         child->flags |= ENG_CHILD_DOUBT;
-        child->not_before_mono_ns = 0; /* any reading from now on tells */
+        /* What was read before may still lie in a ring; only a reading from now on tells. */
+        child->not_before_mono_ns = mono_ns;
     }
     if (action == IPC_ACTION_CANCEL && !eng_state_ended(child->state))
         eng_child_queue(core, index, IPC_ACTION_CANCEL, 0); /* idempotent: again */
     eng_child_end(core, &touch);
 }
 
-enum ipc_rc eng_recover_open(struct eng_core *core, const struct ipc_fact_open *fact)
+enum ipc_rc eng_recover_open(
+    struct eng_core *core, const struct ipc_fact_open *fact, int64_t mono_ns)
 {
     if (fact->same_boot > 1)
         return IPC_BAD_INPUT;
@@ -34,7 +36,7 @@ enum ipc_rc eng_recover_open(struct eng_core *core, const struct ipc_fact_open *
     }
     for (uint32_t i = 0; i < core->fold.child_count; i++) {
         if (core->children[i].flight != 0)
-            mark_in_flight(core, i);
+            mark_in_flight(core, i, mono_ns);
     }
     return IPC_OK;
 }

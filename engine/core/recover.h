@@ -10,8 +10,9 @@
 
 #include "engine/core/core_private.h"
 
-/* eng_recover_open folds an OPEN fact. */
-enum ipc_rc eng_recover_open(struct eng_core *core, const struct ipc_fact_open *fact);
+/* eng_recover_open folds an OPEN fact of this moment. */
+enum ipc_rc eng_recover_open(
+    struct eng_core *core, const struct ipc_fact_open *fact, int64_t mono_ns);
 
 /* eng_recover_bind puts queued children and the calls of before the restart to their accounts: the
  * last step of the first adopt. */

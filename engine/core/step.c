@@ -722,7 +722,7 @@ static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *fr
         return IPC_BAD_INPUT;
     switch (frame->type) {
     case IPC_FACT_OPEN:
-        return eng_recover_open(core, frame->payload);
+        return eng_recover_open(core, frame->payload, frame->mono_ns);
     case IPC_FACT_ADOPT:
         return apply_adopt(core, frame);
     case IPC_FACT_EVENT:

@@ -6,6 +6,7 @@
 #include "tests/unit/engine/core/core_world.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Restarts: the fold gives the same state, what was in flight is UNKNOWN, what waited goes on. */
 
@@ -216,6 +217,44 @@ static void exits_of_another_boot_are_not_repeated(void **state)
     }
 }
 
+/* A reading of the order that is older than the crash says nothing of the change in flight. */
+static void an_old_reading_settles_no_doubt(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    struct ipc_event order = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+    (void)world_event(&world, &order);
+    (void)world_waves(&world);
+    world_ack(&world, &world.commands[0]);
+    (void)world_update(&world, 0, IPC_STATUS_OPEN, 0, 0);
+    struct eng_child_view before = world_child(&world, 0);
+    order.version = 0;
+    order.qty_e8 = E8(50);
+    (void)world_event(&world, &order);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[1].action, IPC_ACTION_MODIFY);
+    int64_t read_mono_ns = world.now_mono_ns;
+    world.now_mono_ns += LS_NS_PER_MS;
+    world_restart(&world, true);
+    struct ipc_event seen = order;
+    seen.order_key = (struct ipc_key){{7, 7}};
+    seen.account = world.followers[0].account;
+    seen.flags = IPC_EVENT_OWN_TAG;
+    memcpy(seen.client_tag, before.tag, sizeof seen.client_tag);
+    memcpy(seen.broker_order_id, before.broker_order_id, sizeof seen.broker_order_id);
+    seen.qty_e8 = E8(10);
+    seen.received_mono_ns = read_mono_ns; /* it lay in the ring */
+    (void)world_event(&world, &seen);
+    assert_int_equal(world_child(&world, 0).qty_e8, E8(50));
+    world.now_mono_ns += LS_NS_PER_MS;
+    seen.received_mono_ns = world.now_mono_ns;
+    (void)world_event(&world, &seen);
+    assert_int_equal(world_child(&world, 0).qty_e8, E8(10));
+    world_check(&world);
+    world_close(&world);
+}
+
 /* Orders in every kind of trouble, so that the journal holds every kind of fact. */
 static void troubled_day(struct world *world)
 {
@@ -313,6 +352,7 @@ int main(void)
         cmocka_unit_test(in_flight_is_unknown_and_queued_goes_on),
         cmocka_unit_test(exits_of_another_boot_are_not_repeated),
         cmocka_unit_test(facts_behind_a_hole_are_folded_or_refused),
+        cmocka_unit_test(an_old_reading_settles_no_doubt),
         cmocka_unit_test(a_cut_wave_goes_on_where_it_was),
         cmocka_unit_test(a_wave_survives_another_list),
         cmocka_unit_test(all_that_waits_survives),
