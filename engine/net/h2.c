@@ -380,6 +380,17 @@ void eng_h2_expire(struct eng_h2 *h2, int64_t now_mono_ns, const struct eng_h2_s
     h2->due_mono_ns = ls_min_i64(h2->due_mono_ns, due);
 }
 
+bool eng_h2_has_stale(const struct eng_h2 *h2, int64_t now_mono_ns)
+{
+    for (uint32_t i = 0; i <= h2->slot_mask; i++) {
+        const struct eng_h2_stream *stream = &h2->streams[i];
+        if (stream->id != 0 && stream->plain_start < h2_sealed(h2) &&
+            now_mono_ns >= stream->leave_by_mono_ns)
+            return true;
+    }
+    return false;
+}
+
 int64_t eng_h2_next_due(const struct eng_h2 *h2)
 {
     return h2->due_mono_ns;

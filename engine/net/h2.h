@@ -181,6 +181,10 @@ LS_MUST_USE bool eng_h2_receive(struct eng_h2 *h2, const uint8_t *bytes, size_t 
  * Cheap when nothing is due. Call it before sealing and at least every few milliseconds. */
 void eng_h2_expire(struct eng_h2 *h2, int64_t now_mono_ns, const struct eng_h2_sink *sink);
 
+/* eng_h2_has_stale: a request past its leave_by, without reply, of which at least a byte is sealed.
+ */
+bool eng_h2_has_stale(const struct eng_h2 *h2, int64_t now_mono_ns);
+
 /* eng_h2_next_due returns the earliest time at which eng_h2_expire may have work, INT64_MAX = none.
  */
 int64_t eng_h2_next_due(const struct eng_h2 *h2);

@@ -261,8 +261,12 @@ static void take_event(struct eng_pool *pool, const struct eng_edge_event *event
 static void look_for_stale_bytes(
     struct eng_pool *pool, struct eng_connection *connection, const struct eng_h2_sink *sink)
 {
-    if (connection->watch_cipher_end == 0)
-        return; /* not sealed: eng_h2_expire withdraws it */
+    if (connection->watch_cipher_end == 0) {
+        /* More waited behind it all the time. What was not sealed, eng_h2_expire has withdrawn. */
+        if (!eng_h2_has_stale(connection->h2, pool->now_mono_ns))
+            return;
+        connection->watch_cipher_end = connection->tls.out_base + connection->tls.out_tail;
+    }
     int waiting = 0;
     if (ioctl(connection->fd, SIOCOUTQ, &waiting) != 0 || waiting < 0)
         waiting = 0; /* a socket that has failed tells so by itself */

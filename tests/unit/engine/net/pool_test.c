@@ -310,6 +310,37 @@ static void stale_bytes_reset_an_own_lane(void **state)
     close_both();
 }
 
+/* The same while more waits to be sealed behind the entry, all the time. */
+static void stale_bytes_are_found_behind_a_full_arena(void **state)
+{
+    (void)state;
+    open_both(
+        &(struct rig_options){.send_buffer = 4096, .ping_deadline_ns = 60 * LS_NS_PER_S}, 4096);
+    own_lane(1);
+    live(1);
+    peer_say(peer.connections[0], "W 0 1000000");
+    pump(20);
+    peer.connections[0]->is_deaf = true;
+    char body[4000];
+    memset(body, 'q', sizeof body);
+    body[sizeof body - 1] = '\0';
+    uint32_t child = 0;
+    for (;; child++) { /* as one batch: what does not fit makes the rest leave */
+        const int64_t leave_by = child == 4 ? ipc_clock_mono_ns() + 200 * LS_NS_PER_MS : INT64_MAX;
+        if (rig_order(&rig, 1, child, body, leave_by) != ENG_H2_ADMITTED)
+            break;
+    }
+    assert_true(child > 5);
+    const int64_t end = ipc_clock_mono_ns() + LS_NS_PER_S;
+    while (rig.outcomes->count == 0 && ipc_clock_mono_ns() < end) {
+        flush();
+        rig_pump(&rig);
+    }
+    assert_true(until(&rig.outcomes->count, child));
+    assert_int_equal(figures().stale_resets, 1);
+    close_both();
+}
+
 /* A shared connection in that state takes no new orders, and goes on when the peer wakes up. */
 static void stale_bytes_close_a_shared_one_for_orders(void **state)
 {
@@ -552,6 +583,7 @@ static int run_all(enum eng_edge_kind kind)
         cmocka_unit_test(a_slow_reader_gets_it_all),
         cmocka_unit_test(a_peer_that_ignores_pings_is_left),
         cmocka_unit_test(stale_bytes_reset_an_own_lane),
+        cmocka_unit_test(stale_bytes_are_found_behind_a_full_arena),
         cmocka_unit_test(stale_bytes_close_a_shared_one_for_orders),
         cmocka_unit_test(connections_rotate_before_the_limit),
         cmocka_unit_test(goaway_drains_and_replaces),
