@@ -21,6 +21,7 @@ struct eng_adopter {
     struct ipc_seal_key *key;
     struct eng_generation generations[GENERATIONS];
     struct eng_generation *in_force;
+    char cluster_id[64]; /* that identities derive from, "" = not known yet */
     uint64_t answered_generation, answered_lineage; /* last one adopted or refused */
     uint64_t reader_failures;
     void *scratch;
@@ -339,6 +340,15 @@ static enum ipc_rc prepare(
             view->cluster->shard_count, adopter->config->shard);
         return IPC_REFUSED;
     }
+    if (adopter->cluster_id[0] != '\0' &&
+        strncmp(adopter->cluster_id, view->cluster->cluster_id, sizeof(adopter->cluster_id)) != 0) {
+        ipc_error_set(error,
+            "the snapshot is of cluster '%.48s' and the journal of '%.48s': the same orders would "
+            "get "
+            "other identities; publish the old id, or start with a journal directory of its own",
+            view->cluster->cluster_id, adopter->cluster_id);
+        return IPC_REFUSED;
+    }
     ipc_snapshot_stats(view, &generation->stats);
     if (adopter->in_force != NULL) {
         rc = ipc_snapshot_guard(&adopter->in_force->stats, &generation->stats,
@@ -432,6 +442,7 @@ void eng_adopter_taken(struct eng_adopter *adopter, const struct eng_generation 
     }
     taken->state = STATE_IN_FORCE;
     adopter->in_force = taken;
+    eng_adopter_bind(adopter, taken->view.cluster->cluster_id);
 }
 
 void eng_adopter_refused(struct eng_adopter *adopter, const struct eng_generation *generation)
@@ -453,4 +464,9 @@ void eng_adopter_cluster(struct eng_adopter *adopter, char out[64])
     const struct ipc_row_cluster *row = probe->image.rows[IPC_TABLE_CLUSTER];
     memcpy(out, row->cluster_id, 64);
     out[63] = '\0';
+}
+
+void eng_adopter_bind(struct eng_adopter *adopter, const char cluster_id[64])
+{
+    memcpy(adopter->cluster_id, cluster_id, sizeof(adopter->cluster_id));
 }

@@ -98,4 +98,8 @@ void eng_adopter_refused(struct eng_adopter *adopter, const struct eng_generatio
  * the journal's OPEN fact, before anything is adopted. */
 void eng_adopter_cluster(struct eng_adopter *adopter, char out[64]);
 
+/* eng_adopter_bind names the cluster that the journal belongs to ("" = none yet): a snapshot of
+ * another one is refused, since the same orders would get other identities. Adopting binds too. */
+void eng_adopter_bind(struct eng_adopter *adopter, const char cluster_id[64]);
+
 #endif

@@ -333,6 +333,7 @@ static enum ipc_rc journal_make(
     if (rc != IPC_OK)
         return rc;
     const struct eng_recovery_result *result = &engine->recovered;
+    eng_adopter_bind(engine->adopter, result->cluster_id);
     if (result->is_new)
         ipc_log(IPC_LOG_INFO, "a new journal begins");
     else

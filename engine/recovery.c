@@ -45,6 +45,9 @@ static enum ipc_rc frame_fold(
         result->holes = 0;
         result->frames_maybe = 0;
         result->frames_unfit = 0;
+        const struct ipc_fact_open *open = entry->payload;
+        if (frame->payload_bytes >= sizeof(*open) && open->cluster_id[0] != '\0')
+            memcpy(result->cluster_id, open->cluster_id, sizeof(result->cluster_id));
     }
     result->frames++;
     result->frames_maybe += maybe;

@@ -31,10 +31,11 @@ struct eng_recovery_result {
     uint64_t frames, frames_from_disk, frames_repaired, frames_maybe;
     uint64_t frames_unfit; /* of frames_maybe: their state is in the hole, so they are not folded */
     uint64_t holes;
-    bool is_new;        /* there was no journal */
-    bool same_boot;     /* the last fact is of this boot */
-    bool reconcile_all; /* everything must be asked at the brokers before the next entry: another
-                           boot, a hole, or a lost tail that may have been sent */
+    char cluster_id[64]; /* of the newest life that had one, "" = none: identities derive from it */
+    bool is_new;         /* there was no journal */
+    bool same_boot;      /* the last fact is of this boot */
+    bool reconcile_all;  /* everything must be asked at the brokers before the next entry: another
+                            boot, a hole, or a lost tail that may have been sent */
     int64_t elapsed_ns;
 };
 

@@ -236,6 +236,20 @@ class Deaths(unittest.TestCase):
         self.assertLessEqual(len(world.book()), (placed + 1) * 8)
         self.assertEqual(world.metrics()["lockstep_engine_conservation_gap"], 0)
 
+    def test_another_cluster_is_refused(self):
+        """Identities derive from the cluster id: a journal of one is no journal of another, also after a reboot."""
+        world = make_world(self, followers=1)
+        world.start_sim()
+        world.publish()
+        world.start_engine()
+        wait_log(world, r"is in force")
+        world.processes["engine"].stop()
+        shutil.rmtree(f"/dev/shm/lockstep.{world.instance}")  # what a reboot does: the disk copy stays
+        world.publish(cluster="somebody-else")
+        world.start_engine(wait=False)
+        wait_log(world, r"refused.*cluster 'somebody-else'.*journal of")
+        self.assertEqual(world.metrics().get("lockstep_engine_connections_ready", 0), 0)
+
     def test_second_engine_is_refused(self):
         world = make_world(self)
         start(self, world)
