@@ -50,9 +50,9 @@ uint32_t eng_child_make(
 /* Where the child's claim counts in its position. */
 static int64_t *claim_sum(struct eng_position *position, const struct eng_child *child)
 {
-    if (child->flags & ENG_CHILD_EXIT)
-        return &position->reserved_e8;
-    return &position->opening_e8[child->side == IPC_SIDE_BUY ? 0 : 1];
+    int side = child->side == IPC_SIDE_BUY ? 0 : 1;
+    return child->flags & ENG_CHILD_EXIT ? &position->closing_e8[side]
+                                         : &position->opening_e8[side];
 }
 
 /* What of its claim waits in a queue: others of the queue may go before it. */

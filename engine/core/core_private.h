@@ -99,7 +99,7 @@ struct eng_position {
     uint8_t reserved[3];
     uint32_t unknown_count; /* children whose outcome is unknown */
     int64_t held_e8;        /* signed fold of child fills */
-    int64_t reserved_e8;    /* what own working closes may still fill, >= 0 */
+    int64_t closing_e8[2];  /* what own working closes may still fill, >= 0: [0] BUY, [1] SELL */
     int64_t unsent_e8;      /* of it, by closes that wait in a queue, >= 0 */
     int64_t opening_e8[2];  /* what own working entries may still fill, >= 0: [0] BUY, [1] SELL */
 };

@@ -66,7 +66,7 @@ int64_t eng_core_copied_position(const struct eng_core *core, uint32_t follower_
 {
     uint32_t index = eng_position_find(core, follower_no, instrument, (uint8_t)product);
     if (reserved_e8 != NULL)
-        *reserved_e8 = index == ENG_NONE ? 0 : core->positions[index].reserved_e8;
+        *reserved_e8 = index == ENG_NONE ? 0 : eng_reserved_e8(&core->positions[index]);
     return index == ENG_NONE ? 0 : core->positions[index].held_e8;
 }
 
@@ -128,23 +128,22 @@ static void verify_positions(const struct eng_core *core)
 {
     for (uint32_t p = 0; p < core->fold.position_count; p++) {
         const struct eng_position *position = &core->positions[p];
-        int64_t held = 0, reserved = 0, unsent = 0, opening[2] = {0, 0};
+        int64_t held = 0, unsent = 0, closing[2] = {0, 0}, opening[2] = {0, 0};
         uint32_t unknown = 0;
         for (uint32_t i = 0; i < core->fold.child_count; i++) {
             const struct eng_child *child = &core->children[i];
             if (child->position != p)
                 continue;
             held += child->side == IPC_SIDE_BUY ? child->filled_qty_e8 : -child->filled_qty_e8;
-            int64_t *sum = (child->flags & ENG_CHILD_EXIT)
-                               ? &reserved
-                               : &opening[child->side == IPC_SIDE_BUY ? 0 : 1];
-            *sum += eng_child_claim_e8(child);
+            int64_t *sums = child->flags & ENG_CHILD_EXIT ? closing : opening;
+            sums[child->side == IPC_SIDE_BUY ? 0 : 1] += eng_child_claim_e8(child);
             if ((child->flags & ENG_CHILD_EXIT) && eng_state_unsent(child->state))
                 unsent += eng_child_claim_e8(child);
             unknown += eng_state_in_doubt(child->state);
         }
         LS_CHECK(position->held_e8 == held);
-        LS_CHECK(position->reserved_e8 == reserved);
+        LS_CHECK(position->closing_e8[0] == closing[0]);
+        LS_CHECK(position->closing_e8[1] == closing[1]);
         LS_CHECK(position->unsent_e8 == unsent);
         LS_CHECK(position->opening_e8[0] == opening[0]);
         LS_CHECK(position->opening_e8[1] == opening[1]);

@@ -32,6 +32,24 @@ static inline int64_t eng_coming_e8(const struct eng_position *position, uint8_t
     return position->opening_e8[side == IPC_SIDE_SELL ? 0 : 1];
 }
 
+/* eng_reserved_e8 returns what own working closes may still fill. */
+static inline int64_t eng_reserved_e8(const struct eng_position *position)
+{
+    return eng_add_saturated(position->closing_e8[0], position->closing_e8[1]);
+}
+
+/* eng_reach_e8 returns the largest position, long or short, that held and working orders can come
+ * to. A close that outlives the position it was for (others turned it round meanwhile) opens. */
+static inline int64_t eng_reach_e8(const struct eng_position *position)
+{
+    int64_t buys = eng_add_saturated(position->opening_e8[0], position->closing_e8[0]);
+    int64_t sells = eng_add_saturated(position->opening_e8[1], position->closing_e8[1]);
+    int64_t most = eng_add_saturated(eng_abs(position->held_e8),
+        eng_add_saturated(position->opening_e8[0], position->opening_e8[1]));
+    most = ls_max_i64(most, eng_add_saturated(position->held_e8, buys));
+    return ls_max_i64(most, eng_add_saturated(-position->held_e8, sells));
+}
+
 /* eng_closable_e8 returns what an order of this side may close without ever turning the position
  * round: held on the other side, less what own working closes and own working entries of the same
  * side may still fill.
@@ -39,7 +57,7 @@ static inline int64_t eng_coming_e8(const struct eng_position *position, uint8_t
 static inline int64_t eng_closable_e8(
     const struct eng_position *position, uint8_t side, int64_t own_e8)
 {
-    int64_t rest = eng_held_e8(position, side) - (position->reserved_e8 - own_e8) -
+    int64_t rest = eng_held_e8(position, side) - (eng_reserved_e8(position) - own_e8) -
                    position->opening_e8[side == IPC_SIDE_SELL ? 1 : 0];
     return rest > 0 ? rest : 0;
 }

@@ -215,8 +215,8 @@ static bool refuse(struct ipc_fact_child *fact, enum ipc_reason reason)
     return false;
 }
 
-/* Step 12, max_position: held and working count, orders of unknown outcome with all of their rest.
- */
+/* Step 12, max_position: held and working count, orders of unknown outcome with all of their rest,
+ * and a close of the position's own side, which opens more when it fills. */
 static int64_t position_room_e8(
     const struct eng_plan *plan, const struct ipc_row_follower *row, const struct eng_child *own)
 {
@@ -226,8 +226,7 @@ static int64_t position_room_e8(
     if (index == ENG_NONE)
         return row->max_position_e8;
     const struct eng_position *position = &plan->core->positions[index];
-    int64_t used = eng_add_saturated(eng_abs(position->held_e8),
-        eng_add_saturated(position->opening_e8[0], position->opening_e8[1]));
+    int64_t used = eng_reach_e8(position);
     /* The total of a working copy is decided anew: what it holds and may still fill is not in its
      * own way. */
     if (own != NULL)

@@ -106,12 +106,69 @@ static void a_waiting_exit_lets_others_pass(void **state)
     world_close(&world);
 }
 
+/* A close that still works when its position was turned round opens more of the new one: an entry
+ * has only the room that is left when it fills. */
+static void a_close_that_outlived_its_position_takes_room(void **state)
+{
+    (void)state;
+    static const enum ipc_side sides[] = {IPC_SIDE_SELL, IPC_SIDE_BUY};
+    for (int i = 0; i < 2; i++) {
+        enum ipc_side side = sides[i], back = sides[1 - i];
+        struct world world;
+        world_open(&world, 1);
+        struct ipc_event first = world_order(&world, side, 60, 0);
+        first.status = IPC_STATUS_FILLED;
+        first.filled_qty_e8 = E8(60);
+        (void)world_event(&world, &first);
+        assert_int_equal(world_waves(&world), 1);
+        world_ack(&world, &world.commands[0]);
+        (void)world_update(&world, 0, IPC_STATUS_FILLED, 60, E8(100));
+        struct ipc_event leave = world_order(&world, back, 20, E8(100));
+        (void)world_event(&world, &leave);
+        assert_int_equal(world_waves(&world), 1);
+        assert_int_equal(world.commands[1].qty_e8, E8(20));
+        world_ack(&world, &world.commands[1]); /* it works, nothing of it is filled */
+        /* The master goes flat and turns round before the closes have filled. */
+        struct ipc_event flat = world_order(&world, back, 60, 0);
+        flat.status = IPC_STATUS_FILLED;
+        flat.filled_qty_e8 = E8(60);
+        (void)world_event(&world, &flat);
+        (void)world_waves(&world);
+        uint32_t before = world.command_count;
+        struct ipc_event turn = world_order(&world, back, 150, E8(100));
+        (void)world_event(&world, &turn);
+        (void)world_waves(&world);
+        assert_true(world.command_count > before);
+        struct ipc_command entry = world.commands[world.command_count - 1];
+        assert_int_equal(entry.qty_e8, E8(150));
+        world_ack(&world, &entry);
+        (void)world_update(&world, entry.child, IPC_STATUS_FILLED, 150, E8(100));
+        int64_t reserved_e8 = 0;
+        int64_t held_e8 = eng_core_copied_position(
+            world.core, world.followers[0].follower_no, 1, IPC_PRODUCT_MIS, &reserved_e8);
+        held_e8 = held_e8 < 0 ? -held_e8 : held_e8;
+        assert_int_equal(held_e8, E8(90));
+        assert_int_equal(reserved_e8, E8(60));
+        world.followers[0].max_position_e8 = held_e8 + reserved_e8 + E8(30);
+        world_adopt(&world);
+        struct ipc_event more = world_order(&world, back, 100, E8(100));
+        (void)world_event(&world, &more);
+        assert_int_equal(world_waves(&world), 1);
+        entry = world.commands[world.command_count - 1];
+        assert_int_equal(entry.qty_e8, E8(30));
+        assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_MAX_POSITION_REDUCED);
+        world_check(&world);
+        world_close(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_end_marker_is_an_applied_element),
         cmocka_unit_test(queued_exits_do_not_wait_for_each_other),
         cmocka_unit_test(a_waiting_exit_lets_others_pass),
+        cmocka_unit_test(a_close_that_outlived_its_position_takes_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
