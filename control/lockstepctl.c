@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "control/cli.h"
+#include "control/ctl_common.h"
+#include "control/ctl_config.h"
 #include "version.h"
 
 static const struct ctl_verb verbs[] = {
@@ -62,13 +64,21 @@ static void print_help(void)
          "  --instance NAME  the instance (default: $LOCKSTEP_INSTANCE, else 'main')\n"
          "  --key FILE       key that seals tokens (default: $LOCKSTEP_KEY, else\n"
          "                   /etc/lockstep/<instance>.key)\n"
+         "  --config FILE    YAML, see conf/lockstepctl.yaml; options and environment go first\n"
+         "  --check          validate, say what would be worked on, and exit\n"
          "  --json           machine-readable output\n"
          "  --help, --version\n\n"
          "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 ran out of time.");
 }
 
+/* Options of lockstepctl itself. */
+struct own {
+    const char *config;
+    bool check;
+};
+
 /* Takes the shared options out of argv, wherever they stand, so that verbs see only their own. */
-static int take_options(struct ctl_cli *cli, int argc, char **argv)
+static int take_options(struct ctl_cli *cli, struct own *own, int argc, char **argv)
 {
     int kept = 1;
     for (int i = 1; i < argc; i++) {
@@ -87,6 +97,8 @@ static int take_options(struct ctl_cli *cli, int argc, char **argv)
             cli->key_file = argv[i] + 6;
         } else if (strcmp(argv[i], "--json") == 0) {
             cli->json = true;
+        } else if (strcmp(argv[i], "--check") == 0) {
+            own->check = true;
         } else {
             argv[kept++] = argv[i];
         }
@@ -95,18 +107,26 @@ static int take_options(struct ctl_cli *cli, int argc, char **argv)
     return kept;
 }
 
-int main(int argc, char **argv)
+/* --check: what the verbs would work on. */
+static int check(const struct ctl_cli *cli)
 {
-    struct ctl_cli cli = {
-        .instance = getenv("LOCKSTEP_INSTANCE"),
-        .key_file = getenv("LOCKSTEP_KEY"),
-        .color = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL,
-    };
-    if (cli.instance == NULL)
-        cli.instance = "main";
-    argc = take_options(&cli, argc, argv);
-    if (argc < 0)
-        return CTL_USAGE;
+    char key[512];
+    struct ipc_shm shm;
+    struct ipc_error error;
+    ctl_key_path(cli, key, sizeof(key));
+    enum ipc_rc rc = ipc_shm_open(&shm, NULL, cli->instance, false, &error);
+    if (rc != IPC_OK && rc != IPC_NOT_FOUND)
+        return ctl_refuse("%s", error.text);
+    printf("valid: instance %s (%s), key %s (%s)\n", cli->instance,
+        rc == IPC_OK ? "exists" : "made by 'snapshot publish'", key,
+        access(key, F_OK) == 0 ? "exists" : "made by 'snapshot publish'");
+    if (rc == IPC_OK)
+        ipc_shm_close(&shm);
+    return CTL_DONE;
+}
+
+static int run(const struct ctl_cli *cli, int argc, char **argv)
+{
     if (argc < 2) {
         print_help();
         return CTL_USAGE;
@@ -122,7 +142,34 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < LS_COUNT_OF(verbs); i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
-            return verbs[i].run(&cli, argc - 1, argv + 1);
+            return verbs[i].run(cli, argc - 1, argv + 1);
     fprintf(stderr, "lockstepctl: there is no verb '%s'; see 'lockstepctl --help'\n", argv[1]);
     return CTL_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    struct ctl_cli cli = {
+        .instance = getenv("LOCKSTEP_INSTANCE"),
+        .key_file = getenv("LOCKSTEP_KEY"),
+        .color = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL,
+    };
+    struct own own = {0};
+    argc = take_options(&cli, &own, argc, argv);
+    if (argc < 0)
+        return CTL_USAGE;
+    struct ipc_error error;
+    struct ctl_config *config = NULL;
+    if (own.config != NULL) {
+        config = ctl_config_load(own.config, &error);
+        if (config == NULL)
+            return ctl_refuse("%s", error.text);
+        cli.instance = cli.instance != NULL ? cli.instance : config->instance;
+        cli.key_file = cli.key_file != NULL ? cli.key_file : config->key_file;
+    }
+    if (cli.instance == NULL)
+        cli.instance = "main";
+    int code = own.check ? check(&cli) : run(&cli, argc, argv);
+    ctl_config_free(config);
+    return code;
 }
