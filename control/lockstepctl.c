@@ -84,6 +84,7 @@ static int take_options(struct ctl_cli *cli, struct own *own, int argc, char **a
     for (int i = 1; i < argc; i++) {
         const char **target = strcmp(argv[i], "--instance") == 0 ? &cli->instance
                               : strcmp(argv[i], "--key") == 0    ? &cli->key_file
+                              : strcmp(argv[i], "--config") == 0 ? &own->config
                                                                  : NULL;
         if (target != NULL) {
             if (i + 1 == argc) {
