@@ -8,7 +8,10 @@ int64_t eng_child_claim_e8(const struct eng_child *child)
 {
     if (!eng_state_exposed(child->state))
         return 0;
-    int64_t rest = ls_max_i64(child->qty_e8, child->known_qty_e8) - child->filled_qty_e8;
+    int64_t most = ls_max_i64(child->qty_e8, child->known_qty_e8);
+    if (child->flags & ENG_CHILD_DOUBT)
+        most = ls_max_i64(most, child->asked_qty_e8);
+    int64_t rest = most - child->filled_qty_e8;
     return rest > 0 ? rest : 0;
 }
 

@@ -86,6 +86,8 @@ struct eng_child {
     int64_t known_qty_e8, known_price_e8, known_trigger_e8; /* terms the broker has acknowledged */
     int64_t filled_qty_e8, average_price_e8;
     int64_t sent_mono_ns, not_before_mono_ns;
+    int64_t asked_qty_e8;      /* most that a modify without a known outcome asked for, 0 = none */
+    int64_t doubt_end_mono_ns; /* DOUBT: what is read until then may be older than the modify */
     uint32_t acts_open;
     uint16_t sent_day; /* market day of the last request, modulo 2^16 */
     uint16_t era;      /* of sent_mono_ns, modulo 2^16 */

@@ -4,7 +4,7 @@
 
 /* What is hashed bytewise has no padding; a new field that makes some fails here. */
 _Static_assert(sizeof(struct eng_order) == 16 + 12 * 8 + 5 * 4 + 8 + 12, "no padding");
-_Static_assert(sizeof(struct eng_child) == 8 * 4 + 8 + 16 + 10 * 8 + 8 + 32, "no padding");
+_Static_assert(sizeof(struct eng_child) == 8 * 4 + 8 + 16 + 12 * 8 + 8 + 32, "no padding");
 _Static_assert(sizeof(struct eng_position) == 64, "no padding");
 _Static_assert(sizeof(struct eng_master_position) == 24, "no padding");
 _Static_assert(sizeof(struct eng_wave) == 3 * 8 + 5 * 4 + 4, "no padding");

@@ -3,6 +3,7 @@
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/pace.h"
+#include "engine/core/sighting.h"
 
 static void mark_in_flight(struct eng_core *core, uint32_t index, int64_t mono_ns)
 {
@@ -14,9 +15,9 @@ static void mark_in_flight(struct eng_core *core, uint32_t index, int64_t mono_n
     if (action == IPC_ACTION_PLACE)
         (void)eng_child_live(core, child, ENG_LIFE_RECOVERED);
     if (action == IPC_ACTION_MODIFY) {
-        child->flags |= ENG_CHILD_DOUBT;
-        /* What was read before may still lie in a ring; only a reading from now on tells. */
-        child->not_before_mono_ns = mono_ns;
+        /* What was read before may still lie in a ring; only a later reading tells. */
+        child->asked_qty_e8 = ls_max_i64(child->asked_qty_e8, child->qty_e8);
+        eng_doubt_start(child, mono_ns);
     }
     if (action == IPC_ACTION_CANCEL && !eng_state_ended(child->state))
         eng_child_queue(core, index, IPC_ACTION_CANCEL, 0); /* idempotent: again */
@@ -30,9 +31,12 @@ enum ipc_rc eng_recover_open(
         return IPC_BAD_INPUT;
     if (!fact->same_boot) {
         core->fold.era++;
-        /* Back-offs were counted on a clock that is gone. */
-        for (uint32_t i = 0; i < core->fold.child_count; i++)
+        /* Back-offs and doubts were counted on a clock that is gone. */
+        for (uint32_t i = 0; i < core->fold.child_count; i++) {
             core->children[i].not_before_mono_ns = 0;
+            if (core->children[i].flags & ENG_CHILD_DOUBT)
+                eng_doubt_start(&core->children[i], mono_ns);
+        }
     }
     for (uint32_t i = 0; i < core->fold.child_count; i++) {
         if (core->children[i].flight != 0)

@@ -109,6 +109,8 @@ static enum ipc_rc apply_update(struct eng_core *core, const struct eng_frame *f
     eng_child_fill(core, child, event->filled_qty_e8, event->average_price_e8);
     (void)eng_child_live(core, child, eng_sighting_event(event));
     if (eng_sighting_settles_doubt(child, event)) {
+        if (eng_sighting_shows_change(child, event))
+            child->asked_qty_e8 = 0; /* else its answer may still come, later than anyone waits */
         child->flags &= (uint8_t)~ENG_CHILD_DOUBT;
         child->qty_e8 = event->qty_e8;
         child->price_e8 = event->price_e8;
@@ -585,10 +587,34 @@ static void modify_reply(
                 mono_ns));
         return;
     case IPC_OUTCOME_UNKNOWN:
-        child->flags |= ENG_CHILD_DOUBT; /* until the order is read */
-        child->not_before_mono_ns = mono_ns;
+        child->asked_qty_e8 = ls_max_i64(child->asked_qty_e8, child->qty_e8);
+        eng_doubt_start(child, mono_ns); /* until the order is read */
         return;
     }
+}
+
+/* The answer to a modify that was given up: the newest request's ends the doubt. Where a reading or
+ * a newer request came between, it tells only that the terms in hand may not be the broker's. */
+static void late_modify_reply(
+    struct eng_core *core, uint32_t index, const struct ipc_fact_reply *fact, int64_t mono_ns)
+{
+    struct eng_child *child = &core->children[index];
+    if (fact->outcome.outcome == IPC_OUTCOME_UNKNOWN || eng_state_ended(child->state) ||
+        child->asked_qty_e8 == 0)
+        return;
+    bool newest = fact->request_no == child->request_no && child->flight == 0 &&
+                  (child->flags & ENG_CHILD_DOUBT) && child->qty_e8 == child->asked_qty_e8;
+    if (!newest) {
+        if (fact->outcome.outcome == IPC_OUTCOME_ACKED)
+            eng_doubt_start(child, mono_ns);
+        return;
+    }
+    child->flags &= (uint8_t)~ENG_CHILD_DOUBT;
+    child->asked_qty_e8 = 0;
+    if (child->queued == 0 || fact->outcome.outcome == IPC_OUTCOME_ACKED)
+        modify_reply(core, index, &fact->outcome, mono_ns);
+    else
+        revert_terms(child); /* its cancel waits: it is not changed again */
 }
 
 static void cancel_reply(
@@ -646,6 +672,8 @@ static void apply_one_reply(struct eng_core *core, const struct eng_frame *frame
         place_reply(core, index, outcome, frame->mono_ns); /* a late one always counts */
     else if (current && fact->action == IPC_ACTION_MODIFY)
         modify_reply(core, index, outcome, frame->mono_ns);
+    else if (fact->action == IPC_ACTION_MODIFY)
+        late_modify_reply(core, index, fact, frame->mono_ns);
     else if (current && fact->action == IPC_ACTION_CANCEL)
         cancel_reply(core, index, outcome, frame->mono_ns);
     eng_child_end(core, &touch);

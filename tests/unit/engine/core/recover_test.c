@@ -247,7 +247,7 @@ static void an_old_reading_settles_no_doubt(void **state)
     seen.received_mono_ns = read_mono_ns; /* it lay in the ring */
     (void)world_event(&world, &seen);
     assert_int_equal(world_child(&world, 0).qty_e8, E8(50));
-    world.now_mono_ns += LS_NS_PER_MS;
+    world.now_mono_ns += 3001 * LS_NS_PER_MS;
     seen.received_mono_ns = world.now_mono_ns;
     (void)world_event(&world, &seen);
     assert_int_equal(world_child(&world, 0).qty_e8, E8(10));

@@ -1,6 +1,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "tests/unit/engine/core/core_world.h"
@@ -162,6 +163,107 @@ static void a_close_that_outlived_its_position_takes_room(void **state)
     }
 }
 
+/* The follower's first order as its broker's book has it, read at `received_mono_ns`. */
+static void read_order(
+    struct world *world, const struct ipc_event *master, int64_t units, int64_t received_mono_ns)
+{
+    uint32_t handle = world->commands[1].child;
+    struct eng_child_view view;
+    assert_true(eng_core_child(world->core, handle, &view));
+    struct ipc_event seen = *master;
+    seen.order_key = (struct ipc_key){{handle, 99}};
+    seen.account = world->followers[0].account;
+    seen.flags = IPC_EVENT_OWN_TAG;
+    seen.status = IPC_STATUS_OPEN;
+    memcpy(seen.client_tag, view.tag, sizeof seen.client_tag);
+    memcpy(seen.broker_order_id, view.broker_order_id, sizeof seen.broker_order_id);
+    seen.version = 0;
+    seen.qty_e8 = E8(units);
+    seen.received_mono_ns = received_mono_ns;
+    (void)world_event(world, &seen);
+}
+
+/* An exit of 40 of 145 is changed to 129 and nobody knows whether it was: until that is certain
+ * another exit has only 16 to close. */
+static void a_modify_in_doubt_counts_with_the_larger_quantity(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        int read_ms[2];              /* readings, after the modify was given up; 0 = none */
+        int read_units[2];           /* and what they show */
+        enum ipc_outcome_class late; /* the late answer, after the readings */
+        bool has_late, cancels;      /* a cancel that waits in the queue */
+        int second;                  /* what the second exit may close */
+    } rows[] = {
+        {"nothing is heard", {0}, {0}, 0, false, false, 16},
+        {"read too early", {51}, {40}, 0, false, false, 16},
+        {"read just before it is settled", {3000}, {40}, 0, false, false, 16},
+        {"read once it is settled", {3001}, {40}, 0, false, false, 24},
+        {"seen done, early", {51}, {129}, 0, false, false, 16},
+        {"seen done, then an old reading", {51, 60}, {129, 40}, 0, false, false, 16},
+        {"read too early, then accepted", {51}, {40}, IPC_OUTCOME_ACKED, true, false, 16},
+        {"settled, accepted even later", {3001}, {40}, IPC_OUTCOME_ACKED, true, false, 16},
+        {"accepted late", {0}, {0}, IPC_OUTCOME_ACKED, true, false, 16},
+        {"refused late", {0}, {0}, IPC_OUTCOME_REJECTED, true, false, 24},
+        {"lost again", {0}, {0}, IPC_OUTCOME_UNKNOWN, true, false, 16},
+        {"its cancel waits, read too early", {51}, {40}, 0, false, true, 16},
+        {"its cancel waits, refused late", {0}, {0}, IPC_OUTCOME_REJECTED, true, true, 24},
+        {"its cancel waits, limited late", {0}, {0}, IPC_OUTCOME_LIMITED, true, true, 24},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct world world;
+        world_open(&world, 1);
+        struct ipc_event entry = world_order(&world, IPC_SIDE_BUY, 145, 0);
+        entry.status = IPC_STATUS_FILLED;
+        entry.filled_qty_e8 = E8(145);
+        (void)world_event(&world, &entry);
+        (void)world_waves(&world);
+        world_ack(&world, &world.commands[0]);
+        (void)world_update(&world, 0, IPC_STATUS_FILLED, 145, E8(100));
+        struct ipc_event leave = world_order(&world, IPC_SIDE_SELL, 40, E8(100));
+        (void)world_event(&world, &leave);
+        assert_int_equal(world_waves(&world), 1);
+        world_ack(&world, &world.commands[1]);
+        leave.version = 0;
+        leave.qty_e8 = E8(129);
+        (void)world_event(&world, &leave);
+        assert_int_equal(world_waves(&world), 1);
+        struct ipc_command modify = world.commands[2];
+        assert_int_equal(modify.action, IPC_ACTION_MODIFY);
+        assert_int_equal(modify.qty_e8, E8(129));
+        world_reply(&world, &modify, IPC_OUTCOME_UNKNOWN, IPC_EVIDENCE_TIMEOUT, NULL);
+        int64_t given_up = world.now_mono_ns;
+
+        if (rows[i].cancels) {
+            world.cannot_send[0] = 1;
+            struct ipc_event end = leave;
+            end.version = 0;
+            end.status = IPC_STATUS_CANCELLED;
+            (void)world_event(&world, &end);
+            assert_int_equal(world_waves(&world), 0);
+        }
+        for (int r = 0; r < 2 && rows[i].read_ms[r] != 0; r++) {
+            world.now_mono_ns = given_up + rows[i].read_ms[r] * LS_NS_PER_MS;
+            read_order(&world, &leave, rows[i].read_units[r], world.now_mono_ns);
+        }
+        world.now_mono_ns += LS_NS_PER_MS;
+        if (rows[i].has_late)
+            world_reply(&world, &modify, rows[i].late, IPC_EVIDENCE_REPLY, NULL);
+        struct ipc_event second = world_order(&world, IPC_SIDE_SELL, 24, E8(99));
+        (void)world_event(&world, &second);
+        (void)world_waves(&world);
+        struct eng_child_view view = world_child(&world, 0);
+        if (view.qty_e8 != E8(rows[i].second))
+            fail_msg(
+                "%s: the second exit is of %lld", rows[i].what, (long long)(view.qty_e8 / LS_E8));
+        world_check(&world);
+        world_restart(&world, true);
+        world_check(&world);
+        world_close(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +271,7 @@ int main(void)
         cmocka_unit_test(queued_exits_do_not_wait_for_each_other),
         cmocka_unit_test(a_waiting_exit_lets_others_pass),
         cmocka_unit_test(a_close_that_outlived_its_position_takes_room),
+        cmocka_unit_test(a_modify_in_doubt_counts_with_the_larger_quantity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
