@@ -160,12 +160,15 @@ static enum ipc_rc floor_round(struct scenario *scenario, bool counts, struct ip
     if (rc != IPC_OK || !counts)
         return rc;
     bench_series_add(&result->floor_first, us(times.first_ns));
+    bench_series_add(&result->floor_median, us(times.median_ns));
     bench_series_add(&result->floor_last, us(times.last_ns));
     bench_series_add(&result->floor_sends, times.sends);
     bench_series_add(&result->floor_records, times.records);
     const uint32_t at = result->floor_last.count - 1;
     bench_series_add(
         &result->ratio_first, result->read_first.value[at] / result->floor_first.value[at]);
+    bench_series_add(
+        &result->ratio_median, result->read_median.value[at] / result->floor_median.value[at]);
     bench_series_add(
         &result->ratio_last, result->read_last.value[at] / result->floor_last.value[at]);
     return IPC_OK;

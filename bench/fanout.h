@@ -37,7 +37,8 @@ struct bench_fanout_result {
     struct bench_series decide, journal, encode, seal, send;
     struct bench_series sends, records, batches;
     /* floor, and engine / floor of the same round */
-    struct bench_series floor_first, floor_last, ratio_first, ratio_last;
+    struct bench_series floor_first, floor_median, floor_last;
+    struct bench_series ratio_first, ratio_median, ratio_last;
     struct bench_series floor_sends, floor_records;
     struct bench_sentinel before, after;
     uint64_t preemptions; /* of the pinned thread, in the rounds */

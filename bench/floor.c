@@ -266,10 +266,17 @@ enum ipc_rc bench_floor_single(struct bench_floor *floor, struct bench_floor_tim
 
 enum ipc_rc bench_floor_wave(struct bench_floor *floor, struct bench_floor_times *times)
 {
+    const uint64_t half = bench_floor_plain_bytes(floor) / 2;
+    uint64_t sent = 0;
+    times->median_ns = 0;
     const uint64_t start = ipc_clock_tsc();
-    for (uint32_t i = 0; i < floor->session_count; i++)
+    for (uint32_t i = 0; i < floor->session_count; i++) {
         if (!session_send(&floor->sessions[i], times))
             return IPC_SYSTEM;
+        sent += floor->sessions[i].plain_bytes;
+        if (times->median_ns == 0 && sent >= half)
+            times->median_ns = ipc_clock_ticks_to_ns(&floor->clock, ipc_clock_tsc() - start);
+    }
     times->last_ns = ipc_clock_ticks_to_ns(&floor->clock, ipc_clock_tsc() - start);
     return IPC_OK;
 }

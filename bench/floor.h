@@ -23,8 +23,9 @@ void bench_floor_close(struct bench_floor *floor);
 
 /* One round's times, from its own start. */
 struct bench_floor_times {
-    int64_t first_ns; /* one order alone: one record sealed and sent to a waiting peer */
-    int64_t last_ns;  /* all sessions sealed and sent */
+    int64_t first_ns;  /* one order alone: one record sealed and sent to a waiting peer */
+    int64_t median_ns; /* half of the bytes sealed and sent, to a session's end */
+    int64_t last_ns;   /* all sessions sealed and sent */
     uint32_t sends, records;
 };
 
