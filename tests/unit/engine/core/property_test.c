@@ -79,6 +79,7 @@ static bool chance(struct day *day, uint64_t hits, uint64_t of)
 
 struct account_of {
     int64_t held, closing, opening;
+    int64_t buys, sells; /* all that may still fill, entries and exits, by side */
     bool doubt;
 };
 
@@ -103,8 +104,10 @@ static struct account_of add_up(
             continue;
         sum.held += child.side == IPC_SIDE_BUY ? child.filled_qty_e8 : -child.filled_qty_e8;
         int64_t rest = child.qty_e8 - child.filled_qty_e8;
-        if (may_fill((enum eng_state)child.state) && rest > 0)
+        if (may_fill((enum eng_state)child.state) && rest > 0) {
             *(child.is_exit ? &sum.closing : &sum.opening) += rest;
+            *(child.side == IPC_SIDE_BUY ? &sum.buys : &sum.sells) += rest;
+        }
     }
     return sum;
 }
@@ -189,7 +192,12 @@ static enum ipc_reason naive_entry(struct day *day, uint32_t slot, const struct 
     }
     struct account_of sum = add_up(world, row->follower_no, order->instrument, order->product);
     if (row->max_position_e8 != 0) {
-        int64_t room = row->max_position_e8 - llabs(sum.held) - sum.opening;
+        int64_t used = llabs(sum.held) + sum.opening;
+        if (used < sum.held + sum.buys) /* a buy to close that finds nothing short opens */
+            used = sum.held + sum.buys;
+        if (used < sum.sells - sum.held)
+            used = sum.sells - sum.held;
+        int64_t room = row->max_position_e8 - used;
         room = room < 0 ? 0 : whole_lots(room, lot);
         if (amount > room) {
             if (room == 0)
