@@ -190,6 +190,16 @@ class Operator(unittest.TestCase):
         finally:
             os.remove(stray)
 
+    def test_configuration(self):
+        path = self.world.write("ctl.yaml", f"instance: {self.world.instance}\nkey_file: {self.world.path('seal.key')}\n")
+        said = self.world.run("lockstepctl", "--config", path, "--check").stdout
+        self.assertIn(f"instance {self.world.instance} (exists), key {self.world.path('seal.key')} (exists)", said)
+        self.assertIn("3 followers", self.world.run("lockstepctl", "--config", path, "snapshot", "show").stdout)
+        bad = self.world.write("bad.yaml", "instance: x\nkeyfile: y\n")
+        refused = self.world.run("lockstepctl", "--config", bad, "--check", check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertRegex(refused.stderr, r"bad\.yaml: .*keyfile.*line")
+
     def test_no_instance(self):
         for verb in (["shm", "ls"], ["top", "--once"], ["orders"], ["metrics"], ["snapshot", "show"]):
             result = self.world.run("lockstepctl", "--instance", "nobody-here", *verb, check=False)
