@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "engine/core/outcome.h"
 #include "engine/turn_private.h"
 
 /* ---- outcomes become facts --------------------------------------------------------------------
@@ -139,29 +140,7 @@ static enum ipc_outcome_class loss_class(
                          (dialect != NULL && dialect->capabilities.trust_refused_stream);
     bool trust_goaway = (flags & IPC_BROKER_TRUST_GOAWAY) != 0 ||
                         (dialect != NULL && dialect->capabilities.trust_goaway);
-    switch (loss->evidence) {
-    case IPC_EVIDENCE_NO_BYTES:
-        return IPC_OUTCOME_NOT_SENT;
-    case IPC_EVIDENCE_GOAWAY:
-        return trust_goaway ? IPC_OUTCOME_NOT_SENT : IPC_OUTCOME_UNKNOWN;
-    case IPC_EVIDENCE_RST_STREAM:
-        return trust_refused && loss->h2_error == NGHTTP2_REFUSED_STREAM ? IPC_OUTCOME_NOT_SENT
-                                                                         : IPC_OUTCOME_UNKNOWN;
-    case IPC_EVIDENCE_TIMEOUT:
-#ifdef LS_PLANT_BLIND_RESEND
-        return IPC_OUTCOME_NOT_SENT; /* the planted bug: a request that may have been taken */
-#else
-        return IPC_OUTCOME_UNKNOWN;
-#endif
-    case IPC_EVIDENCE_REPLY:
-    case IPC_EVIDENCE_MALFORMED:
-    case IPC_EVIDENCE_RESET:
-    case IPC_EVIDENCE_PROTOCOL:
-    case IPC_EVIDENCE_RECOVERY:
-    case IPC_EVIDENCE_STALE_BYTES:
-        return IPC_OUTCOME_UNKNOWN;
-    }
-    return IPC_OUTCOME_UNKNOWN;
+    return eng_loss_class(loss->evidence, loss->h2_error, trust_goaway, trust_refused);
 }
 
 void turn_on_loss(const struct eng_h2_loss *loss, void *context)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/core/outcome.h"
 #include "engine/net/hpack.h"
 #include "ipc/tag.h"
 #include "tests/sim/sim.h"
@@ -76,27 +77,8 @@ static enum ipc_outcome_class loss_class(
     const struct sim *sim, const struct eng_h2_loss *loss, uint32_t broker)
 {
     uint32_t flags = sim->shell.adopted->brokers[broker].flags;
-    switch (loss->evidence) {
-    case IPC_EVIDENCE_NO_BYTES:
-        return IPC_OUTCOME_NOT_SENT;
-    case IPC_EVIDENCE_GOAWAY:
-        return flags & IPC_BROKER_TRUST_GOAWAY ? IPC_OUTCOME_NOT_SENT : IPC_OUTCOME_UNKNOWN;
-    case IPC_EVIDENCE_TIMEOUT:
-#ifdef LS_PLANT_BLIND_RESEND
-        return IPC_OUTCOME_NOT_SENT; /* the planted bug: a request that may have been taken */
-#else
-        return IPC_OUTCOME_UNKNOWN;
-#endif
-    case IPC_EVIDENCE_REPLY:
-    case IPC_EVIDENCE_MALFORMED:
-    case IPC_EVIDENCE_RESET:
-    case IPC_EVIDENCE_RST_STREAM:
-    case IPC_EVIDENCE_PROTOCOL:
-    case IPC_EVIDENCE_RECOVERY:
-    case IPC_EVIDENCE_STALE_BYTES:
-        break;
-    }
-    return IPC_OUTCOME_UNKNOWN;
+    return eng_loss_class(loss->evidence, loss->h2_error, (flags & IPC_BROKER_TRUST_GOAWAY) != 0,
+        (flags & IPC_BROKER_TRUST_REFUSED_STREAM) != 0);
 }
 
 static void on_loss(const struct eng_h2_loss *loss, void *context)
