@@ -1,5 +1,6 @@
 /* lockstep_bench.c: `lockstep-bench NAME`, one measurement each. */
 #include "bench/fanout.h"
+#include "bench/option_file.h"
 #include "version.h"
 
 #include <getopt.h>
@@ -26,6 +27,8 @@ static const char usage[] =
     "  --seconds N        bound for the whole; rounds are cut to fit (50)\n"
     "  --json             one JSON object with every round's values instead of the table\n"
     "  --keep             leave the engine's files for a look\n"
+    "  --config FILE      these options from YAML (conf/bench.yaml); the command line goes first\n"
+    "  --check            validate, say what would be measured, and exit\n"
     "  --version, --help\n"
     "\n"
     "Starts lockstep-engine and lockstepctl from its own directory. Exit code 0 also when the\n"
@@ -33,7 +36,7 @@ static const char usage[] =
 
 struct options {
     struct bench_fanout_options fanout;
-    bool json;
+    bool json, check;
 };
 
 static bool read_number(const char *name, const char *text, long least, long most, long *out)
@@ -72,6 +75,7 @@ static int options_read(int argc, char **argv, struct options *options)
         SECONDS,
         JSON,
         KEEP,
+        CHECK,
         VERSION,
         HELP
     };
@@ -81,8 +85,9 @@ static int options_read(int argc, char **argv, struct options *options)
         {"io", required_argument, NULL, IO}, {"engine-cpu", required_argument, NULL, ENGINE_CPU},
         {"peer-cpu", required_argument, NULL, PEER_CPU},
         {"seconds", required_argument, NULL, SECONDS}, {"json", no_argument, NULL, JSON},
-        {"keep", no_argument, NULL, KEEP}, {"version", no_argument, NULL, VERSION},
-        {"help", no_argument, NULL, HELP}, {NULL, 0, NULL, 0}};
+        {"keep", no_argument, NULL, KEEP}, {"check", no_argument, NULL, CHECK},
+        {"version", no_argument, NULL, VERSION}, {"help", no_argument, NULL, HELP},
+        {NULL, 0, NULL, 0}};
     struct bench_fanout_options *fanout = &options->fanout;
     *options = (struct options){.fanout = {.followers = 500,
                                     .rounds = 40,
@@ -92,13 +97,21 @@ static int options_read(int argc, char **argv, struct options *options)
                                     .engine_cpu = -1,
                                     .peer_cpu = -1,
                                     .seconds_max = 50}};
+    struct ipc_error error;
+    if (bench_option_file(names, &argc, &argv, &error) != IPC_OK) {
+        (void)fprintf(stderr, "lockstep-bench: %s\n", error.text);
+        return 2;
+    }
     for (;;) {
         long number = 0;
         bool good = true;
         const int option = getopt_long(argc, argv, "", names, NULL);
         switch (option) {
         case -1:
-            return -1;
+            if (optind + 1 == argc && strcmp(argv[optind], "fanout") == 0)
+                return -1;
+            (void)fprintf(stderr, "lockstep-bench: say what to measure: fanout; try --help\n");
+            return 2;
         case FOLLOWERS:
             good = read_number("followers", optarg, 1, BENCH_FOLLOWERS_MAX, &number);
             fanout->followers = (uint32_t)number;
@@ -139,6 +152,9 @@ static int options_read(int argc, char **argv, struct options *options)
         case KEEP:
             fanout->keep = true;
             break;
+        case CHECK:
+            options->check = true;
+            break;
         case VERSION:
             (void)printf("lockstep-bench %s (%s)\n", LS_VERSION, LS_COMMIT);
             return 0;
@@ -170,9 +186,13 @@ int main(int argc, char **argv)
     const int code = options_read(argc, argv, &options);
     if (code >= 0)
         return code;
-    if (optind + 1 != argc || strcmp(argv[optind], "fanout") != 0) {
-        (void)fprintf(stderr, "lockstep-bench: say what to measure: fanout; try --help\n");
-        return 2;
+    if (options.check) {
+        (void)printf(
+            "valid: fanout to %u followers, %u rounds each of %s lanes (pool of %u) by %s, "
+            "at most %.0f s\n",
+            options.fanout.followers, options.fanout.rounds, options.fanout.lanes,
+            options.fanout.pool_connections, options.fanout.io, options.fanout.seconds_max);
+        return 0;
     }
     struct bench_fanout fanout = {.options = options.fanout};
     (void)signal(SIGPIPE, SIG_IGN);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/option_file.h"
 #include "tests/sim/sim.h"
 #include "version.h"
 
@@ -277,7 +278,7 @@ static void figures_print(const struct sim_figures *f, bool json, double seconds
 static void usage(FILE *out)
 {
     fputs(
-        "Usage: lockstep-sim [--seed N] [--seeds COUNT] [--steps N] [--verbose] [--json]\n"
+        "Usage: lockstep-sim [--seed N] [--seeds N] [--steps N] [--verbose] [--json]\n"
         "Runs simulated worlds around the real engine core and HTTP/2 machine: masters, brokers,\n"
         "network, disk and crashes come from one seed each. Exit 1 when a promise was broken.\n"
         "  --seed N      first seed; default 1\n"
@@ -285,6 +286,8 @@ static void usage(FILE *out)
         "  --steps N     steps of each world before it heals, 1 to 20000; default 500\n"
         "  --verbose     every event to stderr\n"
         "  --json        the result as one JSON object\n"
+        "  --config FILE these options from YAML (conf/sim.yaml); the command line goes first\n"
+        "  --check       validate, say what would be run, and exit\n"
         "  --help, --version\n",
         out);
 }
@@ -306,8 +309,15 @@ static bool options_read(int count, char **arguments, struct sim_options *option
     static const struct option known[] = {{"seed", required_argument, NULL, 's'},
         {"seeds", required_argument, NULL, 'n'}, {"steps", required_argument, NULL, 't'},
         {"verbose", no_argument, NULL, 'v'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+        {"check", no_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'}, {0}};
     int letter;
+    bool check = false;
+    struct ipc_error error;
+    if (bench_option_file(known, &count, &arguments, &error) != IPC_OK) {
+        fprintf(stderr, "lockstep-sim: %s\n", error.text);
+        return false;
+    }
     *options = (struct sim_options){.seed = 1, .seeds = 1, .steps = STEPS_DEFAULT};
     while ((letter = getopt_long(count, arguments, "", known, NULL)) != -1) {
         switch (letter) {
@@ -326,6 +336,9 @@ static bool options_read(int count, char **arguments, struct sim_options *option
         case 'j':
             options->json = true;
             break;
+        case 'c':
+            check = true;
+            break;
         case 'h':
             usage(stdout);
             exit(0);
@@ -333,9 +346,16 @@ static bool options_read(int count, char **arguments, struct sim_options *option
             printf("lockstep-sim %s (%s)\n", LS_VERSION, LS_COMMIT);
             exit(0);
         default:
-            usage(stderr);
+            fputs("try --help\n", stderr);
             return false;
         }
+    }
+    if (optind != count)
+        fprintf(stderr, "lockstep-sim: '%s' is not an option; try --help\n", arguments[optind]);
+    else if (check) {
+        printf("valid: seeds %llu and %u more, %u steps each\n", (unsigned long long)options->seed,
+            options->seeds - 1, options->steps);
+        exit(0);
     }
     return optind == count;
 }
