@@ -25,6 +25,7 @@ enum eng_to_turn_kind {
     ENG_TO_TURN_PRICES,     /* index: broker number; page is its price page */
     ENG_TO_TURN_MONEY,      /* index: broker number; page is its accounts page */
     ENG_TO_TURN_SWITCHES,   /* switches: the page of switch words */
+    ENG_TO_TURN_PAGES,      /* all pages that exist were handed over: rings may be read */
     ENG_TO_TURN_HALT,       /* index: enum ipc_switch, the engine's own word from the halt file */
     ENG_TO_TURN_STOP,       /* finish waves and replies, then end */
 };

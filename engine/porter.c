@@ -166,6 +166,7 @@ static void answer_take(struct eng_porter *porter, const struct eng_to_porter *a
         ipc_metric_add(wiring->telemetry->tokens_unopened, answer->generation->tokens_unopened);
         ipc_metric_set(wiring->telemetry->connections_wanted, answer->generation->connections);
         porter_brokers_changed(porter);
+        porter->find_mono_ns = 0; /* its brokers' pages, now */
         return;
     case ENG_TO_PORTER_REFUSED:
         ipc_log(IPC_LOG_ERROR, "snapshot generation %llu is refused: %s",

@@ -50,6 +50,7 @@ struct eng_porter {
     uint32_t rings_refused, switches_refused; /* so that a lasting fault is said now and then */
     uint16_t *lane_broker;                    /* broker of a lane that was wanted */
     bool had_switches, has_old_switches;
+    bool told_pages; /* the pinned thread may read rings */
     bool has_switches, has_bell, halted, must_ring, stopped, rings_full_said;
     int64_t handed; /* connections that the pinned thread has */
     int64_t snapshot_mono_ns, halt_mono_ns, find_mono_ns, check_mono_ns;

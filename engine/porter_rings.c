@@ -168,6 +168,11 @@ void porter_pages_find(struct eng_porter *porter)
                 ipc_accounts_close(&broker->money);
         }
     }
+    /* Events that waited for this engine are decided with switches and prices, not without. */
+    if (!porter->told_pages && porter->has_switches) {
+        struct eng_to_turn message = {.kind = ENG_TO_TURN_PAGES};
+        porter->told_pages = porter_tell(porter, &message);
+    }
 }
 
 /* The pinned thread gets a second to pick the message up before the old mapping goes. */

@@ -335,6 +335,9 @@ static void messages_take(struct eng_turn *turn)
             turn->switches = message.switches;
             turn->has_switches = message.switches.sequence != NULL;
             break;
+        case ENG_TO_TURN_PAGES:
+            turn->pages_known = true;
+            break;
         case ENG_TO_TURN_HALT:
             turn->halt_word = (uint8_t)message.index;
             /* A person made and removed the file: the clock's alarm is acknowledged too. */

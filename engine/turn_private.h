@@ -74,6 +74,7 @@ struct eng_turn {
     /* switches */
     struct ipc_switches switches;
     bool has_switches;
+    bool pages_known;         /* what exists of switches, prices and money is attached */
     uint8_t clock_word;       /* close-only after a step of the wall clock, until acknowledged */
     uint8_t halt_word;        /* of the halt file */
     uint64_t switch_sequence; /* read at the turn's start, before any word */

@@ -92,8 +92,9 @@ static enum step ring_step(struct eng_turn *turn, struct turn_ring *ring, uint32
 
 void turn_rings_poll(struct eng_turn *turn, enum ipc_ring_class ring_class, uint32_t max)
 {
-    /* While it stops, the engine takes no new events: they stay in their rings. */
-    if (turn->stopping || turn->ring_places == 0 || turn->generation == NULL)
+    /* While it stops, the engine takes no new events, and none before it has the pages to decide
+     * them with: they stay in their rings. */
+    if (turn->stopping || turn->ring_places == 0 || turn->generation == NULL || !turn->pages_known)
         return;
     uint32_t taken = 0, quiet = 0;
     uint32_t index = turn->ring_next % turn->ring_places;
@@ -130,7 +131,7 @@ void turn_rings_poll(struct eng_turn *turn, enum ipc_ring_class ring_class, uint
 
 bool turn_rings_ready(const struct eng_turn *turn)
 {
-    if (turn->generation == NULL || turn->stopping)
+    if (turn->generation == NULL || turn->stopping || !turn->pages_known)
         return false;
     for (uint32_t i = 0; i < turn->ring_places; i++)
         if (turn->rings[i].consumer != NULL &&

@@ -13,10 +13,15 @@
 /* Brokers' times have whole seconds. */
 #define BROKER_TIME_STEP_NS LS_NS_PER_S
 
+/* A working copy of ours is said again after so long: an engine that waits to learn what became of
+ * a request needs a reading that is later than its doubt, also when the order did not change. */
+#define REPEAT_NS           (5 * LS_NS_PER_S)
+
 /* The last state of one order that was published. */
 struct seen {
-    struct ipc_key order;   /* zero = free */
-    struct ipc_key content; /* event key, with the broker's version or none */
+    struct ipc_key order;      /* zero = free */
+    struct ipc_key content;    /* event key, with the broker's version or none */
+    int64_t published_mono_ns; /* read time of the reading that was published last */
 };
 
 /* Orders of one book: open addressing, a power of two, at most half full. Each book is written into
@@ -97,6 +102,7 @@ static void seen_put(struct seen_table *table, const struct seen *entry)
     struct seen *slot = seen_find(table, entry->order);
     if (slot != NULL) {
         slot->content = entry->content;
+        slot->published_mono_ns = entry->published_mono_ns;
         return;
     }
     uint64_t at = entry->order.word[0];
@@ -376,6 +382,12 @@ void adp_feed_book_row(struct adp_feed *feed, const struct ipc_event *order, con
     entry.order = event.order_key;
     const struct seen *last = seen_find(&state->last, entry.order);
     const bool is_new = last == NULL || !ipc_key_equal(last->content, entry.content);
+    const int64_t read_mono_ns = feed->book_times.read_mono_ns;
+    const bool is_again = !is_new && (event.flags & IPC_EVENT_OWN_TAG) != 0 &&
+                          !ipc_status_final((enum ipc_status)event.status) &&
+                          read_mono_ns - last->published_mono_ns >= REPEAT_NS;
+    entry.published_mono_ns =
+        is_new || is_again || feed->book_is_whole ? read_mono_ns : last->published_mono_ns;
     seen_put(&feed->book_table, &entry);
     if (order->status == 0 || rc != IPC_OK) {
         if (is_new)
@@ -384,14 +396,14 @@ void adp_feed_book_row(struct adp_feed *feed, const struct ipc_event *order, con
                                    : error.text);
         return;
     }
-    if (!feed->book_is_whole && !is_new)
+    if (!feed->book_is_whole && !is_new && !is_again)
         return;
     if (publish(feed, row, &event) != IPC_OK) {
         give_up_book(feed);
         return;
     }
     feed->book_orders++;
-    feed->counts.changes++;
+    feed->counts.changes += is_new || feed->book_is_whole;
 }
 
 void adp_feed_book_end(struct adp_feed *feed)
