@@ -256,6 +256,67 @@ static void ages_are_the_smaller_of_what_is_known(void **state)
     }
 }
 
+/* An engine in doubt about a request needs a reading later than its doubt, also of an order that
+ * did not change: working copies of ours are said again every five seconds, other orders never. */
+static void working_copies_are_said_again(void **state)
+{
+    static const struct {
+        const char *tag;
+        uint8_t status;
+        bool again;
+    } rows[] = {
+        {OWN_TAG, IPC_STATUS_OPEN, true},
+        {OWN_TAG, IPC_STATUS_CANCELLED, false},
+        {"", IPC_STATUS_OPEN, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < LS_COUNT_OF(rows); i++) {
+        struct bench bench;
+        struct ipc_event events[8];
+        struct ipc_event order = order_of(1, 100 * LS_E8, 0, 7 * LS_NS_PER_S);
+        order.status = rows[i].status;
+        bench_open(&bench, 1024, 64);
+        for (int second = 0; second <= 11; second++) {
+            assert_true(give_book(&bench, 2, &order, 1, rows[i].tag));
+            const size_t count = take_all(&bench, 0, IPC_RING_UPDATES, events, 8);
+            const size_t wanted = second == 0 ? 3 : rows[i].again && second % 5 == 0 ? 1 : 0;
+            assert_int_equal(count, wanted);
+            if (second > 0 && count == 1)
+                assert_int_equal(events[0].received_mono_ns, bench.last_ns);
+        }
+        bench_close(&bench);
+    }
+}
+
+/* The broker's update time has whole seconds: inside one the time of the read orders the states. */
+static void versions_inside_a_second_follow_the_reads(void **state)
+{
+    static const int64_t second = 1000 * LS_NS_PER_S;
+    static const struct {
+        int64_t version, read_ns, wanted;
+    } rows[] = {
+        {second, second + 300, second + 300},
+        {second, second + 700, second + 700},
+        {second, second + LS_NS_PER_S, second + LS_NS_PER_S - 1},
+        {second, second + 60 * LS_NS_PER_S, second + LS_NS_PER_S - 1},
+        {second, second - 5, second},             /* our clock is behind */
+        {second + 25, second + 300, second + 25}, /* finer than seconds: the broker's word */
+        {0, second + 300, second + 300},
+    };
+    (void)state;
+    for (size_t i = 0; i < LS_COUNT_OF(rows); i++) {
+        struct bench bench;
+        struct ipc_event events[8];
+        const struct ipc_event order = order_of(1, 100 * LS_E8, 0, rows[i].version);
+        bench_open(&bench, 1024, 64);
+        bench.now_ns = rows[i].read_ns;
+        assert_true(give_book(&bench, 2, &order, 1, ""));
+        assert_int_equal(take_all(&bench, 0, IPC_RING_UPDATES, events, 8), 3);
+        assert_int_equal(events[1].version, rows[i].wanted);
+        bench_close(&bench);
+    }
+}
+
 static void what_is_not_understood_is_not_published(void **state)
 {
     struct bench bench;
@@ -438,6 +499,8 @@ int main(void)
         cmocka_unit_test(our_own_tags_are_marked),
         cmocka_unit_test(keys_do_not_depend_on_the_delivery),
         cmocka_unit_test(ages_are_the_smaller_of_what_is_known),
+        cmocka_unit_test(working_copies_are_said_again),
+        cmocka_unit_test(versions_inside_a_second_follow_the_reads),
         cmocka_unit_test(what_is_not_understood_is_not_published),
         cmocka_unit_test(a_new_shard_gets_the_whole_book),
         cmocka_unit_test(a_full_ring_becomes_a_gap),
