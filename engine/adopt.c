@@ -30,6 +30,8 @@ struct eng_adopter {
     uint64_t image_bytes;
 };
 
+#define SESSIONS_MAX 16384u /* sessions of nine exchanges for four years */
+
 static struct ipc_snapshot_shape capacity_of(const struct eng_config *config)
 {
     struct ipc_snapshot_shape shape = {.token_row_bytes = config->token_row_bytes};
@@ -43,6 +45,11 @@ static struct ipc_snapshot_shape capacity_of(const struct eng_config *config)
     shape.rows[IPC_TABLE_MASTER_SLOTS] = config->follower_slots;
     shape.rows[IPC_TABLE_LISTS] = config->follower_slots;
     shape.rows[IPC_TABLE_LIST_ITEMS] = config->instruments * 4;
+    shape.rows[IPC_TABLE_POLICIES] = config->follower_slots;
+    shape.rows[IPC_TABLE_MAPS] = config->follower_slots;
+    shape.rows[IPC_TABLE_MAP_ITEMS] = config->instruments * 4;
+    shape.rows[IPC_TABLE_CONTRACTS] = config->instruments * 4;
+    shape.rows[IPC_TABLE_SESSIONS] = SESSIONS_MAX;
     return shape;
 }
 

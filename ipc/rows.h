@@ -8,6 +8,7 @@
 #ifndef LS_IPC_ROWS_H
 #define LS_IPC_ROWS_H
 
+#include "ipc/policy.h"
 #include "ipc/vocab.h"
 
 /* Identity and firm-wide settings of one snapshot. One row. */
@@ -123,7 +124,9 @@ struct ipc_row_follower {
     uint32_t max_age_limit_ms;   /* entries; 0 = 5000 */
     uint32_t capital_max_age_ms; /* PERCENTAGE; 0 = 60000 */
     uint32_t price_max_age_ms;   /* value caps and protection; 0 = 5000 */
-    int64_t reserved[5];
+    uint32_t policy;             /* 1 + index into the policy table; 0 = none of its settings */
+    uint32_t map;                /* 1 + index into the symbol map table; 0 = no mapping */
+    int64_t reserved[4];
 };
 #define IPC_FOLLOWER_ENABLED       1u
 #define IPC_FOLLOWER_PAUSED        2u
@@ -132,6 +135,41 @@ struct ipc_row_follower {
 #define IPC_FOLLOWER_VALUE_REDUCES 16u /* on_cap = reduce for max_order_value */
 #define IPC_FOLLOWER_RETIRED       32u /* ended; the row keeps its number so that nobody reuses it */
 _Static_assert(sizeof(struct ipc_row_follower) == 128, "follower row");
+
+/* What one of our instruments is at one broker, where brokers differ. Ascending by (instrument,
+ * broker); an instrument without any such row is at every broker what its own row says. The copy is
+ * refused, INSTRUMENT_MISMATCH, unless the follower's and the master's contract agree in
+ * `identity`. */
+struct ipc_row_contract {
+    uint32_t instrument; /* ipc_instrument_id, never 0 */
+    uint16_t broker;     /* broker number */
+    uint16_t flags;      /* 0 */
+    uint64_t identity;   /* hash over exchange, segment, underlying, expiry, strike, right, lot and
+                            tick as the broker's own file says */
+    int64_t lot_qty_e8, tick_e8, freeze_qty_e8; /* as in the instrument's row */
+    char token[16];
+    char symbol[32];
+};
+_Static_assert(sizeof(struct ipc_row_contract) == 88, "contract row");
+
+/* One line of a symbol map: what the follower trades instead. Runs ascend by `from`. */
+struct ipc_row_map_item {
+    uint32_t from, to; /* ipc_instrument_id */
+    int64_t factor_e8; /* the quantity is multiplied by it; 0 = 1 */
+};
+_Static_assert(sizeof(struct ipc_row_map_item) == 16, "map item row");
+
+/* One trading session of one exchange on one of the market's days, made by control from the market
+ * calendar. Ascending by (exchange, open). A date that the calendar does not know has none. */
+struct ipc_row_session {
+    int64_t midnight_wall_ns; /* 00:00 of the market's day in the market's zone, UTC ns */
+    int64_t open_wall_ns, close_wall_ns;
+    int64_t intraday_cutoff_wall_ns; /* MIS entries stop; 0 = at the close */
+    uint32_t yyyymmdd;               /* the market's day */
+    uint8_t exchange;                /* enum ipc_exchange */
+    uint8_t reserved[3];
+};
+_Static_assert(sizeof(struct ipc_row_session) == 40, "session row");
 
 /* Followers of one master in one shard: a run of the slot table. */
 struct ipc_row_master {
@@ -162,6 +200,12 @@ struct ipc_snapshot_view {
     const struct ipc_row_list *lists;
     const uint32_t *list_items;
     const uint8_t *tokens; /* sealed; row i belongs to account i + 1 */
+    const struct ipc_row_policy *policies;
+    const struct ipc_row_list *maps; /* runs of map_items */
+    const struct ipc_row_map_item *map_items;
+    const struct ipc_row_contract *contracts;
+    const struct ipc_row_session *sessions;
+    uint32_t policy_count, map_count, map_item_count, contract_count, session_count;
     uint32_t broker_count, account_count, instrument_count, follower_slots;
     uint32_t master_count, master_slot_count, list_count, list_item_count;
     uint32_t token_row_bytes;

@@ -1,8 +1,8 @@
 /* snapshot.h: the followers, accounts and instruments that engines trade by, published whole.
  *
- * One file `snapshot` per instance. Ten tables of fixed rows (ipc/rows.h) lie in chunks of 64 KiB;
- * a directory per generation says which chunk holds which part of which table, with its version
- * and CRC32C; `current_generation` names the directory in force.
+ * One file `snapshot` per instance. Fifteen tables of fixed rows (ipc/rows.h) lie in chunks of 64
+ * KiB; a directory per generation says which chunk holds which part of which table, with its
+ * version and CRC32C; `current_generation` names the directory in force.
  *
  * One writer, whoever holds the OFD lock of the file (lockstepd, else lockstepctl). It publishes
  * from a plain image in its own memory: changed chunks into free ones, then the directory, then
@@ -43,9 +43,14 @@
     X(IPC_TABLE_MASTERS, 6, "masters")                                                             \
     X(IPC_TABLE_MASTER_SLOTS, 7, "master slots")                                                   \
     X(IPC_TABLE_LISTS, 8, "lists")                                                                 \
-    X(IPC_TABLE_LIST_ITEMS, 9, "list items")
+    X(IPC_TABLE_LIST_ITEMS, 9, "list items")                                                       \
+    X(IPC_TABLE_POLICIES, 10, "policies")                                                          \
+    X(IPC_TABLE_MAPS, 11, "symbol maps")                                                           \
+    X(IPC_TABLE_MAP_ITEMS, 12, "symbol map items")                                                 \
+    X(IPC_TABLE_CONTRACTS, 13, "contracts")                                                        \
+    X(IPC_TABLE_SESSIONS, 14, "sessions")
 IPC_DECLARE_ENUM(ipc_table, IPC_TABLE_LIST)
-#define IPC_TABLE_COUNT 10
+#define IPC_TABLE_COUNT 15
 
 /* ---- images ---------------------------------------------------------------------------------- */
 
@@ -54,7 +59,6 @@ IPC_DECLARE_ENUM(ipc_table, IPC_TABLE_LIST)
 struct ipc_snapshot_shape {
     uint32_t rows[IPC_TABLE_COUNT];
     uint32_t token_row_bytes; /* 0 = no tokens, else a multiple of 8, at most the maximum above */
-    uint32_t reserved;
 };
 
 /* A whole snapshot in private memory. The caller owns the memory; a publisher fills `rows` and

@@ -26,6 +26,11 @@ static const uint32_t row_bytes[IPC_TABLE_COUNT] = {
     [IPC_TABLE_MASTER_SLOTS] = sizeof(uint32_t),
     [IPC_TABLE_LISTS] = sizeof(struct ipc_row_list),
     [IPC_TABLE_LIST_ITEMS] = sizeof(uint32_t),
+    [IPC_TABLE_POLICIES] = sizeof(struct ipc_row_policy),
+    [IPC_TABLE_MAPS] = sizeof(struct ipc_row_list),
+    [IPC_TABLE_MAP_ITEMS] = sizeof(struct ipc_row_map_item),
+    [IPC_TABLE_CONTRACTS] = sizeof(struct ipc_row_contract),
+    [IPC_TABLE_SESSIONS] = sizeof(struct ipc_row_session),
 };
 
 uint32_t ipc_table_row_bytes(enum ipc_table table, uint32_t token_row_bytes)
@@ -55,6 +60,10 @@ uint64_t ipc_snapshot_layout_hash(void)
         IPC_LAYOUT_FIELD(struct ipc_row_follower, price_max_age_ms),
         IPC_LAYOUT_FIELD(struct ipc_row_master, count),
         IPC_LAYOUT_FIELD(struct ipc_row_list, count),
+        IPC_LAYOUT_FIELD(struct ipc_row_policy, drift),
+        IPC_LAYOUT_FIELD(struct ipc_row_map_item, factor_e8),
+        IPC_LAYOUT_FIELD(struct ipc_row_contract, symbol),
+        IPC_LAYOUT_FIELD(struct ipc_row_session, yyyymmdd),
     };
     return ipc_layout_hash(fields, LS_COUNT_OF(fields));
 }
@@ -223,6 +232,11 @@ void ipc_snapshot_view_of(const struct ipc_snapshot_image *image, struct ipc_sna
         .lists = image->rows[IPC_TABLE_LISTS],
         .list_items = image->rows[IPC_TABLE_LIST_ITEMS],
         .tokens = image->rows[IPC_TABLE_TOKENS],
+        .policies = image->rows[IPC_TABLE_POLICIES],
+        .maps = image->rows[IPC_TABLE_MAPS],
+        .map_items = image->rows[IPC_TABLE_MAP_ITEMS],
+        .contracts = image->rows[IPC_TABLE_CONTRACTS],
+        .sessions = image->rows[IPC_TABLE_SESSIONS],
         .broker_count = rows[IPC_TABLE_BROKERS],
         .account_count = rows[IPC_TABLE_ACCOUNTS],
         .instrument_count = rows[IPC_TABLE_INSTRUMENTS],
@@ -231,6 +245,11 @@ void ipc_snapshot_view_of(const struct ipc_snapshot_image *image, struct ipc_sna
         .master_slot_count = rows[IPC_TABLE_MASTER_SLOTS],
         .list_count = rows[IPC_TABLE_LISTS],
         .list_item_count = rows[IPC_TABLE_LIST_ITEMS],
+        .policy_count = rows[IPC_TABLE_POLICIES],
+        .map_count = rows[IPC_TABLE_MAPS],
+        .map_item_count = rows[IPC_TABLE_MAP_ITEMS],
+        .contract_count = rows[IPC_TABLE_CONTRACTS],
+        .session_count = rows[IPC_TABLE_SESSIONS],
         /* A token table that is not one row per account is not usable: validate refuses tokens. */
         .token_row_bytes =
             rows[IPC_TABLE_TOKENS] == rows[IPC_TABLE_ACCOUNTS] ? image->shape.token_row_bytes : 0,

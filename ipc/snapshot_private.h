@@ -52,7 +52,7 @@ struct ipc_snapshot_directory {
     uint32_t crc; /* of everything after `stamp` with this field 0, references included */
     uint32_t reserved;
 };
-_Static_assert(sizeof(struct ipc_snapshot_directory) == 104, "no padding");
+_Static_assert(sizeof(struct ipc_snapshot_directory) == 120, "no padding");
 
 /* What an image holds at one part. version 0 = nothing. */
 struct ipc_snapshot_part {

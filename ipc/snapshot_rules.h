@@ -24,6 +24,15 @@
 enum ipc_rc ipc_row_refused(
     struct ipc_error *error, const char *table, uint32_t row, const char *problem);
 
+/* A NUL-padded field that is not empty: printable ASCII that needs no escape; decimal digits. */
+LS_MUST_USE bool ipc_row_text_plain(const char *field, size_t bytes);
+LS_MUST_USE bool ipc_row_text_digits(const char *field, size_t bytes);
+
+/* Policies, symbol maps, contracts, sessions, and what followers name of them. Accounts,
+ * instruments and followers have passed on their own. */
+LS_MUST_USE enum ipc_rc ipc_snapshot_check_policies(
+    const struct ipc_snapshot_view *view, struct ipc_error *error);
+
 /* Uniqueness, shards, runs of slots, lists, chains. Every row has passed on its own. */
 LS_MUST_USE enum ipc_rc ipc_snapshot_check_relations(
     const struct ipc_snapshot_view *view, void *scratch, struct ipc_error *error);

@@ -58,6 +58,16 @@ static bool text_fits(const char *field, size_t bytes, enum text_kind kind)
     return kind != TEXT_PATH || length == 0 || field[0] == '/';
 }
 
+bool ipc_row_text_plain(const char *field, size_t bytes)
+{
+    return text_fits(field, bytes, TEXT_PLAIN) && field[0] != 0;
+}
+
+bool ipc_row_text_digits(const char *field, size_t bytes)
+{
+    return text_fits(field, bytes, TEXT_DIGITS) && field[0] != 0;
+}
+
 #define TEXT(row, field, kind, required)                                                           \
     (text_fits((row)->field, sizeof((row)->field), kind) && (!(required) || (row)->field[0] != 0))
 
@@ -369,6 +379,8 @@ enum ipc_rc ipc_snapshot_validate(const struct ipc_snapshot_view *view, void *sc
         rc = check_instruments(view, error);
     if (rc == IPC_OK)
         rc = check_followers(view, error);
+    if (rc == IPC_OK)
+        rc = ipc_snapshot_check_policies(view, error);
     if (rc == IPC_OK)
         rc = ipc_snapshot_check_relations(view, scratch, error);
     return rc;
