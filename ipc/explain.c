@@ -1,10 +1,14 @@
 #include "ipc/explain.h"
 
 #include "ipc/decimal.h"
+#include "ipc/enum.h"
 #include "ipc/reason.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+IPC_DEFINE_ENUM(ipc_join, IPC_JOIN_LIST)
+IPC_DEFINE_ENUM(ipc_unit, IPC_UNIT_LIST)
 
 struct text {
     char *out;
@@ -150,6 +154,24 @@ static void add_entry(struct text *text, const struct ipc_fact_event *event,
             NUMBER(price), NUMBER(raw));
         break;
     }
+    case IPC_MODE_EQUITY_PROPORTIONAL:
+    case IPC_MODE_BALANCE_PROPORTIONAL:
+    case IPC_MODE_AUTO_RISK:
+    case IPC_MODE_MULTIPLIER_NOTIONAL:
+    case IPC_MODE_MQL5_PCT:
+    case IPC_MODE_USAGE_RATIO:
+    case IPC_MODE_USAGE_RATIO_DISCOUNT:
+    case IPC_MODE_STEP_OF_BALANCE:
+    case IPC_MODE_FIXED_RISK:
+    case IPC_MODE_TIERED_MULTIPLIER:
+    case IPC_MODE_COPY_RATIO_FROZEN:
+    case IPC_MODE_SMART_TARGET:
+    case IPC_MODE_PCT_BALANCE_BASIS:
+    case IPC_MODE_AVAILABLE_RATIO_CAPPED:
+    case IPC_MODE_POOLED_EQUAL:
+    case IPC_MODE_POOLED_RATIO:
+    case IPC_MODE_POOLED_NETLIQ:
+        return; /* their arithmetic stands in the steps of the decision */
     }
     (void)add_lot(text, instrument, raw);
 }
@@ -249,5 +271,108 @@ size_t ipc_explain_child(const struct ipc_fact_event *event, const struct ipc_fa
         add_limit(&text, child, row);
     }
     add_outcome(&text, batch, child);
+    return text.used;
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+/* How a code reads, from the list. */
+struct reading {
+    const char *label;
+    enum ipc_join join;
+    enum ipc_unit unit;
+};
+
+static bool reading_of(uint16_t code, struct reading *out)
+{
+    switch ((enum ipc_step_code)code) {
+#define X(name, value, text, join_word, label_text, unit_word)                                     \
+    case name:                                                                                     \
+        *out = (struct reading){                                                                   \
+            .label = label_text, .join = IPC_JOIN_##join_word, .unit = IPC_UNIT_##unit_word};      \
+        return true;
+        IPC_STEP_LIST(X)
+#undef X
+    }
+    return false;
+}
+
+const char *ipc_step_code_name(uint16_t code)
+{
+    switch ((enum ipc_step_code)code) {
+#define X(name, value, text, join, label, unit)                                                    \
+    case name:                                                                                     \
+        return text;
+        IPC_STEP_LIST(X)
+#undef X
+    }
+    return "?";
+}
+
+/* Operators stand between two numbers; at the start, or behind a leg, there is nothing to join. */
+static void add_join(struct text *text, enum ipc_join join, bool *fresh)
+{
+    if (!*fresh || (join == IPC_JOIN_LEG && text->used != 0))
+        add(text, "%s", ipc_join_name(join));
+    else if (text->used != 0)
+        add(text, " ");
+    *fresh = false;
+}
+
+static void add_value(struct text *text, const struct ipc_step *step, enum ipc_unit unit)
+{
+    int64_t whole = step->value_e8 / LS_E8;
+    switch (unit) {
+    case IPC_UNIT_NUMBER:
+        add(text, "%s", NUMBER(step->value_e8));
+        break;
+    case IPC_UNIT_NONE:
+        break;
+    case IPC_UNIT_PERCENT:
+        add(text, "%s %%", NUMBER(step->value_e8));
+        break;
+    case IPC_UNIT_FRACTION:
+        add(text, "%s %%", NUMBER(narrowed((__int128)step->value_e8 * 100)));
+        break;
+    case IPC_UNIT_MS:
+        add(text, "%lld ms", (long long)whole);
+        break;
+    case IPC_UNIT_MINUTE:
+        add(text, "%02lld:%02lld", (long long)(whole / 60), (long long)(whole % 60));
+        break;
+    case IPC_UNIT_INSTRUMENT:
+        add(text, "%lld", (long long)whole);
+        break;
+    case IPC_UNIT_REASON:
+        add(text, "%s", ipc_reason_name((enum ipc_reason)step->reason));
+        break;
+    }
+}
+
+size_t ipc_explain_steps(const struct ipc_step *steps, uint32_t count, char *out, size_t out_bytes)
+{
+    struct text text = {.out = out, .bytes = out_bytes};
+    bool fresh = true;
+    if (out_bytes == 0)
+        return 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ipc_step *step = &steps[i];
+        struct reading reading;
+        if (!reading_of(step->code, &reading)) {
+            add_join(&text, IPC_JOIN_ARROW, &fresh);
+            add(&text, "step %u %s", step->code, NUMBER(step->value_e8));
+            continue;
+        }
+        add_join(&text, reading.join, &fresh);
+        bool has_value = reading.unit != IPC_UNIT_NONE &&
+                         (reading.unit != IPC_UNIT_REASON || step->reason != IPC_REASON_NONE);
+        add(&text, "%s%s", reading.label, has_value && reading.label[0] != '\0' ? " " : "");
+        if (has_value)
+            add_value(&text, step, reading.unit);
+        if (step->reason != IPC_REASON_NONE && reading.unit != IPC_UNIT_REASON)
+            add(&text, " (%s)", ipc_reason_name((enum ipc_reason)step->reason));
+        fresh = step->code == IPC_STEP_LEG_CLOSE || step->code == IPC_STEP_LEG_OPEN;
+    }
     return text.used;
 }

@@ -10,8 +10,10 @@
 
 #include "ipc/fact.h"
 #include "ipc/rows.h"
+#include "ipc/step_code.h"
 
-#define IPC_EXPLAIN_BYTES 256
+#define IPC_EXPLAIN_BYTES       256
+#define IPC_EXPLAIN_STEPS_BYTES 1536 /* IPC_STEPS_MAX of the longest */
 
 /* ipc_explain_child writes the explanation of one child fact.
  *   event       the EVENT fact that started the wave
@@ -24,5 +26,11 @@
 size_t ipc_explain_child(const struct ipc_fact_event *event, const struct ipc_fact_batch *batch,
     const struct ipc_fact_child *child, const struct ipc_row_follower *row,
     const struct ipc_row_instrument *instrument, char *out, size_t out_bytes);
+
+/* ipc_explain_steps writes recorded steps as a person reads them. Numbers only, no rows are needed.
+ *   steps    count of them, [0, any]; a code outside the list is written as "step N value"
+ *   out      as above; IPC_EXPLAIN_STEPS_BYTES is enough for IPC_STEPS_MAX steps
+ *   returns  its length without the NUL */
+size_t ipc_explain_steps(const struct ipc_step *steps, uint32_t count, char *out, size_t out_bytes);
 
 #endif

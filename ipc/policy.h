@@ -35,6 +35,28 @@ IPC_DECLARE_ENUM(ipc_on_fill, IPC_ON_FILL_LIST)
     X(IPC_DRIFT_TOP_UP, 2, "top_up")
 IPC_DECLARE_ENUM(ipc_drift, IPC_DRIFT_LIST)
 
+/* What each mode reads besides the master's order (IPC_MODE_LIST). "needs" must be set:
+ * ipc_snapshot_validate refuses a row without it. The plain modes need no policy.
+ *
+ *   FIXED_RATIO             needs the row's ratio_e8
+ *   PERCENTAGE              needs the row's ratio_e8, a percent (5 = 5 %); basis (default equity)
+ *   FIXED_QUANTITY          needs the row's fixed_qty_e8
+ *   EQUITY_PROPORTIONAL     mult_e8
+ *   BALANCE_PROPORTIONAL    mult_e8
+ *   AUTO_RISK               mult_e8 (the field's "value"); needs basis
+ *   MULTIPLIER_NOTIONAL     mult_e8, contract_factor_e8
+ *   MQL5_PCT                needs deposit_fraction_e8; fx_e8, both leverages
+ *   USAGE_RATIO             needs invest_e8
+ *   USAGE_RATIO_DISCOUNT    needs invest_e8, slippage_discount_e8, leverage_e8
+ *   STEP_OF_BALANCE         needs step_money_e8, step_qty_e8
+ *   FIXED_RISK              needs fraction_e8
+ *   TIERED_MULTIPLIER       needs tiers
+ *   COPY_RATIO_FROZEN       needs frozen_coefficient_e8
+ *   SMART_TARGET            needs the row's ratio_e8: target = master's position x ratio
+ *   PCT_BALANCE_BASIS       needs basis_money_e8, fraction_e8
+ *   AVAILABLE_RATIO_CAPPED  needs available_factor_e8; system_max_e8, user_max_e8
+ *   POOLED_*                one block split between accounts: worked by lockstep-whatif from its
+ *                           case; no follower's row may have it */
 #define IPC_TIERS_MAX 8
 struct ipc_tier {
     int64_t from_e8; /* master's notional, included */

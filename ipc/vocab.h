@@ -76,11 +76,30 @@ struct ipc_instrument_id {
     X(IPC_SWITCH_CLOSE_ONLY, 1, "close-only") /* exits and cancels */                              \
     X(IPC_SWITCH_HALT, 2, "halt")             /* cancels only */
 
-/* Sizing modes that the snapshot can carry. The first three are the seed documents' modes. */
+/* Sizing modes (SEMANTICS 1). Which settings each reads: ipc/policy.h. The first three are the seed
+ * documents' modes and need nothing beside the follower's row. */
 #define IPC_MODE_LIST(X)                                                                           \
     X(IPC_MODE_FIXED_RATIO, 1, "FIXED_RATIO")                                                      \
     X(IPC_MODE_PERCENTAGE, 2, "PERCENTAGE")                                                        \
-    X(IPC_MODE_FIXED_QUANTITY, 3, "FIXED_QUANTITY")
+    X(IPC_MODE_FIXED_QUANTITY, 3, "FIXED_QUANTITY")                                                \
+    X(IPC_MODE_EQUITY_PROPORTIONAL, 4, "EQUITY_PROPORTIONAL")                                      \
+    X(IPC_MODE_BALANCE_PROPORTIONAL, 5, "BALANCE_PROPORTIONAL")                                    \
+    X(IPC_MODE_AUTO_RISK, 6, "AUTO_RISK")                                                          \
+    X(IPC_MODE_MULTIPLIER_NOTIONAL, 7, "MULTIPLIER_NOTIONAL")                                      \
+    X(IPC_MODE_MQL5_PCT, 8, "MQL5_PCT")                                                            \
+    X(IPC_MODE_USAGE_RATIO, 9, "USAGE_RATIO")                                                      \
+    X(IPC_MODE_USAGE_RATIO_DISCOUNT, 10, "USAGE_RATIO_DISCOUNT")                                   \
+    X(IPC_MODE_STEP_OF_BALANCE, 11, "STEP_OF_BALANCE")                                             \
+    X(IPC_MODE_FIXED_RISK, 12, "FIXED_RISK")                                                       \
+    X(IPC_MODE_TIERED_MULTIPLIER, 13, "TIERED_MULTIPLIER")                                         \
+    X(IPC_MODE_COPY_RATIO_FROZEN, 14, "COPY_RATIO_FROZEN")                                         \
+    X(IPC_MODE_SMART_TARGET, 15, "SMART_TARGET")                                                   \
+    X(IPC_MODE_PCT_BALANCE_BASIS, 16, "PCT_BALANCE_BASIS")                                         \
+    X(IPC_MODE_AVAILABLE_RATIO_CAPPED, 17, "AVAILABLE_RATIO_CAPPED")                               \
+    X(IPC_MODE_POOLED_EQUAL, 18, "POOLED_EQUAL")                                                   \
+    X(IPC_MODE_POOLED_RATIO, 19, "POOLED_RATIO")                                                   \
+    X(IPC_MODE_POOLED_NETLIQ, 20, "POOLED_NETLIQ")
+#define IPC_MODE_LIMIT 21 /* every value is below it: the size of an array by mode */
 
 #define IPC_COPY_LIST(X)                                                                           \
     X(IPC_COPY_ON_ORDER, 1, "order") /* pending copied as pending; amends and cancels follow */    \

@@ -199,6 +199,24 @@ static enum ipc_reason entry_raw(const struct eng_plan *plan, const struct ipc_r
             return IPC_REASON_PRICE_UNKNOWN;
         *raw_e8 = eng_percentage_qty(&plan->sizer, capital_e8, row->ratio_e8);
         return IPC_REASON_NONE;
+    case IPC_MODE_EQUITY_PROPORTIONAL:
+    case IPC_MODE_BALANCE_PROPORTIONAL:
+    case IPC_MODE_AUTO_RISK:
+    case IPC_MODE_MULTIPLIER_NOTIONAL:
+    case IPC_MODE_MQL5_PCT:
+    case IPC_MODE_USAGE_RATIO:
+    case IPC_MODE_USAGE_RATIO_DISCOUNT:
+    case IPC_MODE_STEP_OF_BALANCE:
+    case IPC_MODE_FIXED_RISK:
+    case IPC_MODE_TIERED_MULTIPLIER:
+    case IPC_MODE_COPY_RATIO_FROZEN:
+    case IPC_MODE_SMART_TARGET:
+    case IPC_MODE_PCT_BALANCE_BASIS:
+    case IPC_MODE_AVAILABLE_RATIO_CAPPED:
+    case IPC_MODE_POOLED_EQUAL:
+    case IPC_MODE_POOLED_RATIO:
+    case IPC_MODE_POOLED_NETLIQ:
+        break;
     }
     return IPC_REASON_MODE_UNSUPPORTED;
 }
@@ -297,7 +315,7 @@ static bool entry_guards(const struct eng_plan *plan, const struct ipc_row_follo
     return true;
 }
 
-enum eng_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower,
+enum eng_plan_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower,
     const struct eng_child *own, struct ipc_fact_child *fact)
 {
     const struct ipc_row_follower *row = follower->row;
@@ -332,18 +350,18 @@ enum eng_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_follower
 /* --- reductions ---------------------------------------------------------------------------------
  */
 
-static enum eng_verdict exit_skip(struct ipc_fact_child *fact, enum ipc_reason reason)
+static enum eng_plan_verdict exit_skip(struct ipc_fact_child *fact, enum ipc_reason reason)
 {
     fact->reason = (uint8_t)reason;
     return ENG_VERDICT_SKIP;
 }
 
-enum eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct eng_follower *follower,
+enum eng_plan_verdict eng_plan_exit(const struct eng_plan *plan, const struct eng_follower *follower,
     const struct eng_child *own, struct ipc_fact_child *fact)
 {
     const struct ipc_row_follower *row = follower->row;
     const struct eng_order *order = plan->order;
-    enum eng_verdict verdict = ENG_VERDICT_SEND;
+    enum eng_plan_verdict verdict = ENG_VERDICT_SEND;
     uint32_t index =
         eng_position_find(plan->core, row->follower_no, order->instrument, order->product);
     const struct eng_position *position = index == ENG_NONE ? NULL : &plan->core->positions[index];
