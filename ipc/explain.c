@@ -64,6 +64,7 @@ static bool struck_before_sizing(enum ipc_reason reason)
     case IPC_REASON_COPY_PAUSED:
     case IPC_REASON_SESSION_EXPIRED:
     case IPC_REASON_INSTRUMENT_UNKNOWN:
+    case IPC_REASON_INSTRUMENT_MISMATCH:
     case IPC_REASON_SIDE_NOT_ALLOWED:
     case IPC_REASON_SYMBOL_NOT_ALLOWED:
     case IPC_REASON_PRODUCT_NOT_ALLOWED:

@@ -54,13 +54,15 @@
     X(IPC_REASON_JOURNAL, 36, "JOURNAL", "the journal cannot take entries")                        \
     X(IPC_REASON_TAG_COLLISION, 37, "TAG_COLLISION", "another order has the same tag digits")      \
     X(IPC_REASON_MODE_UNSUPPORTED, 38, "MODE_UNSUPPORTED",                                         \
-        "the sizing mode is not known to this build")
+        "the sizing mode is not known to this build")                                              \
+    X(IPC_REASON_INSTRUMENT_MISMATCH, 39, "INSTRUMENT_MISMATCH",                                   \
+        "the instrument is not the same contract at the master's and the follower's broker")
 
 enum ipc_reason {
 #define X(name, value, text, sentence) name = (value),
     IPC_REASON_LIST(X)
 #undef X
-        IPC_REASON_COUNT = 39
+        IPC_REASON_COUNT = 40
 };
 
 /* ipc_reason_name returns "SUB_LOT" and the like, "?" outside the list. */

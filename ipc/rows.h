@@ -75,11 +75,11 @@ _Static_assert(sizeof(struct ipc_row_account) == 112, "account row");
 
 /* One instrument. Index = dense instrument id - 1, ids never reused. */
 struct ipc_row_instrument {
-    uint32_t instrument; /* ipc_instrument_id, 0 = row not in use */
-    uint8_t exchange;    /* enum ipc_exchange */
-    uint8_t kind;        /* enum ipc_instrument_kind */
-    uint8_t right;       /* 'C', 'P' or 0 */
-    uint8_t flags;
+    uint32_t instrument;   /* ipc_instrument_id, 0 = row not in use */
+    uint8_t exchange;      /* enum ipc_exchange */
+    uint8_t kind;          /* enum ipc_instrument_kind */
+    uint8_t right;         /* 'C', 'P' or 0 */
+    uint8_t flags;         /* IPC_INSTRUMENT_* */
     int64_t lot_qty_e8;    /* >= 1e8 for whole units; quantities are multiples of it */
     int64_t tick_e8;       /* > 0 */
     int64_t freeze_qty_e8; /* largest quantity of one order; 0 = none */
@@ -90,6 +90,9 @@ struct ipc_row_instrument {
     char symbol[32];          /* trading symbol, NUL-padded */
     char underlying[24];
 };
+/* No broker's newest contract file has it any more: entries are refused, exits go. It keeps its id,
+ * and its token may belong to another instrument since. */
+#define IPC_INSTRUMENT_GONE 1u
 #define IPC_KIND_LIST(X)                                                                           \
     X(IPC_KIND_CASH, 1, "CASH")                                                                    \
     X(IPC_KIND_FUTURE, 2, "FUTURE")                                                                \
@@ -137,19 +140,21 @@ struct ipc_row_follower {
 _Static_assert(sizeof(struct ipc_row_follower) == 128, "follower row");
 
 /* What one of our instruments is at one broker, where brokers differ. Ascending by (instrument,
- * broker); an instrument without any such row is at every broker what its own row says. The copy is
- * refused, INSTRUMENT_MISMATCH, unless the follower's and the master's contract agree in
- * `identity`. */
+ * broker); an instrument without any such row is at every broker what its own row says; where it
+ * has some, a broker without one does not know the instrument. An entry is refused,
+ * INSTRUMENT_MISMATCH, unless the follower's and the master's contract agree in `identity`. */
 struct ipc_row_contract {
     uint32_t instrument; /* ipc_instrument_id, never 0 */
     uint16_t broker;     /* broker number */
-    uint16_t flags;      /* 0 */
+    uint16_t flags;      /* IPC_CONTRACT_* */
     uint64_t identity;   /* hash over exchange, segment, underlying, expiry, strike, right, lot and
                             tick as the broker's own file says */
     int64_t lot_qty_e8, tick_e8, freeze_qty_e8; /* as in the instrument's row */
     char token[16];
     char symbol[32];
 };
+/* The broker's newest contract file has it no more: entries are refused, exits go. */
+#define IPC_CONTRACT_GONE 1u
 _Static_assert(sizeof(struct ipc_row_contract) == 88, "contract row");
 
 /* One line of a symbol map: what the follower trades instead. Runs ascend by `from`. */

@@ -120,7 +120,7 @@ static const char *contract_problem(
         return "it is not of an instrument in use";
     if (row->broker >= view->broker_count || !view->brokers[row->broker].live)
         return "broker is not one in use";
-    if (row->flags != 0)
+    if (row->flags & ~IPC_CONTRACT_GONE)
         return "flags has unknown bits";
     if (row->lot_qty_e8 < 1 || row->lot_qty_e8 > IPC_QTY_E8_MAX || row->tick_e8 < 1 ||
         row->tick_e8 > IPC_PRICE_E8_MAX)

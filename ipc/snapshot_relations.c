@@ -155,7 +155,8 @@ static enum ipc_rc check_tokens(
     struct row_set set = set_make(scratch, view->instrument_count);
     for (uint32_t i = 0; i < view->instrument_count; i++) {
         const struct ipc_row_instrument *row = &view->instruments[i];
-        if (row->instrument == 0)
+        /* An exchange gives the token of an expired contract to a new one. */
+        if (row->instrument == 0 || (row->flags & IPC_INSTRUMENT_GONE))
             continue;
         uint64_t hash = mix_bytes(row->exchange, row->token, sizeof(row->token));
         if (set_add(&set, view, hash, i, same_token) != UINT32_MAX)

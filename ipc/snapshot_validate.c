@@ -227,7 +227,7 @@ static const char *instrument_problem(const struct ipc_row_instrument *row, uint
     bool option = row->kind == IPC_KIND_OPTION;
     if (option ? (row->right != 'C' && row->right != 'P') : row->right != 0)
         return "right is not C or P for an option, 0 for others";
-    if (row->flags != 0)
+    if (row->flags & ~IPC_INSTRUMENT_GONE)
         return "flags has unknown bits";
     if (row->lot_qty_e8 < 1 || row->lot_qty_e8 > IPC_QTY_E8_MAX)
         return "lot_qty_e8 is not above 0, or absurd";

@@ -99,7 +99,7 @@ SPOIL(instrument_exchange, world_instrument(w, 2)->exchange = 10)
 SPOIL(instrument_kind, world_instrument(w, 2)->kind = 0)
 SPOIL(instrument_right, world_instrument(w, 2)->right = 'C')
 SPOIL(instrument_no_right, world_instrument(w, 5)->right = 0)
-SPOIL(instrument_flags, world_instrument(w, 2)->flags = 1)
+SPOIL(instrument_flags, world_instrument(w, 2)->flags = 2)
 SPOIL(instrument_lot, world_instrument(w, 2)->lot_qty_e8 = 0)
 SPOIL(instrument_lot_negative, world_instrument(w, 2)->lot_qty_e8 = -LS_E8)
 SPOIL(instrument_lot_large, world_instrument(w, 2)->lot_qty_e8 = IPC_QTY_E8_MAX + 1)
@@ -115,6 +115,9 @@ SPOIL(instrument_token_letter, world_instrument(w, 2)->token[1] = 'x')
 SPOIL(instrument_token_open, memset(world_instrument(w, 2)->token, '1', 16))
 SPOIL(instrument_token_twice,
     memcpy(world_instrument(w, 2)->token, world_instrument(w, 1)->token, 16))
+SPOIL(
+    instrument_token_gone, memcpy(world_instrument(w, 2)->token, world_instrument(w, 1)->token, 16);
+    world_instrument(w, 2)->flags = IPC_INSTRUMENT_GONE)
 SPOIL(instrument_token_other,
     memcpy(world_instrument(w, 4)->token, world_instrument(w, 1)->token, 16))
 SPOIL(instrument_symbol, world_instrument(w, 2)->symbol[0] = 0)
@@ -324,6 +327,7 @@ static const struct spoil spoils[] = {
     {instrument_token_letter, "instruments, row 1", "token"},
     {instrument_token_open, "instruments, row 1", "token"},
     {instrument_token_twice, "instruments, row 1", "earlier row"},
+    {instrument_token_gone, NULL, NULL},
     {instrument_token_other, NULL, NULL},
     {instrument_symbol, "instruments, row 1", "symbol"},
     {instrument_symbol_quote, "instruments, row 1", "symbol"},
