@@ -64,7 +64,7 @@ static void decide_place(
     struct batch_work *work, const struct eng_follower *follower, struct ipc_fact_child *fact)
 {
     struct eng_plan *plan = &work->plan;
-    enum eng_verdict verdict = plan->is_exit ? eng_plan_exit(plan, follower, NULL, fact)
+    enum eng_plan_verdict verdict = plan->is_exit ? eng_plan_exit(plan, follower, NULL, fact)
                                              : eng_plan_entry(plan, follower, NULL, fact);
     if (verdict == ENG_VERDICT_SKIP) {
         fact->kind = IPC_CHILD_SKIP;
@@ -151,7 +151,7 @@ static void decide_amend(struct batch_work *work, const struct eng_follower *fol
         fact->qty_e8 = child->qty_e8;
         return;
     }
-    enum eng_verdict verdict = (child->flags & ENG_CHILD_EXIT)
+    enum eng_plan_verdict verdict = (child->flags & ENG_CHILD_EXIT)
                                    ? eng_plan_exit(plan, follower, child, fact)
                                    : eng_plan_entry(plan, follower, child, fact);
     if (verdict == ENG_VERDICT_SKIP) {

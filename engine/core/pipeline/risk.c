@@ -315,7 +315,7 @@ static bool entry_guards(const struct eng_plan *plan, const struct ipc_row_follo
     return true;
 }
 
-enum eng_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower,
+enum eng_plan_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower,
     const struct eng_child *own, struct ipc_fact_child *fact)
 {
     const struct ipc_row_follower *row = follower->row;
@@ -350,18 +350,18 @@ enum eng_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_follower
 /* --- reductions ---------------------------------------------------------------------------------
  */
 
-static enum eng_verdict exit_skip(struct ipc_fact_child *fact, enum ipc_reason reason)
+static enum eng_plan_verdict exit_skip(struct ipc_fact_child *fact, enum ipc_reason reason)
 {
     fact->reason = (uint8_t)reason;
     return ENG_VERDICT_SKIP;
 }
 
-enum eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct eng_follower *follower,
+enum eng_plan_verdict eng_plan_exit(const struct eng_plan *plan, const struct eng_follower *follower,
     const struct eng_child *own, struct ipc_fact_child *fact)
 {
     const struct ipc_row_follower *row = follower->row;
     const struct eng_order *order = plan->order;
-    enum eng_verdict verdict = ENG_VERDICT_SEND;
+    enum eng_plan_verdict verdict = ENG_VERDICT_SEND;
     uint32_t index =
         eng_position_find(plan->core, row->follower_no, order->instrument, order->product);
     const struct eng_position *position = index == ENG_NONE ? NULL : &plan->core->positions[index];

@@ -52,7 +52,7 @@ struct eng_follower {
     enum ipc_switch word; /* strictest of all that concern it */
 };
 
-enum eng_verdict {
+enum eng_plan_verdict {
     ENG_VERDICT_SKIP = 0,
     ENG_VERDICT_SEND = 1,
     ENG_VERDICT_BLOCKED = 2, /* an exit that waits for its own entry */
@@ -62,12 +62,12 @@ enum eng_verdict {
  *   own   the working child whose total is decided anew (an amendment), else NULL
  *   fact  gets qty_e8 (to send; of a skip, what it was before the reason struck), reason and
  *         sample_e8; the caller has zeroed it */
-enum eng_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower,
+enum eng_plan_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower,
     const struct eng_child *own, struct ipc_fact_child *fact);
 
 /* eng_plan_exit sizes a reduction from the copied position and clamps it; it never flips a sign.
  * Arguments as above. */
-enum eng_verdict eng_plan_exit(const struct eng_plan *plan, const struct eng_follower *follower,
+enum eng_plan_verdict eng_plan_exit(const struct eng_plan *plan, const struct eng_follower *follower,
     const struct eng_child *own, struct ipc_fact_child *fact);
 
 #endif
