@@ -56,13 +56,60 @@
     X(IPC_REASON_MODE_UNSUPPORTED, 38, "MODE_UNSUPPORTED",                                         \
         "the sizing mode is not known to this build")                                              \
     X(IPC_REASON_INSTRUMENT_MISMATCH, 39, "INSTRUMENT_MISMATCH",                                   \
-        "the instrument is not the same contract at the master's and the follower's broker")
+        "the instrument is not the same contract at the master's and the follower's broker")       \
+    X(IPC_REASON_MIN_NOTIONAL, 40, "MIN_NOTIONAL", "the order's value is below min_notional")      \
+    X(IPC_REASON_MASTER_SIZE_FILTER, 41, "MASTER_SIZE_FILTER",                                     \
+        "the master's quantity is outside master_min and master_max")                              \
+    X(IPC_REASON_RISK_REDUCED, 42, "RISK_REDUCED", "reduced to max_trade_risk")                    \
+    X(IPC_REASON_NO_STOP_LOSS, 43, "NO_STOP_LOSS",                                                 \
+        "sizing by risk needs a stop, and the order has none")                                     \
+    X(IPC_REASON_SLIPPAGE, 44, "SLIPPAGE", "the market is outside the price guard")                \
+    X(IPC_REASON_SLIPPAGE_PARTIAL, 45, "SLIPPAGE_PARTIAL",                                         \
+        "filled in part inside the price guard; the rest is drift")                                \
+    X(IPC_REASON_DAILY_LOSS, 46, "DAILY_LOSS", "the day's loss has reached its limit")             \
+    X(IPC_REASON_DRAWDOWN, 47, "DRAWDOWN",                                                         \
+        "the fall from the highest equity has reached its limit")                                  \
+    X(IPC_REASON_TRAILING_CAPITAL, 48, "TRAILING_CAPITAL",                                         \
+        "the accumulated result is at the protected level")                                        \
+    X(IPC_REASON_EQUITY_STOP, 49, "EQUITY_STOP", "the account's equity is at its stop")            \
+    X(IPC_REASON_MAX_OPEN_POSITIONS, 50, "MAX_OPEN_POSITIONS",                                     \
+        "as many positions are open as may be")                                                    \
+    X(IPC_REASON_MAX_TRADES_DAY, 51, "MAX_TRADES_DAY",                                             \
+        "as many openings were accepted today as may be")                                          \
+    X(IPC_REASON_MAX_CAPITAL_EXPOSURE, 52, "MAX_CAPITAL_EXPOSURE",                                 \
+        "exposure or margin in use would be above its limit")                                      \
+    X(IPC_REASON_DAY_NOTIONAL, 53, "DAY_NOTIONAL",                                                 \
+        "the day's openings would be worth more than day_notional")                                \
+    X(IPC_REASON_CIRCUIT_OPEN, 54, "CIRCUIT_OPEN",                                                 \
+        "the broker refused too many orders in a row; entries wait for a probe")                   \
+    X(IPC_REASON_MARKET_CLOSED, 55, "MARKET_CLOSED",                                               \
+        "the market, or the product's part of the day, is closed")                                 \
+    X(IPC_REASON_OUTSIDE_WINDOW, 56, "OUTSIDE_WINDOW",                                             \
+        "outside the hours that the subscription copies in")                                       \
+    X(IPC_REASON_EXIT_IN_FLIGHT, 57, "EXIT_IN_FLIGHT",                                             \
+        "an earlier exit is not answered yet; this one joins it")                                  \
+    X(IPC_REASON_POSITION_KEPT, 58, "POSITION_KEPT",                                               \
+        "copying ended and the position is kept; only exits follow")                               \
+    X(IPC_REASON_KEEP_STOP, 59, "KEEP_STOP",                                                       \
+        "the account backs one resting order and the stop has it")                                 \
+    X(IPC_REASON_WAIT_MASTER_FILL, 60, "WAIT_MASTER_FILL",                                         \
+        "it is copied when the master's order fills")                                              \
+    X(IPC_REASON_MARGIN, 61, "MARGIN", "the broker's margin check refused it")                     \
+    X(IPC_REASON_LOOP_DETECTED, 62, "LOOP_DETECTED",                                               \
+        "the order goes round between accounts that copy each other")                              \
+    X(IPC_REASON_STALE_ACCOUNT_DATA, 63, "STALE_ACCOUNT_DATA",                                     \
+        "the account's figures are older than their limit")                                        \
+    X(IPC_REASON_LATE_JOINER, 64, "LATE_JOINER",                                                   \
+        "the position was opened before the follower joined")                                      \
+    X(IPC_REASON_DUPLICATE_SUSPECT, 65, "DUPLICATE_SUSPECT",                                       \
+        "the same order as one of another source moments ago")                                     \
+    X(IPC_REASON_MASTER_BREACH, 66, "MASTER_BREACH", "the master's own limit stopped its group")
 
 enum ipc_reason {
 #define X(name, value, text, sentence) name = (value),
     IPC_REASON_LIST(X)
 #undef X
-        IPC_REASON_COUNT = 40
+        IPC_REASON_COUNT = 67
 };
 
 /* ipc_reason_name returns "SUB_LOT" and the like, "?" outside the list. */
