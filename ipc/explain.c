@@ -54,54 +54,20 @@ static struct number number_of(int64_t value_e8)
 
 #define NUMBER(value_e8) (number_of(value_e8).text)
 
-/* Reasons that strike before a quantity is computed. */
+/* Reasons that strike once there is a quantity; all others strike before, and of those the outcome
+ * stands alone. */
 static bool struck_before_sizing(enum ipc_reason reason)
 {
-    switch (reason) {
-    case IPC_REASON_KILL_SWITCH:
-    case IPC_REASON_JOURNAL:
-    case IPC_REASON_FOLLOWER_DISABLED:
-    case IPC_REASON_COPY_PAUSED:
-    case IPC_REASON_SESSION_EXPIRED:
-    case IPC_REASON_INSTRUMENT_UNKNOWN:
-    case IPC_REASON_INSTRUMENT_MISMATCH:
-    case IPC_REASON_SIDE_NOT_ALLOWED:
-    case IPC_REASON_SYMBOL_NOT_ALLOWED:
-    case IPC_REASON_PRODUCT_NOT_ALLOWED:
-    case IPC_REASON_ORDER_TYPE_NOT_ALLOWED:
-    case IPC_REASON_STALE_EVENT:
-    case IPC_REASON_SUPERSEDED:
-    case IPC_REASON_MASTER_REJECTED:
-    case IPC_REASON_MODE_UNSUPPORTED:
-    case IPC_REASON_CAPITAL_UNKNOWN:
-    case IPC_REASON_OWN_ORDER:
-    case IPC_REASON_DUPLICATE_EVENT:
-    case IPC_REASON_NO_COPY:
-    case IPC_REASON_CHILD_FILLED:
-    case IPC_REASON_NO_POSITION:
-        return true;
-    case IPC_REASON_NONE:
-    case IPC_REASON_QTY_ZERO:
-    case IPC_REASON_SUB_LOT:
-    case IPC_REASON_MAX_QTY_CAPPED:
-    case IPC_REASON_MAX_QTY:
-    case IPC_REASON_MAX_POSITION_REDUCED:
-    case IPC_REASON_MAX_ORDER_VALUE:
-    case IPC_REASON_MAX_ORDER_VALUE_REDUCED:
-    case IPC_REASON_PRICE_UNKNOWN:
-    case IPC_REASON_SHORT_NOT_ALLOWED:
-    case IPC_REASON_CLOSE_CLAMPED:
-    case IPC_REASON_RATE_BUDGET:
-    case IPC_REASON_BROKER_REJECT:
-    case IPC_REASON_UNKNOWN_PENDING:
-    case IPC_REASON_NO_CONNECTION:
-    case IPC_REASON_CAPACITY:
-    case IPC_REASON_TOO_MANY_SLICES:
-    case IPC_REASON_AT_TARGET:
-    case IPC_REASON_TAG_COLLISION:
-        return false;
-    case IPC_REASON_COUNT:
-        break;
+    static const enum ipc_reason later[] = {IPC_REASON_NONE, IPC_REASON_QTY_ZERO,
+        IPC_REASON_SUB_LOT, IPC_REASON_MAX_QTY_CAPPED, IPC_REASON_MAX_QTY,
+        IPC_REASON_MAX_POSITION_REDUCED, IPC_REASON_MAX_ORDER_VALUE,
+        IPC_REASON_MAX_ORDER_VALUE_REDUCED, IPC_REASON_PRICE_UNKNOWN, IPC_REASON_SHORT_NOT_ALLOWED,
+        IPC_REASON_CLOSE_CLAMPED, IPC_REASON_RATE_BUDGET, IPC_REASON_BROKER_REJECT,
+        IPC_REASON_UNKNOWN_PENDING, IPC_REASON_NO_CONNECTION, IPC_REASON_CAPACITY,
+        IPC_REASON_TOO_MANY_SLICES, IPC_REASON_AT_TARGET, IPC_REASON_TAG_COLLISION};
+    for (size_t i = 0; i < LS_COUNT_OF(later); i++) {
+        if (later[i] == reason)
+            return false;
     }
     return true;
 }

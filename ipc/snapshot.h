@@ -188,13 +188,14 @@ uint64_t ipc_snapshot_scratch_bytes(const struct ipc_snapshot_view *view);
 LS_MUST_USE enum ipc_rc ipc_snapshot_validate(const struct ipc_snapshot_view *view, void *scratch,
     uint64_t scratch_bytes, struct ipc_error *error);
 
-/* What the blast-radius guard compares. A mode's multiplier is ratio_e8 (FIXED_RATIO, PERCENTAGE)
- * or fixed_qty_e8 (FIXED_QUANTITY) of followers with IPC_FOLLOWER_ENABLED; index = enum ipc_mode.
- * Sums stop at INT64_MAX. */
+/* What the blast-radius guard compares: for each mode, a multiplier of its followers with
+ * IPC_FOLLOWER_ENABLED, so that twice the number is twice the order; index = enum ipc_mode. It is
+ * the number that the mode needs (ipc/policy.h): ratio, quantity, mult (1 when not set), money
+ * invested, fraction, the largest tier, quantity per money. Sums stop at INT64_MAX. */
 struct ipc_snapshot_stats {
     uint32_t enabled_followers;
     uint32_t followers; /* slots in use */
-    int64_t total_e8[4], largest_e8[4];
+    int64_t total_e8[IPC_MODE_LIMIT], largest_e8[IPC_MODE_LIMIT];
     int64_t total_multiplier_e8, largest_multiplier_e8; /* over all modes, for the ADOPT fact */
 };
 void ipc_snapshot_stats(const struct ipc_snapshot_view *view, struct ipc_snapshot_stats *out);

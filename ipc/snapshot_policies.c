@@ -3,6 +3,8 @@
 #include "ipc/snapshot_rules.h"
 
 #define MINUTES_PER_DAY 1440u
+#define MS_PER_DAY      86400000u
+#define COUNT_MAX       1000000u
 
 static bool within(int64_t value, int64_t most)
 {
@@ -43,7 +45,8 @@ static const char *policy_problem(const struct ipc_row_policy *row)
     }
     const int64_t fractions[] = {row->slippage_discount_e8, row->slippage_cap_e8,
         row->market_protection_e8, row->max_trade_risk_e8, row->daily_loss_fraction_e8,
-        row->drawdown_fraction_e8, row->equity_stop_fraction_e8, row->margin_use_max_e8};
+        row->drawdown_fraction_e8, row->equity_stop_fraction_e8, row->margin_use_max_e8,
+        row->fraction_e8};
     for (uint32_t i = 0; i < LS_COUNT_OF(fractions); i++) {
         if (!within(fractions[i], LS_E8))
             return "a fraction is not in [0, 1]";
@@ -56,8 +59,8 @@ static const char *policy_problem(const struct ipc_row_policy *row)
             return "a quantity is negative or absurd";
     }
     const int64_t moneys[] = {row->invest_e8, row->step_money_e8, row->basis_money_e8,
-        row->fraction_e8, row->min_notional_e8, row->day_notional_e8, row->daily_loss_e8,
-        row->drawdown_e8, row->trailing_protect_e8, row->equity_stop_e8, row->exposure_max_e8};
+        row->min_notional_e8, row->day_notional_e8, row->daily_loss_e8, row->drawdown_e8,
+        row->trailing_protect_e8, row->equity_stop_e8, row->exposure_max_e8};
     for (uint32_t i = 0; i < LS_COUNT_OF(moneys); i++) {
         if (!within(moneys[i], IPC_MONEY_E8_MAX))
             return "an amount is negative or absurd";
@@ -67,7 +70,73 @@ static const char *policy_problem(const struct ipc_row_policy *row)
         return "a time of day is above 24:00";
     if (row->window_from_min > row->window_to_min)
         return "the copy window ends before it starts";
+    if (row->master_max_e8 != 0 && row->master_max_e8 < row->master_min_e8)
+        return "the window of the master's quantity ends before it starts";
+    if (row->slices_max > COUNT_MAX || row->modifications_max > COUNT_MAX ||
+        row->open_positions_max > COUNT_MAX || row->trades_day_max > COUNT_MAX ||
+        row->failures_max > COUNT_MAX)
+        return "a count is above a million";
+    if (row->circuit_hold_ms > MS_PER_DAY || row->duplicate_window_ms > MS_PER_DAY)
+        return "circuit_hold_ms or duplicate_window_ms is above a day";
+    if (row->reserved16 != 0 || row->reserved8[0] != 0 || row->reserved8[1] != 0 ||
+        row->reserved8[2] != 0)
+        return "reserved is not zero";
+    for (uint32_t i = 0; i < LS_COUNT_OF(row->reserved); i++) {
+        if (row->reserved[i] != 0)
+            return "reserved is not zero";
+    }
     return tiers_problem(row);
+}
+
+/* What a mode cannot do without (the table in ipc/policy.h). `row` is bounded already. */
+static const char *mode_problem(
+    const struct ipc_row_follower *row, const struct ipc_row_policy *policy)
+{
+    switch ((enum ipc_mode)row->mode) {
+    case IPC_MODE_FIXED_RATIO:
+    case IPC_MODE_PERCENTAGE:
+    case IPC_MODE_FIXED_QUANTITY:
+    case IPC_MODE_SMART_TARGET:
+    case IPC_MODE_EQUITY_PROPORTIONAL:
+    case IPC_MODE_BALANCE_PROPORTIONAL:
+    case IPC_MODE_MULTIPLIER_NOTIONAL:
+        return NULL;
+    case IPC_MODE_AUTO_RISK:
+        return policy->basis ? NULL : "mode AUTO_RISK needs basis";
+    case IPC_MODE_MQL5_PCT:
+        return policy->deposit_fraction_e8 ? NULL : "mode MQL5_PCT needs deposit_fraction_e8";
+    case IPC_MODE_USAGE_RATIO:
+        return policy->invest_e8 ? NULL : "mode USAGE_RATIO needs invest_e8";
+    case IPC_MODE_USAGE_RATIO_DISCOUNT:
+        return policy->invest_e8 && policy->slippage_discount_e8 && policy->leverage_e8
+                   ? NULL
+                   : "mode USAGE_RATIO_DISCOUNT needs invest_e8, slippage_discount_e8 and "
+                     "leverage_e8";
+    case IPC_MODE_STEP_OF_BALANCE:
+        return policy->step_money_e8 && policy->step_qty_e8
+                   ? NULL
+                   : "mode STEP_OF_BALANCE needs step_money_e8 and step_qty_e8";
+    case IPC_MODE_FIXED_RISK:
+        return policy->fraction_e8 ? NULL : "mode FIXED_RISK needs fraction_e8";
+    case IPC_MODE_TIERED_MULTIPLIER:
+        return policy->tier_count ? NULL : "mode TIERED_MULTIPLIER needs tiers";
+    case IPC_MODE_COPY_RATIO_FROZEN:
+        return policy->frozen_coefficient_e8 ? NULL
+                                             : "mode COPY_RATIO_FROZEN needs frozen_coefficient_e8";
+    case IPC_MODE_PCT_BALANCE_BASIS:
+        return policy->basis_money_e8 && policy->fraction_e8
+                   ? NULL
+                   : "mode PCT_BALANCE_BASIS needs basis_money_e8 and fraction_e8";
+    case IPC_MODE_AVAILABLE_RATIO_CAPPED:
+        return policy->available_factor_e8
+                   ? NULL
+                   : "mode AVAILABLE_RATIO_CAPPED needs available_factor_e8";
+    case IPC_MODE_POOLED_EQUAL:
+    case IPC_MODE_POOLED_RATIO:
+    case IPC_MODE_POOLED_NETLIQ:
+        return "a POOLED mode is not one of a single follower";
+    }
+    return "mode is not known";
 }
 
 static enum ipc_rc check_rows(const struct ipc_snapshot_view *view, struct ipc_error *error)
@@ -79,8 +148,15 @@ static enum ipc_rc check_rows(const struct ipc_snapshot_view *view, struct ipc_e
     }
     for (uint32_t i = 0; i < view->follower_slots; i++) {
         const struct ipc_row_follower *row = &view->followers[i];
+        if (row->follower_no == 0)
+            continue;
         if (row->policy > view->policy_count || row->map > view->map_count)
             return ipc_row_refused(error, "followers", i, "policy or map is out of range");
+        static const struct ipc_row_policy none;
+        const char *problem =
+            mode_problem(row, row->policy ? &view->policies[row->policy - 1] : &none);
+        if (problem)
+            return ipc_row_refused(error, "followers", i, problem);
     }
     return IPC_OK;
 }
@@ -166,6 +242,10 @@ static enum ipc_rc check_sessions(const struct ipc_snapshot_view *view, struct i
                  (row->intraday_cutoff_wall_ns < row->open_wall_ns ||
                      row->intraday_cutoff_wall_ns > row->close_wall_ns))
             problem = "intraday_cutoff_wall_ns is outside of the session";
+        else if (!ipc_row_date_fits(row->yyyymmdd))
+            problem = "yyyymmdd is not a date";
+        else if (row->reserved[0] != 0 || row->reserved[1] != 0 || row->reserved[2] != 0)
+            problem = "reserved is not zero";
         else if (i > 0 && (row->exchange < row[-1].exchange ||
                               (row->exchange == row[-1].exchange &&
                                   row->open_wall_ns < row[-1].close_wall_ns)))

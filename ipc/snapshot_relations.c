@@ -219,8 +219,11 @@ static const char *listed_problem(const struct ipc_snapshot_view *view,
     if (slot >= view->follower_slots)
         return "the slot is out of range";
     const struct ipc_row_follower *row = &view->followers[slot];
-    if (row->follower_no == 0 || (row->flags & IPC_FOLLOWER_RETIRED))
+    if (row->follower_no == 0)
         return "the slot is not in use";
+    /* An ended subscription stays here for its exits, while its accounts are there. */
+    if ((row->flags & IPC_FOLLOWER_RETIRED) && ipc_row_follower_ties_problem(view, row))
+        return "the slot's subscription has ended, and its accounts are gone";
     if (row->master != master->account)
         return "the slot's follower has another master";
     if (row->shard != master->shard)

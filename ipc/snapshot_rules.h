@@ -28,6 +28,14 @@ enum ipc_rc ipc_row_refused(
 LS_MUST_USE bool ipc_row_text_plain(const char *field, size_t bytes);
 LS_MUST_USE bool ipc_row_text_digits(const char *field, size_t bytes);
 
+/* A date as 20261121, of any year that an instrument can have. */
+LS_MUST_USE bool ipc_row_date_fits(uint32_t yyyymmdd);
+
+/* What ties a follower to its accounts, or NULL. A retired row must have it while it stands in its
+ * master's run of slots: exits still reach it there. */
+const char *ipc_row_follower_ties_problem(
+    const struct ipc_snapshot_view *view, const struct ipc_row_follower *row);
+
 /* Policies, symbol maps, contracts, sessions, and what followers name of them. Accounts,
  * instruments and followers have passed on their own. */
 LS_MUST_USE enum ipc_rc ipc_snapshot_check_policies(

@@ -208,7 +208,7 @@ static enum ipc_rc check_accounts(const struct ipc_snapshot_view *view, struct i
     return IPC_OK;
 }
 
-static bool date_fits(uint32_t yyyymmdd)
+bool ipc_row_date_fits(uint32_t yyyymmdd)
 {
     uint32_t month = yyyymmdd / 100 % 100;
     uint32_t day = yyyymmdd % 100;
@@ -238,7 +238,7 @@ static const char *instrument_problem(const struct ipc_row_instrument *row, uint
         return "freeze_qty_e8 is below one lot, or absurd";
     if (row->strike_e8 < 0 || row->strike_e8 > IPC_PRICE_E8_MAX)
         return "strike_e8 is negative or absurd";
-    if (row->expiry_yyyymmdd != 0 && !date_fits(row->expiry_yyyymmdd))
+    if (row->expiry_yyyymmdd != 0 && !ipc_row_date_fits(row->expiry_yyyymmdd))
         return "expiry_yyyymmdd is not a date";
     if ((option || row->kind == IPC_KIND_FUTURE) && row->expiry_yyyymmdd == 0)
         return "a derivative has no expiry_yyyymmdd";
@@ -296,7 +296,8 @@ static const char *follower_numbers_problem(
 
 static const char *follower_sizes_problem(const struct ipc_row_follower *row)
 {
-    bool by_ratio = row->mode == IPC_MODE_FIXED_RATIO || row->mode == IPC_MODE_PERCENTAGE;
+    bool by_ratio = row->mode == IPC_MODE_FIXED_RATIO || row->mode == IPC_MODE_PERCENTAGE ||
+                    row->mode == IPC_MODE_SMART_TARGET;
     if (row->ratio_e8 < 0 || row->ratio_e8 > IPC_RATIO_E8_MAX || (by_ratio && row->ratio_e8 == 0))
         return "ratio_e8 is not above 0, or above 10000";
     if (row->fixed_qty_e8 < 0 || row->fixed_qty_e8 > IPC_QTY_E8_MAX ||
@@ -316,7 +317,7 @@ static const char *follower_sizes_problem(const struct ipc_row_follower *row)
 }
 
 /* What ties a living subscription to its accounts. A retired one may have outlived them. */
-static const char *follower_ties_problem(
+const char *ipc_row_follower_ties_problem(
     const struct ipc_snapshot_view *view, const struct ipc_row_follower *row)
 {
     const struct ipc_row_account *account = &view->accounts[row->account - 1];
@@ -347,7 +348,7 @@ static enum ipc_rc check_followers(const struct ipc_snapshot_view *view, struct 
             if (row->flags & IPC_FOLLOWER_ENABLED)
                 problem = "it is retired and enabled";
         } else if (!problem) {
-            problem = follower_ties_problem(view, row);
+            problem = ipc_row_follower_ties_problem(view, row);
         }
         if (problem)
             return ipc_row_refused(error, "followers", i, problem);

@@ -94,9 +94,9 @@ static void test_first_generation(void **state)
 static void test_each_mode(void **state)
 {
     (void)state;
-    for (uint32_t mode = IPC_MODE_FIXED_RATIO; mode <= IPC_MODE_FIXED_QUANTITY; mode++) {
+    for (uint32_t mode = IPC_MODE_FIXED_RATIO; mode < IPC_MODE_LIMIT; mode++) {
         struct ipc_snapshot_stats old = {.enabled_followers = 5};
-        for (uint32_t i = IPC_MODE_FIXED_RATIO; i <= IPC_MODE_FIXED_QUANTITY; i++)
+        for (uint32_t i = IPC_MODE_FIXED_RATIO; i < IPC_MODE_LIMIT; i++)
             old.total_e8[i] = old.largest_e8[i] = 1000000 * LS_E8;
         old.total_e8[mode] = old.largest_e8[mode] = LS_E8;
         struct ipc_snapshot_stats new_stats = old;
@@ -156,6 +156,55 @@ static void test_stats(void **state)
     world_free(&world);
 }
 
+/* What each mode counts by: the number that makes its orders larger. */
+static void test_stats_by_mode(void **state)
+{
+    (void)state;
+    struct mode_case {
+        enum ipc_mode mode;
+        struct ipc_row_policy policy;
+        int64_t multiplier_e8;
+    };
+    static const struct mode_case rows[] = {
+        {IPC_MODE_EQUITY_PROPORTIONAL, {.mult_e8 = 2 * LS_E8}, 2 * LS_E8},
+        {IPC_MODE_EQUITY_PROPORTIONAL, {.mult_e8 = 0}, LS_E8},
+        {IPC_MODE_BALANCE_PROPORTIONAL, {.mult_e8 = LS_E8 / 2}, LS_E8 / 2},
+        {IPC_MODE_AUTO_RISK, {.mult_e8 = 3 * LS_E8, .basis = IPC_BASIS_EQUITY}, 3 * LS_E8},
+        {IPC_MODE_MULTIPLIER_NOTIONAL, {.mult_e8 = 4 * LS_E8}, 4 * LS_E8},
+        {IPC_MODE_MQL5_PCT, {.deposit_fraction_e8 = LS_E8 / 4}, LS_E8 / 4},
+        {IPC_MODE_USAGE_RATIO, {.invest_e8 = 500 * LS_E8}, 500 * LS_E8},
+        {IPC_MODE_USAGE_RATIO_DISCOUNT, {.invest_e8 = 70 * LS_E8}, 70 * LS_E8},
+        {IPC_MODE_STEP_OF_BALANCE, {.step_money_e8 = 50 * LS_E8, .step_qty_e8 = 2 * LS_E8},
+            LS_E8 / 25},
+        {IPC_MODE_FIXED_RISK, {.fraction_e8 = LS_E8 / 100}, LS_E8 / 100},
+        {IPC_MODE_TIERED_MULTIPLIER,
+            {.tier_count = 2, .tiers = {{.mult_e8 = LS_E8}, {.mult_e8 = 2 * LS_E8}}}, 2 * LS_E8},
+        {IPC_MODE_COPY_RATIO_FROZEN, {.frozen_coefficient_e8 = LS_E8 / 5}, LS_E8 / 5},
+        {IPC_MODE_SMART_TARGET, {.mult_e8 = 9 * LS_E8}, LS_E8}, /* the row's ratio */
+        {IPC_MODE_PCT_BALANCE_BASIS, {.basis_money_e8 = 1000 * LS_E8, .fraction_e8 = LS_E8 / 10},
+            LS_E8 / 10000},
+        {IPC_MODE_AVAILABLE_RATIO_CAPPED, {.available_factor_e8 = 97 * LS_E8 / 100},
+            97 * LS_E8 / 100},
+    };
+    struct world world;
+    struct ipc_snapshot_view view;
+    struct ipc_snapshot_stats stats;
+    world_make(&world, 10, 10, 0);
+    for (uint32_t slot = 1; slot < 10; slot++)
+        world_follower(&world, slot)->flags = 0;
+    ipc_snapshot_view_of(&world.image, &view);
+    for (size_t i = 0; i < LS_COUNT_OF(rows); i++) {
+        *world_policy(&world, 0) = rows[i].policy;
+        world_follower(&world, 0)->mode = (uint8_t)rows[i].mode;
+        world_follower(&world, 0)->policy = 1;
+        ipc_snapshot_stats(&view, &stats);
+        if (stats.total_e8[rows[i].mode] != rows[i].multiplier_e8 ||
+            stats.largest_e8[rows[i].mode] != rows[i].multiplier_e8)
+            fail_msg("row %zu: %lld", i, (long long)stats.total_e8[rows[i].mode]);
+    }
+    world_free(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +213,7 @@ int main(void)
         cmocka_unit_test(test_first_generation),
         cmocka_unit_test(test_each_mode),
         cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_stats_by_mode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

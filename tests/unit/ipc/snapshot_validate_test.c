@@ -141,7 +141,7 @@ SPOIL(follower_broker, world_follower(w, 7)->broker ^= 1)
 SPOIL(follower_broker_range, world_follower(w, 7)->broker = 2)
 SPOIL(follower_shard, world_cluster(w)->shard_count = 2; world_follower(w, 7)->shard = 1)
 SPOIL(follower_shard_range, world_follower(w, 7)->shard = 1)
-SPOIL(follower_mode, world_follower(w, 7)->mode = 4)
+SPOIL(follower_mode, world_follower(w, 7)->mode = IPC_MODE_LIMIT)
 SPOIL(follower_mode_zero, world_follower(w, 7)->mode = 0)
 SPOIL(follower_copy, world_follower(w, 7)->copy = 3)
 SPOIL(follower_flags, world_follower(w, 7)->flags |= 64)
@@ -165,7 +165,7 @@ SPOIL(follower_allowed, world_follower(w, 7)->allowed_list = 3)
 SPOIL(follower_denied, world_follower(w, 7)->denied_list = UINT32_MAX)
 SPOIL(follower_age, world_follower(w, 7)->max_age_market_ms = 86400001)
 SPOIL(follower_price_age, world_follower(w, 7)->price_max_age_ms = UINT32_MAX)
-SPOIL(follower_reserved, world_follower(w, 7)->reserved[4] = 1)
+SPOIL(follower_reserved, world_follower(w, 7)->reserved[3] = 1)
 SPOIL(follower_unused, memset(world_follower(w, 7), 0, 128))
 SPOIL(follower_retired, world_follower(w, 7)->flags = IPC_FOLLOWER_RETIRED)
 SPOIL(follower_retired_enabled, world_follower(w, 7)->flags |= IPC_FOLLOWER_RETIRED)
@@ -243,6 +243,246 @@ SPOIL(source_shared, two_shards(w); share_source(w, 3, 5))
 SPOIL(source_other_broker, two_shards(w); share_source(w, 4, 5))
 SPOIL(source_limited, two_shards(w); world_broker(w, 1)->address_orders_per_second = 10)
 SPOIL(source_limited_elsewhere, two_shards(w); world_broker(w, 0)->address_orders_per_second = 10)
+
+SPOIL(policy_basis, world_policy(w, 1)->basis = 4)
+SPOIL(policy_round, world_policy(w, 1)->round = 4)
+SPOIL(policy_on_fill, world_policy(w, 1)->on_fill = 4)
+SPOIL(policy_drift, world_policy(w, 1)->drift = 4)
+SPOIL(policy_basis_good, world_policy(w, 1)->basis = IPC_BASIS_FREE_MARGIN)
+SPOIL(policy_flags, world_policy(w, 1)->flags = IPC_POLICY_LAST * 2)
+SPOIL(policy_flags_good, world_policy(w, 1)->flags = IPC_POLICY_LAST | IPC_POLICY_REVERSE)
+SPOIL(policy_mult_e8_negative, world_policy(w, 1)->mult_e8 = -1)
+SPOIL(policy_mult_e8_large, world_policy(w, 1)->mult_e8 = IPC_RATIO_E8_MAX + 1)
+SPOIL(policy_leverage_e8_negative, world_policy(w, 1)->leverage_e8 = -1)
+SPOIL(policy_leverage_e8_large, world_policy(w, 1)->leverage_e8 = IPC_RATIO_E8_MAX + 1)
+SPOIL(policy_frozen_coefficient_e8_negative, world_policy(w, 1)->frozen_coefficient_e8 = -1)
+SPOIL(policy_frozen_coefficient_e8_large,
+    world_policy(w, 1)->frozen_coefficient_e8 = IPC_RATIO_E8_MAX + 1)
+SPOIL(policy_available_factor_e8_negative, world_policy(w, 1)->available_factor_e8 = -1)
+SPOIL(policy_available_factor_e8_large,
+    world_policy(w, 1)->available_factor_e8 = IPC_RATIO_E8_MAX + 1)
+SPOIL(policy_fx_e8_negative, world_policy(w, 1)->fx_e8 = -1)
+SPOIL(policy_fx_e8_large, world_policy(w, 1)->fx_e8 = IPC_RATIO_E8_MAX + 1)
+SPOIL(policy_follower_leverage_e8_negative, world_policy(w, 1)->follower_leverage_e8 = -1)
+SPOIL(policy_follower_leverage_e8_large,
+    world_policy(w, 1)->follower_leverage_e8 = IPC_RATIO_E8_MAX + 1)
+SPOIL(policy_master_leverage_e8_negative, world_policy(w, 1)->master_leverage_e8 = -1)
+SPOIL(
+    policy_master_leverage_e8_large, world_policy(w, 1)->master_leverage_e8 = IPC_RATIO_E8_MAX + 1)
+SPOIL(policy_contract_factor_e8_negative, world_policy(w, 1)->contract_factor_e8 = -1)
+SPOIL(
+    policy_contract_factor_e8_large, world_policy(w, 1)->contract_factor_e8 = IPC_RATIO_E8_MAX + 1)
+SPOIL(policy_deposit_fraction_e8_negative, world_policy(w, 1)->deposit_fraction_e8 = -1)
+SPOIL(policy_deposit_fraction_e8_large,
+    world_policy(w, 1)->deposit_fraction_e8 = IPC_RATIO_E8_MAX + 1)
+SPOIL(policy_slippage_discount_e8_negative, world_policy(w, 1)->slippage_discount_e8 = -1)
+SPOIL(policy_slippage_discount_e8_large, world_policy(w, 1)->slippage_discount_e8 = LS_E8 + 1)
+SPOIL(policy_slippage_discount_e8_one, world_policy(w, 1)->slippage_discount_e8 = LS_E8)
+SPOIL(policy_slippage_cap_e8_negative, world_policy(w, 1)->slippage_cap_e8 = -1)
+SPOIL(policy_slippage_cap_e8_large, world_policy(w, 1)->slippage_cap_e8 = LS_E8 + 1)
+SPOIL(policy_slippage_cap_e8_one, world_policy(w, 1)->slippage_cap_e8 = LS_E8)
+SPOIL(policy_market_protection_e8_negative, world_policy(w, 1)->market_protection_e8 = -1)
+SPOIL(policy_market_protection_e8_large, world_policy(w, 1)->market_protection_e8 = LS_E8 + 1)
+SPOIL(policy_market_protection_e8_one, world_policy(w, 1)->market_protection_e8 = LS_E8)
+SPOIL(policy_max_trade_risk_e8_negative, world_policy(w, 1)->max_trade_risk_e8 = -1)
+SPOIL(policy_max_trade_risk_e8_large, world_policy(w, 1)->max_trade_risk_e8 = LS_E8 + 1)
+SPOIL(policy_max_trade_risk_e8_one, world_policy(w, 1)->max_trade_risk_e8 = LS_E8)
+SPOIL(policy_daily_loss_fraction_e8_negative, world_policy(w, 1)->daily_loss_fraction_e8 = -1)
+SPOIL(policy_daily_loss_fraction_e8_large, world_policy(w, 1)->daily_loss_fraction_e8 = LS_E8 + 1)
+SPOIL(policy_daily_loss_fraction_e8_one, world_policy(w, 1)->daily_loss_fraction_e8 = LS_E8)
+SPOIL(policy_drawdown_fraction_e8_negative, world_policy(w, 1)->drawdown_fraction_e8 = -1)
+SPOIL(policy_drawdown_fraction_e8_large, world_policy(w, 1)->drawdown_fraction_e8 = LS_E8 + 1)
+SPOIL(policy_drawdown_fraction_e8_one, world_policy(w, 1)->drawdown_fraction_e8 = LS_E8)
+SPOIL(policy_equity_stop_fraction_e8_negative, world_policy(w, 1)->equity_stop_fraction_e8 = -1)
+SPOIL(policy_equity_stop_fraction_e8_large, world_policy(w, 1)->equity_stop_fraction_e8 = LS_E8 + 1)
+SPOIL(policy_equity_stop_fraction_e8_one, world_policy(w, 1)->equity_stop_fraction_e8 = LS_E8)
+SPOIL(policy_margin_use_max_e8_negative, world_policy(w, 1)->margin_use_max_e8 = -1)
+SPOIL(policy_margin_use_max_e8_large, world_policy(w, 1)->margin_use_max_e8 = LS_E8 + 1)
+SPOIL(policy_margin_use_max_e8_one, world_policy(w, 1)->margin_use_max_e8 = LS_E8)
+SPOIL(policy_fraction_e8_negative, world_policy(w, 1)->fraction_e8 = -1)
+SPOIL(policy_fraction_e8_large, world_policy(w, 1)->fraction_e8 = LS_E8 + 1)
+SPOIL(policy_fraction_e8_one, world_policy(w, 1)->fraction_e8 = LS_E8)
+SPOIL(policy_step_qty_e8_negative, world_policy(w, 1)->step_qty_e8 = -1)
+SPOIL(policy_step_qty_e8_large, world_policy(w, 1)->step_qty_e8 = IPC_QTY_E8_MAX + 1)
+SPOIL(policy_step_e8_negative, world_policy(w, 1)->step_e8 = -1)
+SPOIL(policy_step_e8_large, world_policy(w, 1)->step_e8 = IPC_QTY_E8_MAX + 1)
+SPOIL(policy_refuse_below_e8_negative, world_policy(w, 1)->refuse_below_e8 = -1)
+SPOIL(policy_refuse_below_e8_large, world_policy(w, 1)->refuse_below_e8 = IPC_QTY_E8_MAX + 1)
+SPOIL(policy_master_min_e8_negative, world_policy(w, 1)->master_min_e8 = -1)
+SPOIL(policy_master_min_e8_large, world_policy(w, 1)->master_min_e8 = IPC_QTY_E8_MAX + 1)
+SPOIL(policy_master_max_e8_negative, world_policy(w, 1)->master_max_e8 = -1)
+SPOIL(policy_master_max_e8_large, world_policy(w, 1)->master_max_e8 = IPC_QTY_E8_MAX + 1)
+SPOIL(policy_split_qty_e8_negative, world_policy(w, 1)->split_qty_e8 = -1)
+SPOIL(policy_split_qty_e8_large, world_policy(w, 1)->split_qty_e8 = IPC_QTY_E8_MAX + 1)
+SPOIL(policy_system_max_e8_negative, world_policy(w, 1)->system_max_e8 = -1)
+SPOIL(policy_system_max_e8_large, world_policy(w, 1)->system_max_e8 = IPC_QTY_E8_MAX + 1)
+SPOIL(policy_user_max_e8_negative, world_policy(w, 1)->user_max_e8 = -1)
+SPOIL(policy_user_max_e8_large, world_policy(w, 1)->user_max_e8 = IPC_QTY_E8_MAX + 1)
+SPOIL(policy_invest_e8_negative, world_policy(w, 1)->invest_e8 = -1)
+SPOIL(policy_invest_e8_large, world_policy(w, 1)->invest_e8 = IPC_MONEY_E8_MAX + 1)
+SPOIL(policy_step_money_e8_negative, world_policy(w, 1)->step_money_e8 = -1)
+SPOIL(policy_step_money_e8_large, world_policy(w, 1)->step_money_e8 = IPC_MONEY_E8_MAX + 1)
+SPOIL(policy_basis_money_e8_negative, world_policy(w, 1)->basis_money_e8 = -1)
+SPOIL(policy_basis_money_e8_large, world_policy(w, 1)->basis_money_e8 = IPC_MONEY_E8_MAX + 1)
+SPOIL(policy_min_notional_e8_negative, world_policy(w, 1)->min_notional_e8 = -1)
+SPOIL(policy_min_notional_e8_large, world_policy(w, 1)->min_notional_e8 = IPC_MONEY_E8_MAX + 1)
+SPOIL(policy_day_notional_e8_negative, world_policy(w, 1)->day_notional_e8 = -1)
+SPOIL(policy_day_notional_e8_large, world_policy(w, 1)->day_notional_e8 = IPC_MONEY_E8_MAX + 1)
+SPOIL(policy_daily_loss_e8_negative, world_policy(w, 1)->daily_loss_e8 = -1)
+SPOIL(policy_daily_loss_e8_large, world_policy(w, 1)->daily_loss_e8 = IPC_MONEY_E8_MAX + 1)
+SPOIL(policy_drawdown_e8_negative, world_policy(w, 1)->drawdown_e8 = -1)
+SPOIL(policy_drawdown_e8_large, world_policy(w, 1)->drawdown_e8 = IPC_MONEY_E8_MAX + 1)
+SPOIL(policy_trailing_protect_e8_negative, world_policy(w, 1)->trailing_protect_e8 = -1)
+SPOIL(policy_trailing_protect_e8_large,
+    world_policy(w, 1)->trailing_protect_e8 = IPC_MONEY_E8_MAX + 1)
+SPOIL(policy_equity_stop_e8_negative, world_policy(w, 1)->equity_stop_e8 = -1)
+SPOIL(policy_equity_stop_e8_large, world_policy(w, 1)->equity_stop_e8 = IPC_MONEY_E8_MAX + 1)
+SPOIL(policy_exposure_max_e8_negative, world_policy(w, 1)->exposure_max_e8 = -1)
+SPOIL(policy_exposure_max_e8_large, world_policy(w, 1)->exposure_max_e8 = IPC_MONEY_E8_MAX + 1)
+SPOIL(policy_slices_max, world_policy(w, 1)->slices_max = 1000001)
+SPOIL(policy_modifications_max, world_policy(w, 1)->modifications_max = 1000001)
+SPOIL(policy_open_positions_max, world_policy(w, 1)->open_positions_max = 1000001)
+SPOIL(policy_trades_day_max, world_policy(w, 1)->trades_day_max = 1000001)
+SPOIL(policy_failures_max, world_policy(w, 1)->failures_max = 1000001)
+SPOIL(policy_circuit_hold_ms, world_policy(w, 1)->circuit_hold_ms = 86400001)
+SPOIL(policy_duplicate_window_ms, world_policy(w, 1)->duplicate_window_ms = 86400001)
+SPOIL(policy_window_from_min, world_policy(w, 1)->window_from_min = 1441)
+SPOIL(policy_window_to_min, world_policy(w, 1)->window_to_min = 1441)
+SPOIL(policy_intraday_cutoff_min, world_policy(w, 1)->intraday_cutoff_min = 1441)
+SPOIL(policy_window, world_policy(w, 1)->window_from_min = 900;
+      world_policy(w, 1)->window_to_min = 899)
+SPOIL(policy_window_good, world_policy(w, 1)->window_from_min = 0;
+      world_policy(w, 1)->window_to_min = 1440)
+SPOIL(policy_master_window, world_policy(w, 1)->master_min_e8 = 2;
+      world_policy(w, 1)->master_max_e8 = 1)
+SPOIL(policy_master_open, world_policy(w, 1)->master_min_e8 = 2)
+SPOIL(policy_reserved16, world_policy(w, 1)->reserved16 = 1)
+SPOIL(policy_reserved8, world_policy(w, 1)->reserved8[2] = 1)
+SPOIL(policy_reserved, world_policy(w, 1)->reserved[13] = 1)
+SPOIL(tier_count, world_policy(w, 1)->tier_count = 9)
+SPOIL(tier_mult_zero, world_policy(w, 1)->tiers[0].mult_e8 = 0)
+SPOIL(tier_mult_large, world_policy(w, 1)->tiers[0].mult_e8 = IPC_RATIO_E8_MAX + 1)
+SPOIL(tier_negative, world_policy(w, 1)->tiers[0].from_e8 = -1)
+SPOIL(tier_end, world_policy(w, 1)->tiers[0].to_e8 = LS_E8)
+SPOIL(tier_open, world_policy(w, 1)->tiers[0].to_e8 = 0)
+SPOIL(tier_overlap, world_policy(w, 1)->tiers[1].from_e8 = 9 * LS_E8)
+SPOIL(tier_gap_good, world_policy(w, 1)->tiers[1].from_e8 = 11 * LS_E8)
+SPOIL(follower_policy, world_follower(w, 7)->policy = 3)
+SPOIL(follower_map, world_follower(w, 7)->map = 2)
+SPOIL(follower_policy_good, world_follower(w, 7)->policy = 2; world_follower(w, 7)->map = 1)
+SPOIL(follower_pooled, world_follower(w, 7)->mode = IPC_MODE_POOLED_EQUAL)
+SPOIL(mode_auto_risk_good, world_follower(w, 7)->mode = IPC_MODE_AUTO_RISK;
+      world_follower(w, 7)->policy = 1; world_policy(w, 0)->basis = 1)
+SPOIL(mode_auto_risk_basis, world_follower(w, 7)->mode = IPC_MODE_AUTO_RISK;
+      world_follower(w, 7)->policy = 1)
+SPOIL(mode_mql5_pct_good, world_follower(w, 7)->mode = IPC_MODE_MQL5_PCT;
+      world_follower(w, 7)->policy = 1; world_policy(w, 0)->deposit_fraction_e8 = LS_E8)
+SPOIL(mode_mql5_pct_deposit_fraction_e8, world_follower(w, 7)->mode = IPC_MODE_MQL5_PCT;
+      world_follower(w, 7)->policy = 1)
+SPOIL(mode_usage_ratio_good, world_follower(w, 7)->mode = IPC_MODE_USAGE_RATIO;
+      world_follower(w, 7)->policy = 1; world_policy(w, 0)->invest_e8 = LS_E8)
+SPOIL(mode_usage_ratio_invest_e8, world_follower(w, 7)->mode = IPC_MODE_USAGE_RATIO;
+      world_follower(w, 7)->policy = 1)
+SPOIL(mode_usage_ratio_discount_good, world_follower(w, 7)->mode = IPC_MODE_USAGE_RATIO_DISCOUNT;
+      world_follower(w, 7)->policy = 1; world_policy(w, 0)->invest_e8 = LS_E8;
+      world_policy(w, 0)->slippage_discount_e8 = LS_E8; world_policy(w, 0)->leverage_e8 = LS_E8)
+SPOIL(
+    mode_usage_ratio_discount_invest_e8, world_follower(w, 7)->mode = IPC_MODE_USAGE_RATIO_DISCOUNT;
+    world_follower(w, 7)->policy = 1; world_policy(w, 0)->slippage_discount_e8 = LS_E8;
+    world_policy(w, 0)->leverage_e8 = LS_E8)
+SPOIL(mode_usage_ratio_discount_slippage_discount_e8,
+      world_follower(w, 7)->mode = IPC_MODE_USAGE_RATIO_DISCOUNT;
+      world_follower(w, 7)->policy = 1; world_policy(w, 0)->invest_e8 = LS_E8;
+      world_policy(w, 0)->leverage_e8 = LS_E8)
+SPOIL(mode_usage_ratio_discount_leverage_e8,
+      world_follower(w, 7)->mode = IPC_MODE_USAGE_RATIO_DISCOUNT;
+      world_follower(w, 7)->policy = 1; world_policy(w, 0)->invest_e8 = LS_E8;
+      world_policy(w, 0)->slippage_discount_e8 = LS_E8)
+SPOIL(mode_step_of_balance_good, world_follower(w, 7)->mode = IPC_MODE_STEP_OF_BALANCE;
+      world_follower(w, 7)->policy = 1; world_policy(w, 0)->step_money_e8 = LS_E8;
+      world_policy(w, 0)->step_qty_e8 = LS_E8)
+SPOIL(mode_step_of_balance_step_money_e8, world_follower(w, 7)->mode = IPC_MODE_STEP_OF_BALANCE;
+      world_follower(w, 7)->policy = 1; world_policy(w, 0)->step_qty_e8 = LS_E8)
+SPOIL(mode_step_of_balance_step_qty_e8, world_follower(w, 7)->mode = IPC_MODE_STEP_OF_BALANCE;
+      world_follower(w, 7)->policy = 1; world_policy(w, 0)->step_money_e8 = LS_E8)
+SPOIL(mode_fixed_risk_good, world_follower(w, 7)->mode = IPC_MODE_FIXED_RISK;
+      world_follower(w, 7)->policy = 1; world_policy(w, 0)->fraction_e8 = LS_E8)
+SPOIL(mode_fixed_risk_fraction_e8, world_follower(w, 7)->mode = IPC_MODE_FIXED_RISK;
+      world_follower(w, 7)->policy = 1)
+SPOIL(mode_copy_ratio_frozen_good, world_follower(w, 7)->mode = IPC_MODE_COPY_RATIO_FROZEN;
+      world_follower(w, 7)->policy = 1; world_policy(w, 0)->frozen_coefficient_e8 = LS_E8)
+SPOIL(mode_copy_ratio_frozen_frozen_coefficient_e8,
+      world_follower(w, 7)->mode = IPC_MODE_COPY_RATIO_FROZEN;
+      world_follower(w, 7)->policy = 1)
+SPOIL(mode_pct_balance_basis_good, world_follower(w, 7)->mode = IPC_MODE_PCT_BALANCE_BASIS;
+      world_follower(w, 7)->policy = 1; world_policy(w, 0)->basis_money_e8 = LS_E8;
+      world_policy(w, 0)->fraction_e8 = LS_E8)
+SPOIL(
+    mode_pct_balance_basis_basis_money_e8, world_follower(w, 7)->mode = IPC_MODE_PCT_BALANCE_BASIS;
+    world_follower(w, 7)->policy = 1; world_policy(w, 0)->fraction_e8 = LS_E8)
+SPOIL(mode_pct_balance_basis_fraction_e8, world_follower(w, 7)->mode = IPC_MODE_PCT_BALANCE_BASIS;
+      world_follower(w, 7)->policy = 1; world_policy(w, 0)->basis_money_e8 = LS_E8)
+SPOIL(
+    mode_available_ratio_capped_good, world_follower(w, 7)->mode = IPC_MODE_AVAILABLE_RATIO_CAPPED;
+    world_follower(w, 7)->policy = 1; world_policy(w, 0)->available_factor_e8 = LS_E8)
+SPOIL(mode_available_ratio_capped_available_factor_e8,
+      world_follower(w, 7)->mode = IPC_MODE_AVAILABLE_RATIO_CAPPED;
+      world_follower(w, 7)->policy = 1)
+SPOIL(mode_tiered_good, world_follower(w, 7)->mode = IPC_MODE_TIERED_MULTIPLIER;
+      world_follower(w, 7)->policy = 2)
+SPOIL(mode_tiered_none, world_follower(w, 7)->mode = IPC_MODE_TIERED_MULTIPLIER;
+      world_follower(w, 7)->policy = 1)
+SPOIL(mode_risk_no_policy, world_follower(w, 7)->mode = IPC_MODE_FIXED_RISK;
+      world_follower(w, 7)->policy = 0)
+SPOIL(mode_equity_no_policy, world_follower(w, 7)->mode = IPC_MODE_EQUITY_PROPORTIONAL;
+      world_follower(w, 7)->policy = 0; world_follower(w, 7)->ratio_e8 = 0)
+SPOIL(mode_target_ratio, world_follower(w, 7)->mode = IPC_MODE_SMART_TARGET;
+      world_follower(w, 7)->ratio_e8 = 0)
+SPOIL(map_run, world_map(w, 0)->count = 3)
+SPOIL(map_first, world_map(w, 0)->first = UINT32_MAX)
+SPOIL(map_from_zero, world_map_item(w, 0)->from = 0)
+SPOIL(map_from_range, world_map_item(w, 1)->from = WORLD_INSTRUMENTS + 1)
+SPOIL(map_to_zero, world_map_item(w, 1)->to = 0)
+SPOIL(map_to_range, world_map_item(w, 1)->to = UINT32_MAX)
+SPOIL(map_to_unused, world_instrument(w, 2)->instrument = 0)
+SPOIL(map_factor, world_map_item(w, 1)->factor_e8 = -1)
+SPOIL(map_factor_large, world_map_item(w, 1)->factor_e8 = IPC_RATIO_E8_MAX + 1)
+SPOIL(map_equal, world_map_item(w, 1)->from = 1)
+SPOIL(map_to_itself, world_map_item(w, 1)->to = 4)
+SPOIL(contract_instrument_zero, world_contract(w, 1)->instrument = 0)
+SPOIL(contract_instrument, world_contract(w, 1)->instrument = WORLD_INSTRUMENTS + 1)
+SPOIL(contract_broker, world_contract(w, 1)->broker = 2)
+SPOIL(contract_flags, world_contract(w, 1)->flags = 0x8000)
+SPOIL(contract_lot_qty_e8, world_contract(w, 1)->lot_qty_e8 = 0)
+SPOIL(contract_lot_qty_e8_negative, world_contract(w, 1)->lot_qty_e8 = -1)
+SPOIL(contract_lot_qty_e8_large, world_contract(w, 1)->lot_qty_e8 = INT64_MAX)
+SPOIL(contract_tick_e8, world_contract(w, 1)->tick_e8 = 0)
+SPOIL(contract_tick_e8_negative, world_contract(w, 1)->tick_e8 = -1)
+SPOIL(contract_tick_e8_large, world_contract(w, 1)->tick_e8 = INT64_MAX)
+SPOIL(contract_freeze, world_contract(w, 1)->freeze_qty_e8 = 64 * LS_E8)
+SPOIL(contract_freeze_none, world_contract(w, 1)->freeze_qty_e8 = 0)
+SPOIL(contract_token, world_contract(w, 1)->token[0] = 'x')
+SPOIL(contract_token_empty, world_contract(w, 1)->token[0] = 0)
+SPOIL(contract_symbol, world_contract(w, 1)->symbol[0] = '\n')
+SPOIL(contract_twice, world_contract(w, 1)->broker = 0)
+SPOIL(contract_falls, world_contract(w, 1)->instrument = 3)
+SPOIL(session_exchange, world_session(w, 1)->exchange = 10)
+SPOIL(session_midnight, world_session(w, 1)->midnight_wall_ns = -1)
+SPOIL(session_midnight_large, world_session(w, 1)->midnight_wall_ns = INT64_MAX)
+SPOIL(session_open, world_session(w, 1)->open_wall_ns = world_session(w, 1)->midnight_wall_ns - 1)
+SPOIL(session_close, world_session(w, 1)->close_wall_ns = world_session(w, 1)->open_wall_ns)
+SPOIL(session_long, world_session(w, 1)->close_wall_ns += INT64_C(3) * 86400 * LS_NS_PER_S)
+SPOIL(session_cutoff,
+    world_session(w, 1)->intraday_cutoff_wall_ns = world_session(w, 1)->close_wall_ns + 1)
+SPOIL(session_cutoff_early,
+    world_session(w, 1)->intraday_cutoff_wall_ns = world_session(w, 1)->open_wall_ns - 1)
+SPOIL(session_cutoff_none, world_session(w, 1)->intraday_cutoff_wall_ns = 0)
+SPOIL(session_overlap, *world_session(w, 1) = *world_session(w, 0))
+SPOIL(session_falls, world_session(w, 1)->exchange = IPC_EXCHANGE_NFO)
+SPOIL(session_date, world_session(w, 1)->yyyymmdd = 20261301)
+SPOIL(session_reserved, world_session(w, 1)->reserved[1] = 1)
+SPOIL(follower_retired_listed_gone, world_follower(w, 7)->flags = IPC_FOLLOWER_RETIRED;
+      world_account(w, 10)->roles = IPC_ROLE_MASTER)
 
 static const struct spoil spoils[] = {
     {nothing, NULL, NULL},
@@ -374,7 +614,7 @@ static const struct spoil spoils[] = {
     {follower_price_age, "followers, row 7", "age limit"},
     {follower_reserved, "followers, row 7", "reserved"},
     {follower_unused, "master slots, row 9", "not in use"},
-    {follower_retired, "master slots, row 9", "not in use"},
+    {follower_retired, NULL, NULL},
     {follower_retired_enabled, "followers, row 7", "retired"},
     {follower_retired_range, "followers, row 7", "account"},
 
@@ -410,6 +650,196 @@ static const struct spoil spoils[] = {
     {source_other_broker, NULL, NULL},
     {source_limited, "accounts, row", "source address"},
     {source_limited_elsewhere, NULL, NULL},
+
+    {policy_basis, "policies, row 1", "basis"},
+    {policy_round, "policies, row 1", "basis"},
+    {policy_on_fill, "policies, row 1", "basis"},
+    {policy_drift, "policies, row 1", "basis"},
+    {policy_basis_good, NULL, NULL},
+    {policy_flags, "policies, row 1", "flags"},
+    {policy_flags_good, NULL, NULL},
+    {policy_mult_e8_negative, "policies, row 1", "factor"},
+    {policy_mult_e8_large, "policies, row 1", "factor"},
+    {policy_leverage_e8_negative, "policies, row 1", "factor"},
+    {policy_leverage_e8_large, "policies, row 1", "factor"},
+    {policy_frozen_coefficient_e8_negative, "policies, row 1", "factor"},
+    {policy_frozen_coefficient_e8_large, "policies, row 1", "factor"},
+    {policy_available_factor_e8_negative, "policies, row 1", "factor"},
+    {policy_available_factor_e8_large, "policies, row 1", "factor"},
+    {policy_fx_e8_negative, "policies, row 1", "factor"},
+    {policy_fx_e8_large, "policies, row 1", "factor"},
+    {policy_follower_leverage_e8_negative, "policies, row 1", "factor"},
+    {policy_follower_leverage_e8_large, "policies, row 1", "factor"},
+    {policy_master_leverage_e8_negative, "policies, row 1", "factor"},
+    {policy_master_leverage_e8_large, "policies, row 1", "factor"},
+    {policy_contract_factor_e8_negative, "policies, row 1", "factor"},
+    {policy_contract_factor_e8_large, "policies, row 1", "factor"},
+    {policy_deposit_fraction_e8_negative, "policies, row 1", "factor"},
+    {policy_deposit_fraction_e8_large, "policies, row 1", "factor"},
+    {policy_slippage_discount_e8_negative, "policies, row 1", "fraction"},
+    {policy_slippage_discount_e8_large, "policies, row 1", "fraction"},
+    {policy_slippage_discount_e8_one, NULL, NULL},
+    {policy_slippage_cap_e8_negative, "policies, row 1", "fraction"},
+    {policy_slippage_cap_e8_large, "policies, row 1", "fraction"},
+    {policy_slippage_cap_e8_one, NULL, NULL},
+    {policy_market_protection_e8_negative, "policies, row 1", "fraction"},
+    {policy_market_protection_e8_large, "policies, row 1", "fraction"},
+    {policy_market_protection_e8_one, NULL, NULL},
+    {policy_max_trade_risk_e8_negative, "policies, row 1", "fraction"},
+    {policy_max_trade_risk_e8_large, "policies, row 1", "fraction"},
+    {policy_max_trade_risk_e8_one, NULL, NULL},
+    {policy_daily_loss_fraction_e8_negative, "policies, row 1", "fraction"},
+    {policy_daily_loss_fraction_e8_large, "policies, row 1", "fraction"},
+    {policy_daily_loss_fraction_e8_one, NULL, NULL},
+    {policy_drawdown_fraction_e8_negative, "policies, row 1", "fraction"},
+    {policy_drawdown_fraction_e8_large, "policies, row 1", "fraction"},
+    {policy_drawdown_fraction_e8_one, NULL, NULL},
+    {policy_equity_stop_fraction_e8_negative, "policies, row 1", "fraction"},
+    {policy_equity_stop_fraction_e8_large, "policies, row 1", "fraction"},
+    {policy_equity_stop_fraction_e8_one, NULL, NULL},
+    {policy_margin_use_max_e8_negative, "policies, row 1", "fraction"},
+    {policy_margin_use_max_e8_large, "policies, row 1", "fraction"},
+    {policy_margin_use_max_e8_one, NULL, NULL},
+    {policy_fraction_e8_negative, "policies, row 1", "fraction"},
+    {policy_fraction_e8_large, "policies, row 1", "fraction"},
+    {policy_fraction_e8_one, NULL, NULL},
+    {policy_step_qty_e8_negative, "policies, row 1", "quantity"},
+    {policy_step_qty_e8_large, "policies, row 1", "quantity"},
+    {policy_step_e8_negative, "policies, row 1", "quantity"},
+    {policy_step_e8_large, "policies, row 1", "quantity"},
+    {policy_refuse_below_e8_negative, "policies, row 1", "quantity"},
+    {policy_refuse_below_e8_large, "policies, row 1", "quantity"},
+    {policy_master_min_e8_negative, "policies, row 1", "quantity"},
+    {policy_master_min_e8_large, "policies, row 1", "quantity"},
+    {policy_master_max_e8_negative, "policies, row 1", "quantity"},
+    {policy_master_max_e8_large, "policies, row 1", "quantity"},
+    {policy_split_qty_e8_negative, "policies, row 1", "quantity"},
+    {policy_split_qty_e8_large, "policies, row 1", "quantity"},
+    {policy_system_max_e8_negative, "policies, row 1", "quantity"},
+    {policy_system_max_e8_large, "policies, row 1", "quantity"},
+    {policy_user_max_e8_negative, "policies, row 1", "quantity"},
+    {policy_user_max_e8_large, "policies, row 1", "quantity"},
+    {policy_invest_e8_negative, "policies, row 1", "amount"},
+    {policy_invest_e8_large, "policies, row 1", "amount"},
+    {policy_step_money_e8_negative, "policies, row 1", "amount"},
+    {policy_step_money_e8_large, "policies, row 1", "amount"},
+    {policy_basis_money_e8_negative, "policies, row 1", "amount"},
+    {policy_basis_money_e8_large, "policies, row 1", "amount"},
+    {policy_min_notional_e8_negative, "policies, row 1", "amount"},
+    {policy_min_notional_e8_large, "policies, row 1", "amount"},
+    {policy_day_notional_e8_negative, "policies, row 1", "amount"},
+    {policy_day_notional_e8_large, "policies, row 1", "amount"},
+    {policy_daily_loss_e8_negative, "policies, row 1", "amount"},
+    {policy_daily_loss_e8_large, "policies, row 1", "amount"},
+    {policy_drawdown_e8_negative, "policies, row 1", "amount"},
+    {policy_drawdown_e8_large, "policies, row 1", "amount"},
+    {policy_trailing_protect_e8_negative, "policies, row 1", "amount"},
+    {policy_trailing_protect_e8_large, "policies, row 1", "amount"},
+    {policy_equity_stop_e8_negative, "policies, row 1", "amount"},
+    {policy_equity_stop_e8_large, "policies, row 1", "amount"},
+    {policy_exposure_max_e8_negative, "policies, row 1", "amount"},
+    {policy_exposure_max_e8_large, "policies, row 1", "amount"},
+    {policy_slices_max, "policies, row 1", "count"},
+    {policy_modifications_max, "policies, row 1", "count"},
+    {policy_open_positions_max, "policies, row 1", "count"},
+    {policy_trades_day_max, "policies, row 1", "count"},
+    {policy_failures_max, "policies, row 1", "count"},
+    {policy_circuit_hold_ms, "policies, row 1", "a day"},
+    {policy_duplicate_window_ms, "policies, row 1", "a day"},
+    {policy_window_from_min, "policies, row 1", "time of day"},
+    {policy_window_to_min, "policies, row 1", "time of day"},
+    {policy_intraday_cutoff_min, "policies, row 1", "time of day"},
+    {policy_window, "policies, row 1", "copy window"},
+    {policy_window_good, NULL, NULL},
+    {policy_master_window, "policies, row 1", "master's quantity"},
+    {policy_master_open, NULL, NULL},
+    {policy_reserved16, "policies, row 1", "reserved"},
+    {policy_reserved8, "policies, row 1", "reserved"},
+    {policy_reserved, "policies, row 1", "reserved"},
+    {tier_count, "policies, row 1", "tier_count"},
+    {tier_mult_zero, "policies, row 1", "multiplier"},
+    {tier_mult_large, "policies, row 1", "multiplier"},
+    {tier_negative, "policies, row 1", "bounds"},
+    {tier_end, "policies, row 1", "ends before"},
+    {tier_open, "policies, row 1", "no end"},
+    {tier_overlap, "policies, row 1", "overlap"},
+    {tier_gap_good, NULL, NULL},
+    {follower_policy, "followers, row 7", "policy or map"},
+    {follower_map, "followers, row 7", "policy or map"},
+    {follower_policy_good, NULL, NULL},
+    {follower_pooled, "followers, row 7", "POOLED"},
+    {mode_auto_risk_good, NULL, NULL},
+    {mode_auto_risk_basis, "followers, row 7", "mode AUTO_RISK needs"},
+    {mode_mql5_pct_good, NULL, NULL},
+    {mode_mql5_pct_deposit_fraction_e8, "followers, row 7", "mode MQL5_PCT needs"},
+    {mode_usage_ratio_good, NULL, NULL},
+    {mode_usage_ratio_invest_e8, "followers, row 7", "mode USAGE_RATIO needs"},
+    {mode_usage_ratio_discount_good, NULL, NULL},
+    {mode_usage_ratio_discount_invest_e8, "followers, row 7", "mode USAGE_RATIO_DISCOUNT needs"},
+    {mode_usage_ratio_discount_slippage_discount_e8, "followers, row 7",
+        "mode USAGE_RATIO_DISCOUNT needs"},
+    {mode_usage_ratio_discount_leverage_e8, "followers, row 7", "mode USAGE_RATIO_DISCOUNT needs"},
+    {mode_step_of_balance_good, NULL, NULL},
+    {mode_step_of_balance_step_money_e8, "followers, row 7", "mode STEP_OF_BALANCE needs"},
+    {mode_step_of_balance_step_qty_e8, "followers, row 7", "mode STEP_OF_BALANCE needs"},
+    {mode_fixed_risk_good, NULL, NULL},
+    {mode_fixed_risk_fraction_e8, "followers, row 7", "mode FIXED_RISK needs"},
+    {mode_copy_ratio_frozen_good, NULL, NULL},
+    {mode_copy_ratio_frozen_frozen_coefficient_e8, "followers, row 7",
+        "mode COPY_RATIO_FROZEN needs"},
+    {mode_pct_balance_basis_good, NULL, NULL},
+    {mode_pct_balance_basis_basis_money_e8, "followers, row 7", "mode PCT_BALANCE_BASIS needs"},
+    {mode_pct_balance_basis_fraction_e8, "followers, row 7", "mode PCT_BALANCE_BASIS needs"},
+    {mode_available_ratio_capped_good, NULL, NULL},
+    {mode_available_ratio_capped_available_factor_e8, "followers, row 7",
+        "mode AVAILABLE_RATIO_CAPPED needs"},
+    {mode_tiered_good, NULL, NULL},
+    {mode_tiered_none, "followers, row 7", "needs tiers"},
+    {mode_risk_no_policy, "followers, row 7", "mode FIXED_RISK needs"},
+    {mode_equity_no_policy, NULL, NULL},
+    {mode_target_ratio, "followers, row 7", "ratio_e8"},
+    {map_run, "symbol maps, row 0", "run"},
+    {map_first, "symbol maps, row 0", "run"},
+    {map_from_zero, "symbol map items, row 0", "not an instrument"},
+    {map_from_range, "symbol map items, row 1", "not an instrument"},
+    {map_to_zero, "symbol map items, row 1", "not an instrument"},
+    {map_to_range, "symbol map items, row 1", "not an instrument"},
+    {map_to_unused, "symbol map items, row 0", "not an instrument"},
+    {map_factor, "symbol map items, row 1", "factor_e8"},
+    {map_factor_large, "symbol map items, row 1", "factor_e8"},
+    {map_equal, "symbol map items, row 1", "not above"},
+    {map_to_itself, NULL, NULL},
+    {contract_instrument_zero, "contracts, row 1", "instrument in use"},
+    {contract_instrument, "contracts, row 1", "instrument in use"},
+    {contract_broker, "contracts, row 1", "broker"},
+    {contract_flags, "contracts, row 1", "flags"},
+    {contract_lot_qty_e8, "contracts, row 1", "lot_qty_e8 or tick_e8"},
+    {contract_lot_qty_e8_negative, "contracts, row 1", "lot_qty_e8 or tick_e8"},
+    {contract_lot_qty_e8_large, "contracts, row 1", "lot_qty_e8 or tick_e8"},
+    {contract_tick_e8, "contracts, row 1", "lot_qty_e8 or tick_e8"},
+    {contract_tick_e8_negative, "contracts, row 1", "lot_qty_e8 or tick_e8"},
+    {contract_tick_e8_large, "contracts, row 1", "lot_qty_e8 or tick_e8"},
+    {contract_freeze, "contracts, row 1", "freeze"},
+    {contract_freeze_none, NULL, NULL},
+    {contract_token, "contracts, row 1", "token"},
+    {contract_token_empty, "contracts, row 1", "token"},
+    {contract_symbol, "contracts, row 1", "symbol"},
+    {contract_twice, "contracts, row 1", "ascend"},
+    {contract_falls, "contracts, row 1", "ascend"},
+    {session_exchange, "sessions, row 1", "exchange"},
+    {session_midnight, "sessions, row 1", "midnight"},
+    {session_midnight_large, "sessions, row 1", "midnight"},
+    {session_open, "sessions, row 1", "midnight"},
+    {session_close, "sessions, row 1", "midnight"},
+    {session_long, "sessions, row 1", "midnight"},
+    {session_cutoff, "sessions, row 1", "cutoff"},
+    {session_cutoff_early, "sessions, row 1", "cutoff"},
+    {session_cutoff_none, NULL, NULL},
+    {session_overlap, "sessions, row 1", "ascend"},
+    {session_falls, "sessions, row 2", "ascend"},
+    {session_date, "sessions, row 1", "date"},
+    {session_reserved, "sessions, row 1", "reserved"},
+    {follower_retired_listed_gone, "master slots, row", "accounts are gone"},
 };
 
 static void test_table(void **state)

@@ -62,6 +62,31 @@ uint32_t *world_item(struct world *world, uint32_t i)
     return (uint32_t *)world->image.rows[IPC_TABLE_LIST_ITEMS] + i;
 }
 
+struct ipc_row_policy *world_policy(struct world *world, uint32_t i)
+{
+    return (struct ipc_row_policy *)world->image.rows[IPC_TABLE_POLICIES] + i;
+}
+
+struct ipc_row_list *world_map(struct world *world, uint32_t i)
+{
+    return (struct ipc_row_list *)world->image.rows[IPC_TABLE_MAPS] + i;
+}
+
+struct ipc_row_map_item *world_map_item(struct world *world, uint32_t i)
+{
+    return (struct ipc_row_map_item *)world->image.rows[IPC_TABLE_MAP_ITEMS] + i;
+}
+
+struct ipc_row_contract *world_contract(struct world *world, uint32_t i)
+{
+    return (struct ipc_row_contract *)world->image.rows[IPC_TABLE_CONTRACTS] + i;
+}
+
+struct ipc_row_session *world_session(struct world *world, uint32_t i)
+{
+    return (struct ipc_row_session *)world->image.rows[IPC_TABLE_SESSIONS] + i;
+}
+
 static void fill_brokers(struct world *world)
 {
     for (uint32_t i = 0; i < 2; i++) {
@@ -123,6 +148,50 @@ static void fill_follower(struct world *world, uint32_t slot)
     row->flags = IPC_FOLLOWER_ENABLED;
     row->ratio_e8 = LS_E8;
     row->allowed_list = slot % 3 == 0 ? 1 : 0;
+    row->policy = slot % 4 == 1 ? 1 : slot % 4 == 2 ? 2 : 0;
+    row->map = slot % 5 == 0 ? 1 : 0;
+}
+
+static void fill_policies(struct world *world)
+{
+    memset(world_policy(world, 0), 0, 2 * sizeof(struct ipc_row_policy));
+    world_policy(world, 0)->slippage_cap_e8 = LS_E8 / 200;
+    world_policy(world, 0)->trades_day_max = 50;
+    struct ipc_row_policy *tiered = world_policy(world, 1);
+    tiered->tier_count = 2;
+    tiered->tiers[0] = (struct ipc_tier){.from_e8 = LS_E8, .to_e8 = 10 * LS_E8, .mult_e8 = LS_E8};
+    tiered->tiers[1] = (struct ipc_tier){.from_e8 = 10 * LS_E8, .mult_e8 = LS_E8 / 2};
+    *world_map(world, 0) = (struct ipc_row_list){.first = 0, .count = 2};
+    *world_map_item(world, 0) = (struct ipc_row_map_item){.from = 1, .to = 2};
+    *world_map_item(world, 1) =
+        (struct ipc_row_map_item){.from = 4, .to = 5, .factor_e8 = LS_E8 / 10};
+}
+
+static void fill_market(struct world *world)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        struct ipc_row_contract *row = world_contract(world, i);
+        memset(row, 0, sizeof(*row));
+        row->instrument = 4;
+        row->broker = (uint16_t)i;
+        row->identity = 77;
+        row->lot_qty_e8 = 65 * LS_E8;
+        row->tick_e8 = LS_E8 / 20;
+        row->freeze_qty_e8 = 1755 * LS_E8;
+        (void)snprintf(row->token, sizeof(row->token), "%u", 9000 + i);
+        (void)snprintf(row->symbol, sizeof(row->symbol), "NAME%u", i);
+    }
+    const int64_t hour_ns = INT64_C(3600) * LS_NS_PER_S;
+    for (uint32_t i = 0; i < 3; i++) {
+        struct ipc_row_session *row = world_session(world, i);
+        memset(row, 0, sizeof(*row));
+        row->exchange = i < 2 ? IPC_EXCHANGE_NSE : IPC_EXCHANGE_NFO;
+        row->yyyymmdd = 20261123 + i % 2;
+        row->midnight_wall_ns = (1000 + i % 2 * 24) * hour_ns;
+        row->open_wall_ns = row->midnight_wall_ns + 9 * hour_ns;
+        row->close_wall_ns = row->midnight_wall_ns + 15 * hour_ns;
+        row->intraday_cutoff_wall_ns = row->midnight_wall_ns + 14 * hour_ns;
+    }
 }
 
 /* Slots of each master, ascending. */
@@ -162,6 +231,8 @@ void world_fill(struct world *world, uint32_t followers)
     for (uint32_t i = 0; i < followers; i++)
         fill_follower(world, i);
     fill_masters(world, followers);
+    fill_policies(world);
+    fill_market(world);
     *world_list(world, 0) = (struct ipc_row_list){.first = 0, .count = 3};
     *world_list(world, 1) = (struct ipc_row_list){.first = 3, .count = 1};
     *world_item(world, 0) = 1;
@@ -199,6 +270,11 @@ void world_make(struct world *world, uint32_t followers, uint32_t room, uint32_t
     capacity.rows[IPC_TABLE_MASTER_SLOTS] = room;
     capacity.rows[IPC_TABLE_LISTS] = 2;
     capacity.rows[IPC_TABLE_LIST_ITEMS] = 4;
+    capacity.rows[IPC_TABLE_POLICIES] = 2;
+    capacity.rows[IPC_TABLE_MAPS] = 1;
+    capacity.rows[IPC_TABLE_MAP_ITEMS] = 2;
+    capacity.rows[IPC_TABLE_CONTRACTS] = 2;
+    capacity.rows[IPC_TABLE_SESSIONS] = 3;
     world_make_empty(world, &capacity);
     world_fill(world, followers);
 }

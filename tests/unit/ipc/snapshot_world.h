@@ -15,8 +15,10 @@ struct world {
     uint64_t scratch_bytes;
 };
 
-/* Two brokers, two masters, `followers` followers (half of each master's), room for `room`
- * followers; token_row_bytes 0 = no token table. Ends the process when memory is short. */
+/* Two brokers, two masters, two policies (the second with two tiers), a symbol map of two lines,
+ * contracts of instrument 4 at both brokers, two sessions of NSE and one of NFO; `followers`
+ * followers (half of each master's), room for `room` followers; token_row_bytes 0 = no token table.
+ * Ends the process when memory is short. */
 void world_make(struct world *world, uint32_t followers, uint32_t room, uint32_t token_row_bytes);
 
 /* An empty image of the same capacity, for a reader. */
@@ -36,6 +38,11 @@ struct ipc_row_master *world_master(struct world *world, uint32_t i);
 uint32_t *world_slot(struct world *world, uint32_t i);
 struct ipc_row_list *world_list(struct world *world, uint32_t i);
 uint32_t *world_item(struct world *world, uint32_t i);
+struct ipc_row_policy *world_policy(struct world *world, uint32_t i);
+struct ipc_row_list *world_map(struct world *world, uint32_t i);
+struct ipc_row_map_item *world_map_item(struct world *world, uint32_t i);
+struct ipc_row_contract *world_contract(struct world *world, uint32_t i);
+struct ipc_row_session *world_session(struct world *world, uint32_t i);
 
 /* ipc_snapshot_validate over the world. */
 enum ipc_rc world_validate(struct world *world, struct ipc_error *error);
