@@ -1,9 +1,9 @@
 /* case.h: everything that one follower's decision depends on, as plain values, and the decision.
  *
  * The seam between the core's tables and the rules of SEMANTICS 1-8: whoever holds state (the
- * engine's core, lockstep-whatif) gathers a case from it, eng_judge decides, eng_run_fold and
- * eng_base_fold (run.h) carry what the decision leaves behind into the follower's numbers. Nothing
- * here points into the core but const rows of the adopted view. Pure: no clock, allocation, float,
+ * engine's core, lockstep-whatif) gathers a case from it and eng_judge decides; `run` and `base` of
+ * the verdict are what the follower's next case starts from, fold.h carries the rest. Nothing here
+ * points into the core but const rows of the adopted view. Pure: no clock, allocation, float,
  * thread or global. Any thread.
  *
  * Units: quantities, prices, money, ratios and fractions are scaled by 1e8 (`_e8`), a percent is a
@@ -124,11 +124,13 @@ struct eng_case_shared {
     int64_t bid_e8, ask_e8;  /* 0 = unknown: the last price stands for them */
     int64_t price_age_ns;    /* of last, bid, ask; INT64_MAX = unknown */
     int64_t protected_e8[2]; /* AS_LIMIT: price of a market order at this moment, [0] BUY, [1] SELL;
-                                0 = there is no base for one. From eng_protected_price */
+                                0 = there is no base for one. From eng_protected_price; of an SLM,
+                                of its trigger */
 };
 
 /* The run of openings that remainders are counted in: one master order, or with remainder = carry
- * the whole episode since flat. All zero at its start. Folded by eng_run_fold. */
+ * the whole episode since flat (then `seen` is still the order's, the rest is the episode's). All
+ * zero at its start. */
 struct eng_run {
     int64_t seen_e8;    /* the order's cumulative fill that decisions have seen; of a FILL */
     int64_t sum_e8;     /* master quantity that was counted for this follower */
@@ -161,9 +163,8 @@ struct eng_case_follower {
                           Stops openings at step 8 */
     uint32_t failures; /* consecutive broker errors */
     uint8_t entry_product; /* enum ipc_product of its own entry, for exits; 0 = the master's */
-    uint8_t stop_works;    /* a protective stop of its own rests */
     uint8_t cancel_lost;   /* the cancel before a replacement lost to a fill */
-    uint8_t reserved8;
+    uint8_t reserved8[2];
 
     /* --- the instrument it trades, when mapped --------------------------------------------------
      */
@@ -173,6 +174,7 @@ struct eng_case_follower {
         int64_t factor_e8; /* of the map's line; 0 = 1 */
         int64_t lot_e8, tick_e8, freeze_e8;
         int64_t last_e8, bid_e8, ask_e8;
+        int64_t protected_e8[2]; /* as in the shared part */
     } own;
     int64_t contract_e8; /* contract size at its side; 0 = 1 */
 
@@ -191,6 +193,7 @@ struct eng_case_follower {
     int64_t held_e8;     /* signed fold of its fills, also before the broker's position feed */
     int64_t coming_e8;   /* >= 0: what own working entries may still bring */
     int64_t reserved_e8; /* >= 0: what own working closes may still fill, in-flight ones included */
+    int64_t stop_e8;     /* >= 0: of it, by a protective stop that rests */
     int64_t in_flight_e8; /* >= 0: of it, sent and unanswered, or of unknown outcome */
     int64_t against_e8;   /* >= 0: own working entries on the side of a close: they take room too */
     int64_t reach_e8; /* >= 0: what counts against max_position: held and working, either side */
@@ -276,18 +279,17 @@ struct eng_verdict {
     uint8_t reason;    /* enum ipc_reason: why not, or why less; 0 = nothing stood in the way */
     uint8_t cancels;   /* ENG_CANCELS_* */
     uint8_t leg_count; /* [0, 2]; PLACE with 0: the size is not known, only that it may */
-    uint8_t counted;   /* the opening passed steps 1-8: eng_run_fold counts it */
     uint8_t has_drift; /* drift_e8 is meant, 0 too */
-    uint8_t reserved[2];
+    uint8_t reserved[3];
     struct eng_leg legs[2];
     int64_t asked_e8;     /* of a skip: what it was before the reason struck */
     int64_t remaining_e8; /* MODIFY: what is left to fill after it; CANCEL: what is cancelled */
     int64_t drift_e8;     /* copied less what it should be, signed by magnitude: + = too much */
     int64_t sample_e8;    /* the capital figure that sizing used, or of an exit what was held */
-    /* what eng_run_fold and eng_base_fold add */
-    int64_t run_qty_e8;   /* master quantity of this decision */
-    int64_t granted_e8;   /* rounded, before caps */
-    struct eng_base base; /* the base after this reduction; master_e8 0 = no reduction */
+    /* what the follower's next case starts from: the run after this opening, the base after this
+     * reduction; zero when the master is flat after it */
+    struct eng_run run;
+    struct eng_base base;
     /* answers of modes that size in money, and of a bare guard */
     int64_t money_e8;    /* cost or notional, by size_kind; 0 = none */
     int64_t fraction_e8; /* MQL5_PCT: the step that was used */
