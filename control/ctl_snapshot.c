@@ -1,173 +1,31 @@
 /* lockstepctl snapshot and token: publish what engines trade by, and say whether they took it. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "control/cli.h"
 #include "control/ctl_common.h"
+#include "control/publishing.h"
 #include "control/snapshot_file.h"
-#include "ipc/clock.h"
 #include "ipc/decimal.h"
-#include "ipc/engine_page.h"
 
-#define ARENA_BYTES     (64u * 1024u)
-#define ADOPT_WAIT_NS   (20 * LS_NS_PER_S)
 #define TOKEN_BYTES_MAX 3072u
-
-/* What publishing holds open. */
-struct publishing {
-    struct ipc_shm shm;
-    struct ipc_secret_arena *arena;
-    struct ipc_seal_key *key;
-    struct ipc_snapshot_writer *writer;
-    struct ipc_snapshot_image live, image;
-    void *live_memory, *image_memory;
-    struct ipc_error error;
-};
-
-static void publishing_close(struct publishing *p)
-{
-    ipc_snapshot_writer_close(p->writer);
-    ipc_secret_arena_destroy(p->arena);
-    free(p->live_memory);
-    free(p->image_memory);
-    ipc_shm_close(&p->shm);
-}
-
-/* Makes missing parents of the key's default place, mode 0700. */
-static void make_parent(const char *path)
-{
-    char parent[512];
-    snprintf(parent, sizeof(parent), "%s", path);
-    char *slash = strrchr(parent, '/');
-    if (slash != NULL && slash != parent) {
-        *slash = '\0';
-        (void)mkdir(parent, 0700);
-    }
-}
-
-static enum ipc_rc load_key(const struct ctl_cli *cli, struct publishing *p)
-{
-    char path[512];
-    ctl_key_path(cli, path, sizeof(path));
-    enum ipc_rc rc = ipc_seal_key_load(p->arena, path, &p->key, &p->error);
-    if (rc != IPC_NOT_FOUND)
-        return rc;
-    make_parent(path);
-    rc = ipc_seal_key_create(path, &p->error);
-    if (rc != IPC_OK)
-        return rc;
-    fprintf(stderr, "lockstepctl: made a new key for sealing tokens: %s (0400; engines need it)\n",
-        path);
-    return ipc_seal_key_load(p->arena, path, &p->key, &p->error);
-}
-
-static enum ipc_rc publishing_open(const struct ctl_cli *cli, struct publishing *p)
-{
-    memset(p, 0, sizeof(*p));
-    p->shm.fd = -1;
-    enum ipc_rc rc = ipc_shm_open(&p->shm, NULL, cli->instance, true, &p->error);
-    if (rc == IPC_OK)
-        rc = ipc_secret_arena_create(ARENA_BYTES, &p->arena, &p->error);
-    if (rc == IPC_OK)
-        rc = load_key(cli, p);
-    if (rc == IPC_OK)
-        rc = ipc_snapshot_writer_open(&p->shm, &p->writer, &p->error);
-    if (rc != IPC_OK)
-        return rc;
-    rc = ctl_snapshot_read_live(&p->shm, &p->live, &p->live_memory, &p->error);
-    return rc == IPC_NOT_FOUND || rc == IPC_EMPTY ? IPC_OK : rc;
-}
-
-static enum ipc_rc check(struct publishing *p, bool override)
-{
-    struct ipc_snapshot_view view, old_view;
-    struct ipc_snapshot_stats stats, old_stats;
-    ipc_snapshot_view_of(&p->image, &view);
-    uint64_t bytes = ipc_snapshot_scratch_bytes(&view);
-    void *scratch = malloc(bytes + 8);
-    LS_CHECK(scratch != NULL);
-    enum ipc_rc rc = ipc_snapshot_validate(&view, scratch, bytes, &p->error);
-    free(scratch);
-    if (rc != IPC_OK || p->live_memory == NULL)
-        return rc;
-    ipc_snapshot_view_of(&p->live, &old_view);
-    ipc_snapshot_stats(&old_view, &old_stats);
-    ipc_snapshot_stats(&view, &stats);
-    return ipc_snapshot_guard(
-        &old_stats, &stats, ipc_snapshot_guard_fraction_e8(&old_view), override, &p->error);
-}
-
-static int report_engines(
-    const struct ctl_cli *cli, struct publishing *p, const struct ipc_snapshot_published *done)
-{
-    static struct ipc_engine_wait wait;
-    enum ipc_rc rc = ipc_engine_wait_adopted(&p->shm, done->generation, ADOPT_WAIT_NS, &wait);
-    static const char *const words[] = {"no answer", "adopted", "refused", "died"};
-    if (cli->json) {
-        printf("{\"generation\":%" PRIu64 ",\"chunks_written\":%u,\"engines\":[", done->generation,
-            done->chunks_written);
-        for (uint32_t i = 0; i < wait.engine_count; i++) {
-            char text[2 * IPC_ENGINE_TEXT_BYTES];
-            ctl_json_escape(wait.answer[i] == IPC_ENGINE_REFUSED ? wait.status[i].refusal : "",
-                text, sizeof(text));
-            printf("%s{\"shard\":%u,\"answer\":\"%s\",\"reason\":\"%s\"}", i > 0 ? "," : "",
-                wait.status[i].shard, words[wait.answer[i]], text);
-        }
-        puts("]}");
-    } else {
-        printf("generation %" PRIu64 " published (%u of %u chunks written)\n", done->generation,
-            done->chunks_written, done->chunks_total);
-        if (wait.engine_count == 0)
-            puts("no engine is running: it is adopted when one starts");
-        for (uint32_t i = 0; i < wait.engine_count; i++)
-            printf("  engine of shard %u: %s%s%s\n", wait.status[i].shard, words[wait.answer[i]],
-                wait.answer[i] == IPC_ENGINE_REFUSED ? ": " : "",
-                wait.answer[i] == IPC_ENGINE_REFUSED ? wait.status[i].refusal : "");
-    }
-    fflush(stdout);
-    if (rc == IPC_REFUSED)
-        return ctl_refuse("an engine refused generation %" PRIu64
-                          " and goes on with the one before; see its reason above",
-            done->generation);
-    if (rc == IPC_STALE) {
-        ctl_refuse("an engine did not answer within 20 s; look at its log");
-        return CTL_TIMEOUT;
-    }
-    return CTL_DONE;
-}
-
-/* Publishes p->image and waits for the engines. */
-static int publish_image(const struct ctl_cli *cli, struct publishing *p, bool override)
-{
-    if (check(p, override) != IPC_OK)
-        return ctl_refuse("nothing was published: %s", p->error.text);
-    if (ipc_snapshot_writer_publish(p->writer, &p->image, override ? IPC_SNAPSHOT_OVERRIDE : 0,
-            ipc_clock_wall_ns(), &p->error) != IPC_OK)
-        return ctl_refuse("nothing was published: %s", p->error.text);
-    struct ipc_snapshot_published done;
-    ipc_snapshot_writer_published(p->writer, &done);
-    return report_engines(cli, p, &done);
-}
 
 static int publish(const struct ctl_cli *cli, const char *file, bool override)
 {
-    struct publishing p;
+    struct ctl_publishing p;
     int code;
-    if (publishing_open(cli, &p) != IPC_OK)
+    if (ctl_publishing_open(cli, true, &p) != IPC_OK)
         code = ctl_refuse("nothing was published: %s", p.error.text);
     else if (ctl_snapshot_read_file(file, p.live_memory != NULL ? &p.live : NULL, p.key, p.arena,
                  &p.image, &p.image_memory, &p.error) != IPC_OK)
         code = ctl_refuse("nothing was published: %s", p.error.text);
     else
-        code = publish_image(cli, &p, override);
-    publishing_close(&p);
+        code = ctl_publishing_publish(cli, &p, override);
+    ctl_publishing_close(&p);
     return code;
 }
 
@@ -305,9 +163,9 @@ static size_t read_secret_line(char *out, size_t room)
 
 static int set_token(const struct ctl_cli *cli, const char *name)
 {
-    struct publishing p;
-    if (publishing_open(cli, &p) != IPC_OK) {
-        publishing_close(&p);
+    struct ctl_publishing p;
+    if (ctl_publishing_open(cli, true, &p) != IPC_OK) {
+        ctl_publishing_close(&p);
         return ctl_refuse("the token was not set: %s", p.error.text);
     }
     int code = CTL_FAILED;
@@ -368,9 +226,9 @@ static int set_token(const struct ctl_cli *cli, const char *name)
         goto out;
     }
     row->token_bytes = (uint32_t)sealed;
-    code = publish_image(cli, &p, false);
+    code = ctl_publishing_publish(cli, &p, false);
 out:
-    publishing_close(&p);
+    ctl_publishing_close(&p);
     return code;
 }
 

@@ -110,6 +110,7 @@ static enum ipc_rc read_root(struct ctl_reading *r)
         ctl_keep_instruments(r);
     else if (rc == IPC_OK)
         rc = each(r, "instruments", ctl_read_instrument, true);
+    ctl_keep_contracts(r);
     ctl_retire_live(r);
     if (rc == IPC_OK)
         rc = each(r, "subscriptions", ctl_read_subscription, true);
@@ -139,7 +140,8 @@ static enum ipc_rc build(struct ctl_reading *r, struct ipc_snapshot_image *image
         [IPC_TABLE_MASTERS] = &r->masters,
         [IPC_TABLE_MASTER_SLOTS] = &r->slots,
         [IPC_TABLE_LISTS] = &r->lists,
-        [IPC_TABLE_LIST_ITEMS] = &r->items};
+        [IPC_TABLE_LIST_ITEMS] = &r->items,
+        [IPC_TABLE_CONTRACTS] = &r->contracts};
     struct ipc_snapshot_shape shape = {.token_row_bytes = token_row(r)};
     shape.rows[IPC_TABLE_CLUSTER] = 1;
     for (uint32_t t = 0; t < IPC_TABLE_COUNT; t++)
@@ -187,7 +189,8 @@ enum ipc_rc ctl_snapshot_read_file(const char *path, const struct ipc_snapshot_i
         .masters.bytes = sizeof(struct ipc_row_master),
         .slots.bytes = sizeof(uint32_t),
         .lists.bytes = sizeof(struct ipc_row_list),
-        .items.bytes = sizeof(uint32_t)};
+        .items.bytes = sizeof(uint32_t),
+        .contracts.bytes = sizeof(struct ipc_row_contract)};
     struct ctl_name_map *maps[] = {
         &r.broker_names, &r.logins, &r.symbols, &r.list_names, &r.live_numbers};
     for (size_t i = 0; i < LS_COUNT_OF(maps); i++)
@@ -199,7 +202,7 @@ enum ipc_rc ctl_snapshot_read_file(const char *path, const struct ipc_snapshot_i
     if (rc == IPC_OK)
         rc = build(&r, image, memory);
     struct ctl_rows *vectors[] = {&r.brokers, &r.accounts, &r.tokens, &r.instruments, &r.followers,
-        &r.masters, &r.slots, &r.lists, &r.items};
+        &r.masters, &r.slots, &r.lists, &r.items, &r.contracts};
     for (size_t i = 0; i < LS_COUNT_OF(vectors); i++)
         free(vectors[i]->at);
     for (size_t i = 0; i < LS_COUNT_OF(maps); i++)

@@ -34,6 +34,7 @@ struct ctl_reading {
     struct ipc_error *error;
     struct ipc_row_cluster cluster;
     struct ctl_rows brokers, accounts, tokens, instruments, followers, masters, slots, lists, items;
+    struct ctl_rows contracts;
     uint32_t token_row_bytes;
     struct ctl_name_map broker_names, logins, symbols, list_names, live_numbers;
     char *secret; /* TOKEN_BYTES_MAX + 1 bytes of the arena */
@@ -59,11 +60,12 @@ enum ipc_rc ctl_read_flag(
     struct ctl_reading *r, uint32_t object, const char *key, bool fallback, bool *out);
 
 /* snapshot_rows.c: one element of "brokers", "accounts", "instruments"; the live instruments taken
- * over. */
+ * over; the live contracts of what is left of instruments and brokers taken over. */
 enum ipc_rc ctl_read_broker(struct ctl_reading *r, uint32_t object);
 enum ipc_rc ctl_read_account(struct ctl_reading *r, uint32_t object);
 enum ipc_rc ctl_read_instrument(struct ctl_reading *r, uint32_t object);
 void ctl_keep_instruments(struct ctl_reading *r);
+void ctl_keep_contracts(struct ctl_reading *r);
 
 /* snapshot_subscriptions.c: live rows come over retired, those that the file names come back to
  * life in their slots; one element of "subscriptions"; accounts that share a login or a source

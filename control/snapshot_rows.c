@@ -424,7 +424,28 @@ void ctl_keep_instruments(struct ctl_reading *r)
     for (uint32_t i = 0; i < count; i++) {
         struct ipc_row_instrument *row = ctl_rows_reach(&r->instruments, i + 1);
         *row = from[i];
-        if (row->instrument != 0)
+        if (row->instrument != 0 && !(row->flags & IPC_INSTRUMENT_GONE))
             name_instrument(r, row);
+    }
+    /* A symbol of a contract that is gone may be another's by now. */
+    for (uint32_t i = 0; i < count; i++) {
+        if (from[i].instrument != 0 && (from[i].flags & IPC_INSTRUMENT_GONE) &&
+            ctl_name_map_get(&r->symbols, from[i].symbol) == CTL_NAME_ABSENT)
+            name_instrument(r, &from[i]);
+    }
+}
+
+void ctl_keep_contracts(struct ctl_reading *r)
+{
+    uint32_t count = r->live != NULL ? r->live->shape.rows[IPC_TABLE_CONTRACTS] : 0;
+    const struct ipc_row_contract *from = count > 0 ? r->live->rows[IPC_TABLE_CONTRACTS] : NULL;
+    const struct ipc_row_instrument *instruments = r->instruments.at;
+    const struct ipc_row_broker *brokers = r->brokers.at;
+    for (uint32_t i = 0; i < count; i++) {
+        if (from[i].instrument > r->instruments.count ||
+            instruments[from[i].instrument - 1].instrument == 0 ||
+            from[i].broker >= r->brokers.count || !brokers[from[i].broker].live)
+            continue;
+        *(struct ipc_row_contract *)ctl_rows_reach(&r->contracts, r->contracts.count + 1) = from[i];
     }
 }
