@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 # Debian 12 packages by name. Build and run first, then what only tests start.
 packages_build=(build-essential cmake ninja-build pkg-config git ca-certificates
     liburing-dev libcurl4-openssl-dev libnghttp2-dev libssl-dev libjemalloc-dev libjansson-dev
-    libjsmn-dev libcyaml-dev libcmocka-dev python3)
+    libjsmn-dev libcyaml-dev libwebsockets-dev libcmocka-dev python3)
 packages_test=(clang libclang-rt-14-dev llvm nghttp2-server nghttp2-client valgrind binutils gdb
     openssl)
 
