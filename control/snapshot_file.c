@@ -78,11 +78,30 @@ static void keep_places(struct ctl_reading *r)
         ctl_rows_reach(&r->brokers, brokers);
 }
 
+/* A file that `snapshot show` wrote says what it was made from: it is not laid over a change that
+ * its author has not seen. */
+static enum ipc_rc check_generation(struct ctl_reading *r)
+{
+    uint64_t made_from = 0, live = r->live != NULL ? r->live->generation : 0;
+    enum ipc_rc rc = ctl_document_uint(
+        r->document, 0, "generation", 0, (uint64_t)INT64_MAX / 10, &made_from, r->error);
+    if (rc != IPC_OK)
+        return rc == IPC_NOT_FOUND ? IPC_OK : rc;
+    if (made_from != live)
+        return CTL_COMPLAIN(r, ctl_document_member(r->document, 0, "generation"),
+            "the file was made from generation %llu and %llu is live: take a fresh one, or remove "
+            "this line to publish all the same",
+            (unsigned long long)made_from, (unsigned long long)live);
+    return IPC_OK;
+}
+
 static enum ipc_rc read_root(struct ctl_reading *r)
 {
-    static const char *const keys[] = {"cluster", "shards", "guard_fraction", "brokers", "accounts",
-        "instruments", "subscriptions", NULL};
+    static const char *const keys[] = {"generation", "cluster", "shards", "guard_fraction",
+        "brokers", "accounts", "instruments", "symbol_maps", "subscriptions", "ended", NULL};
     if (ctl_document_only(r->document, 0, keys, r->error) != IPC_OK)
+        return IPC_BAD_INPUT;
+    if (check_generation(r) != IPC_OK)
         return IPC_BAD_INPUT;
     r->cluster.shard_count = 1;
     if (ctl_read_need(r, 0, "cluster",
@@ -111,13 +130,20 @@ static enum ipc_rc read_root(struct ctl_reading *r)
     else if (rc == IPC_OK)
         rc = each(r, "instruments", ctl_read_instrument, true);
     ctl_keep_contracts(r);
+    ctl_keep_sessions(r);
+    if (rc == IPC_OK)
+        rc = ctl_read_symbol_maps(r);
     ctl_retire_live(r);
     if (rc == IPC_OK)
         rc = each(r, "subscriptions", ctl_read_subscription, true);
     if (rc == IPC_OK)
-        rc = ctl_check_shards(r);
+        rc = ctl_list_retired(r);
     if (rc == IPC_OK)
+        rc = ctl_check_shards(r);
+    if (rc == IPC_OK) {
         group_masters(r);
+        ctl_shared_order(r);
+    }
     return rc;
 }
 
@@ -141,7 +167,11 @@ static enum ipc_rc build(struct ctl_reading *r, struct ipc_snapshot_image *image
         [IPC_TABLE_MASTER_SLOTS] = &r->slots,
         [IPC_TABLE_LISTS] = &r->lists,
         [IPC_TABLE_LIST_ITEMS] = &r->items,
-        [IPC_TABLE_CONTRACTS] = &r->contracts};
+        [IPC_TABLE_POLICIES] = &r->policies,
+        [IPC_TABLE_MAPS] = &r->maps,
+        [IPC_TABLE_MAP_ITEMS] = &r->map_items,
+        [IPC_TABLE_CONTRACTS] = &r->contracts,
+        [IPC_TABLE_SESSIONS] = &r->sessions};
     struct ipc_snapshot_shape shape = {.token_row_bytes = token_row(r)};
     shape.rows[IPC_TABLE_CLUSTER] = 1;
     for (uint32_t t = 0; t < IPC_TABLE_COUNT; t++)
@@ -190,9 +220,13 @@ enum ipc_rc ctl_snapshot_read_file(const char *path, const struct ipc_snapshot_i
         .slots.bytes = sizeof(uint32_t),
         .lists.bytes = sizeof(struct ipc_row_list),
         .items.bytes = sizeof(uint32_t),
-        .contracts.bytes = sizeof(struct ipc_row_contract)};
+        .policies.bytes = sizeof(struct ipc_row_policy),
+        .maps.bytes = sizeof(struct ipc_row_list),
+        .map_items.bytes = sizeof(struct ipc_row_map_item),
+        .contracts.bytes = sizeof(struct ipc_row_contract),
+        .sessions.bytes = sizeof(struct ipc_row_session)};
     struct ctl_name_map *maps[] = {
-        &r.broker_names, &r.logins, &r.symbols, &r.list_names, &r.live_numbers};
+        &r.broker_names, &r.logins, &r.symbols, &r.live_numbers, &r.map_names, &r.shared};
     for (size_t i = 0; i < LS_COUNT_OF(maps); i++)
         ctl_name_map_init(maps[i], 1024);
     r.secret = ipc_secret_alloc(arena, TOKEN_BYTES_MAX + 1);
@@ -202,7 +236,8 @@ enum ipc_rc ctl_snapshot_read_file(const char *path, const struct ipc_snapshot_i
     if (rc == IPC_OK)
         rc = build(&r, image, memory);
     struct ctl_rows *vectors[] = {&r.brokers, &r.accounts, &r.tokens, &r.instruments, &r.followers,
-        &r.masters, &r.slots, &r.lists, &r.items, &r.contracts};
+        &r.masters, &r.slots, &r.lists, &r.items, &r.policies, &r.maps, &r.map_items, &r.contracts,
+        &r.sessions};
     for (size_t i = 0; i < LS_COUNT_OF(vectors); i++)
         free(vectors[i]->at);
     for (size_t i = 0; i < LS_COUNT_OF(maps); i++)

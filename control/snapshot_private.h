@@ -34,10 +34,12 @@ struct ctl_reading {
     struct ipc_error *error;
     struct ipc_row_cluster cluster;
     struct ctl_rows brokers, accounts, tokens, instruments, followers, masters, slots, lists, items;
-    struct ctl_rows contracts;
+    struct ctl_rows policies, maps, map_items, contracts, sessions;
     uint32_t token_row_bytes;
-    struct ctl_name_map broker_names, logins, symbols, list_names, live_numbers;
-    char *secret; /* TOKEN_BYTES_MAX + 1 bytes of the arena */
+    struct ctl_name_map broker_names, logins, symbols, live_numbers;
+    struct ctl_name_map map_names; /* of "symbol_maps": 1 + index, 0 of an empty one */
+    struct ctl_name_map shared;    /* contents of lists, policies and maps */
+    char *secret;                  /* TOKEN_BYTES_MAX + 1 bytes of the arena */
 };
 
 #define CTL_COMPLAIN(r, value, ...)                                                                \
@@ -67,11 +69,30 @@ enum ipc_rc ctl_read_instrument(struct ctl_reading *r, uint32_t object);
 void ctl_keep_instruments(struct ctl_reading *r);
 void ctl_keep_contracts(struct ctl_reading *r);
 
+/* ctl_find_symbol reads an instrument's name: "ACC-EQ", "NSE:ACC-EQ", or "#12", its number. */
+enum ipc_rc ctl_find_symbol(
+    const struct ctl_reading *r, uint32_t value, const char *symbol, uint32_t *instrument);
+
+/* Sessions of the live generation go on: the file has none. */
+void ctl_keep_sessions(struct ctl_reading *r);
+
+/* snapshot_shared.c: what several followers name: instrument lists, policies, symbol maps. Equal
+ * ones are one row. Each returns 1 + index, or 0 for an empty one; `ids` ascend, items ascend by
+ * `from`. ctl_shared_order puts the rows in the order in which slots name them and drops those that
+ * nobody names, so that equal followers make equal tables, whatever order the file has. */
+uint32_t ctl_share_list(struct ctl_reading *r, const uint32_t *ids, uint32_t count);
+uint32_t ctl_share_policy(struct ctl_reading *r, const struct ipc_row_policy *policy);
+uint32_t ctl_share_map(struct ctl_reading *r, const struct ipc_row_map_item *items, uint32_t count);
+void ctl_shared_order(struct ctl_reading *r);
+/* "symbol_maps" of the file. */
+enum ipc_rc ctl_read_symbol_maps(struct ctl_reading *r);
+
 /* snapshot_subscriptions.c: live rows come over retired, those that the file names come back to
- * life in their slots; one element of "subscriptions"; accounts that share a login or a source
- * address share a shard. */
+ * life in their slots; one element of "subscriptions"; those that ended stay in their master's run;
+ * accounts that share a login or a source address share a shard. */
 void ctl_retire_live(struct ctl_reading *r);
 enum ipc_rc ctl_read_subscription(struct ctl_reading *r, uint32_t object);
+enum ipc_rc ctl_list_retired(struct ctl_reading *r);
 enum ipc_rc ctl_check_shards(struct ctl_reading *r);
 
 #endif

@@ -371,7 +371,8 @@ static enum ipc_rc same_contract(
 enum ipc_rc ctl_read_instrument(struct ctl_reading *r, uint32_t object)
 {
     static const char *const keys[] = {"instrument", "exchange", "kind", "token", "symbol",
-        "underlying", "lot", "tick", "freeze", "strike", "right", "expiry", NULL};
+        "underlying", "lot", "tick", "freeze", "strike", "right", "expiry", "symbol_group", "gone",
+        NULL};
     if (ctl_document_only(r->document, object, keys, r->error) != IPC_OK)
         return IPC_BAD_INPUT;
     uint32_t number = 0;
@@ -383,6 +384,7 @@ enum ipc_rc ctl_read_instrument(struct ctl_reading *r, uint32_t object)
         return CTL_COMPLAIN(r, object, "instrument %u stands here twice", number);
     row->instrument = number;
     char exchange[8] = "", kind[8] = "CASH", right[4] = "";
+    bool gone = false;
     row->lot_qty_e8 = LS_E8;
     if (ctl_read_need(r, object, "exchange",
             ctl_read_text(r, object, "exchange", exchange, sizeof(exchange))) != IPC_OK ||
@@ -399,8 +401,12 @@ enum ipc_rc ctl_read_instrument(struct ctl_reading *r, uint32_t object)
         ctl_read_failed(ctl_read_e8(r, object, "lot", 1, QTY_E8_MAX, &row->lot_qty_e8)) ||
         ctl_read_failed(ctl_read_e8(r, object, "freeze", 0, QTY_E8_MAX, &row->freeze_qty_e8)) ||
         ctl_read_failed(ctl_read_e8(r, object, "strike", 0, MONEY_E8_MAX, &row->strike_e8)) ||
-        ctl_read_failed(ctl_read_u32(r, object, "expiry", 0, 99991231, &row->expiry_yyyymmdd)))
+        ctl_read_failed(ctl_read_u32(r, object, "expiry", 0, 99991231, &row->expiry_yyyymmdd)) ||
+        ctl_read_failed(
+            ctl_read_u32(r, object, "symbol_group", 0, UINT32_MAX, &row->symbol_group)) ||
+        ctl_read_failed(ctl_read_flag(r, object, "gone", false, &gone)))
         return IPC_BAD_INPUT;
+    row->flags = gone ? IPC_INSTRUMENT_GONE : 0;
     enum ipc_exchange exchange_value;
     enum ipc_instrument_kind kind_value;
     if (!ipc_exchange_parse(exchange, strlen(exchange), &exchange_value))
@@ -414,6 +420,37 @@ enum ipc_rc ctl_read_instrument(struct ctl_reading *r, uint32_t object)
         return CTL_COMPLAIN(r, object, "an option needs \"right\": \"CE\" or \"PE\"");
     name_instrument(r, row);
     return same_contract(r, object, row);
+}
+
+enum ipc_rc ctl_find_symbol(
+    const struct ctl_reading *r, uint32_t value, const char *symbol, uint32_t *instrument)
+{
+    if (symbol[0] == '#') {
+        char *end;
+        unsigned long number = strtoul(symbol + 1, &end, 10);
+        const struct ipc_row_instrument *rows = r->instruments.at;
+        if (symbol[1] < '0' || symbol[1] > '9' || *end != '\0' || number == 0 ||
+            number > r->instruments.count || rows[number - 1].instrument == 0)
+            return CTL_COMPLAIN(r, value, "there is no instrument number \"%s\"", symbol);
+        *instrument = (uint32_t)number;
+        return IPC_OK;
+    }
+    *instrument = ctl_name_map_get(&r->symbols, symbol);
+    if (*instrument == CTL_NAME_ABSENT)
+        return CTL_COMPLAIN(r, value, "there is no instrument \"%s\"", symbol);
+    if (*instrument == CTL_NAME_TWICE)
+        return CTL_COMPLAIN(r, value,
+            "\"%s\" is traded at more than one exchange: write NSE:%s, or #NUMBER", symbol, symbol);
+    return IPC_OK;
+}
+
+void ctl_keep_sessions(struct ctl_reading *r)
+{
+    uint32_t count = r->live != NULL ? r->live->shape.rows[IPC_TABLE_SESSIONS] : 0;
+    if (count == 0)
+        return;
+    ctl_rows_reach(&r->sessions, count);
+    memcpy(r->sessions.at, r->live->rows[IPC_TABLE_SESSIONS], (size_t)count * r->sessions.bytes);
 }
 
 /* The file has no instruments: the live table goes on. */

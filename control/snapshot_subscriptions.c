@@ -1,5 +1,7 @@
 #include "control/snapshot_private.h"
 
+#include "control/settings.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,26 +24,18 @@ static enum ipc_rc read_list(struct ctl_reading *r, uint32_t object, const char 
         return IPC_OK;
     if (ctl_document_type(r->document, array) != CTL_JSON_ARRAY)
         return CTL_COMPLAIN(r, array, "must be a list of symbols");
-    uint32_t count = ctl_document_count(r->document, array);
+    uint32_t count = ctl_document_count(r->document, array), at = 0;
     if (count == 0)
         return IPC_OK;
-    uint32_t *ids = calloc(count, sizeof(*ids)), at = 0;
-    char *name = calloc(count, 12); /* the list's own name: its ids */
-    LS_CHECK(ids != NULL && name != NULL);
+    uint32_t *ids = calloc(count, sizeof(*ids));
+    LS_CHECK(ids != NULL);
     enum ipc_rc rc = IPC_OK;
     for (uint32_t value = ctl_document_first(r->document, array); value != CTL_NONE && rc == IPC_OK;
          value = ctl_document_next(r->document, value)) {
         char symbol[48];
         rc = ctl_document_text(r->document, value, symbol, sizeof(symbol), r->error);
-        if (rc != IPC_OK)
-            break;
-        uint32_t id = ctl_name_map_get(&r->symbols, symbol);
-        if (id == CTL_NAME_ABSENT)
-            rc = CTL_COMPLAIN(r, value, "there is no instrument \"%s\"", symbol);
-        else if (id == CTL_NAME_TWICE)
-            rc = CTL_COMPLAIN(r, value, "\"%s\" is traded at more than one exchange: write NSE:%s",
-                symbol, symbol);
-        ids[at++] = id;
+        if (rc == IPC_OK)
+            rc = ctl_find_symbol(r, value, symbol, &ids[at++]);
     }
     if (rc == IPC_OK) {
         qsort(ids, count, sizeof(*ids), compare_u32);
@@ -49,22 +43,9 @@ static enum ipc_rc read_list(struct ctl_reading *r, uint32_t object, const char 
         for (uint32_t i = 0; i < count; i++)
             if (i == 0 || ids[i] != ids[i - 1])
                 ids[unique++] = ids[i];
-        size_t used = 0;
-        for (uint32_t i = 0; i < unique; i++)
-            used += (size_t)snprintf(name + used, (size_t)count * 12 - used, "%u,", ids[i]);
-        uint32_t known = ctl_name_map_get(&r->list_names, name);
-        if (known >= CTL_NAME_TWICE) {
-            known = r->lists.count;
-            struct ipc_row_list *row = ctl_rows_reach(&r->lists, known + 1);
-            *row = (struct ipc_row_list){.first = r->items.count, .count = unique};
-            for (uint32_t i = 0; i < unique; i++)
-                *(uint32_t *)ctl_rows_reach(&r->items, r->items.count + 1) = ids[i];
-            ctl_name_map_put(&r->list_names, name, known);
-        }
-        *out = known + 1;
+        *out = ctl_share_list(r, ids, unique);
     }
     free(ids);
-    free(name);
     return rc;
 }
 
@@ -132,27 +113,167 @@ static enum ipc_rc find_account(
     return IPC_OK;
 }
 
+/* The first of some names that the object has; CTL_NONE when it has none, a complaint when it has
+ * two: they are one number. */
+static enum ipc_rc one_of(
+    struct ctl_reading *r, uint32_t object, const char *const *keys, const char **found)
+{
+    *found = NULL;
+    for (size_t i = 0; keys[i] != NULL; i++) {
+        uint32_t value = ctl_document_member(r->document, object, keys[i]);
+        if (value == CTL_NONE || ctl_document_type(r->document, value) == CTL_JSON_NULL)
+            continue;
+        if (*found != NULL)
+            return CTL_COMPLAIN(r, value, "is the same as \"%s\"; keep one of them", *found);
+        *found = keys[i];
+    }
+    return IPC_OK;
+}
+
+/* A ratio below zero copies the other way round. */
+static enum ipc_rc read_ratio(struct ctl_reading *r, uint32_t object, const char *key,
+    struct ipc_row_policy *policy, int64_t *out)
+{
+    const int64_t most = 10000 * LS_E8;
+    enum ipc_rc rc = ctl_read_e8(r, object, key, -most, most, out);
+    if (rc != IPC_OK)
+        return rc;
+    if (*out == 0)
+        return CTL_COMPLAIN(r, ctl_document_member(r->document, object, key),
+            "must lie between 0.00000001 and 10000 (below zero: the other way round)");
+    if (*out < 0) {
+        *out = -*out;
+        policy->flags |= IPC_POLICY_REVERSE;
+        uint32_t reverse = ctl_document_member(r->document, object, "reverse");
+        if (reverse != CTL_NONE && ctl_document_type(r->document, reverse) != CTL_JSON_NULL)
+            return CTL_COMPLAIN(r, reverse, "a ratio below zero says it already; keep one of them");
+    }
+    return IPC_OK;
+}
+
+/* The number on the subscription itself that a mode goes by. */
+static enum ipc_rc read_number(struct ctl_reading *r, uint32_t object, struct ipc_row_follower *row,
+    struct ipc_row_policy *policy)
+{
+    static const char *const ratios[] = {"ratio", "mult", "lot_multiplier", NULL};
+    static const char *const percents[] = {"percent", "pct_of_capital", NULL};
+    static const char *const quantities[] = {"quantity", "qty", NULL};
+    const char *ratio, *percent, *quantity, *wanted = NULL, *given;
+    if (one_of(r, object, ratios, &ratio) != IPC_OK ||
+        one_of(r, object, percents, &percent) != IPC_OK ||
+        one_of(r, object, quantities, &quantity) != IPC_OK)
+        return IPC_BAD_INPUT;
+    int64_t factor_e8 = 0;
+    switch ((enum ipc_mode)row->mode) {
+    case IPC_MODE_FIXED_RATIO:
+        wanted = "ratio";
+        given = ratio;
+        break;
+    case IPC_MODE_PERCENTAGE:
+        wanted = "percent";
+        given = percent;
+        break;
+    case IPC_MODE_FIXED_QUANTITY:
+        wanted = "quantity";
+        given = quantity;
+        break;
+    case IPC_MODE_SMART_TARGET:
+        row->ratio_e8 = LS_E8;
+        /* fall through */
+    case IPC_MODE_EQUITY_PROPORTIONAL:
+    case IPC_MODE_BALANCE_PROPORTIONAL:
+    case IPC_MODE_AUTO_RISK:
+    case IPC_MODE_MULTIPLIER_NOTIONAL:
+        given = ratio;
+        break;
+    case IPC_MODE_MQL5_PCT:
+    case IPC_MODE_USAGE_RATIO:
+    case IPC_MODE_USAGE_RATIO_DISCOUNT:
+    case IPC_MODE_STEP_OF_BALANCE:
+    case IPC_MODE_FIXED_RISK:
+    case IPC_MODE_TIERED_MULTIPLIER:
+    case IPC_MODE_COPY_RATIO_FROZEN:
+    case IPC_MODE_PCT_BALANCE_BASIS:
+    case IPC_MODE_AVAILABLE_RATIO_CAPPED:
+    case IPC_MODE_POOLED_EQUAL:
+    case IPC_MODE_POOLED_RATIO:
+    case IPC_MODE_POOLED_NETLIQ:
+    default:
+        given = NULL;
+        break;
+    }
+    const char *others[] = {ratio, percent, quantity};
+    for (size_t i = 0; i < LS_COUNT_OF(others); i++)
+        if (others[i] != NULL && others[i] != given)
+            return CTL_COMPLAIN(r, ctl_document_member(r->document, object, others[i]),
+                "mode %s does not read it; remove it, or change the mode",
+                ipc_mode_name((enum ipc_mode)row->mode));
+    if (given == NULL)
+        return wanted != NULL ? CTL_COMPLAIN(r, object, "\"%s\" is missing", wanted) : IPC_OK;
+    if (given == percent)
+        return ctl_read_e8(r, object, given, 1, 10000 * LS_E8, &row->ratio_e8);
+    if (given == quantity)
+        return ctl_read_e8(r, object, given, 1, QTY_E8_MAX, &row->fixed_qty_e8);
+    if (read_ratio(r, object, given, policy, &factor_e8) != IPC_OK)
+        return IPC_BAD_INPUT;
+    if (row->mode == IPC_MODE_FIXED_RATIO || row->mode == IPC_MODE_SMART_TARGET)
+        row->ratio_e8 = factor_e8;
+    else
+        policy->mult_e8 = factor_e8;
+    return IPC_OK;
+}
+
 static enum ipc_rc read_mode(struct ctl_reading *r, uint32_t object, struct ipc_row_follower *row)
 {
-    char mode[24] = "FIXED_RATIO", copy[8] = "order";
+    char mode[32] = "FIXED_RATIO", copy[8] = "order";
     if (ctl_read_failed(ctl_read_text(r, object, "mode", mode, sizeof(mode))) ||
         ctl_read_failed(ctl_read_text(r, object, "copy", copy, sizeof(copy))))
         return IPC_BAD_INPUT;
     enum ipc_mode mode_value;
     enum ipc_copy copy_value;
     if (!ipc_mode_parse(mode, strlen(mode), &mode_value))
-        return CTL_COMPLAIN(
-            r, object, "mode \"%s\" is not FIXED_RATIO, PERCENTAGE or FIXED_QUANTITY", mode);
+        return CTL_COMPLAIN(r, ctl_document_member(r->document, object, "mode"),
+            "there is no mode \"%s\"; control/README.md lists them", mode);
+    if (mode_value >= IPC_MODE_POOLED_EQUAL)
+        return CTL_COMPLAIN(r, ctl_document_member(r->document, object, "mode"),
+            "%s splits one block between accounts and is no mode of one subscription; take "
+            "FIXED_RATIO with each account's share",
+            mode);
     if (!ipc_copy_parse(copy, strlen(copy), &copy_value))
-        return CTL_COMPLAIN(r, object, "copy must be order or fill");
+        return CTL_COMPLAIN(
+            r, ctl_document_member(r->document, object, "copy"), "must be order or fill");
     row->mode = (uint8_t)mode_value;
     row->copy = (uint8_t)copy_value;
-    const char *key = mode_value == IPC_MODE_FIXED_RATIO  ? "ratio"
-                      : mode_value == IPC_MODE_PERCENTAGE ? "percent"
-                                                          : "quantity";
-    int64_t high = mode_value == IPC_MODE_FIXED_QUANTITY ? QTY_E8_MAX : 10000 * LS_E8;
-    int64_t *out = mode_value == IPC_MODE_FIXED_QUANTITY ? &row->fixed_qty_e8 : &row->ratio_e8;
-    return ctl_read_need(r, object, key, ctl_read_e8(r, object, key, 1, high, out));
+    return IPC_OK;
+}
+
+/* The settings beside the row, and the symbol map. */
+static enum ipc_rc read_settings(
+    struct ctl_reading *r, uint32_t object, struct ipc_row_follower *row)
+{
+    struct ipc_row_policy policy;
+    char map[64] = "", on_cap[8] = "";
+    memset(&policy, 0, sizeof(policy));
+    if (read_number(r, object, row, &policy) != IPC_OK ||
+        ctl_settings_read(r->document, object, (enum ipc_mode)row->mode, &policy, r->error) !=
+            IPC_OK ||
+        ctl_read_failed(ctl_read_text(r, object, "symbol_map", map, sizeof(map))) ||
+        ctl_read_failed(ctl_read_text(r, object, "on_cap", on_cap, sizeof(on_cap))))
+        return IPC_BAD_INPUT;
+    if (policy.on_fill != IPC_ON_FILL_EACH && row->copy != IPC_COPY_ON_FILL)
+        return CTL_COMPLAIN(r, ctl_document_member(r->document, object, "on_fill"),
+            "is read with \"copy\": \"fill\" only");
+    if (strcmp(on_cap, "skip") == 0)
+        policy.flags |= IPC_POLICY_POSITION_SKIPS | IPC_POLICY_RISK_SKIPS;
+    if (map[0] != '\0') {
+        uint32_t known = ctl_name_map_get(&r->map_names, map);
+        if (known >= CTL_NAME_TWICE)
+            return CTL_COMPLAIN(r, ctl_document_member(r->document, object, "symbol_map"),
+                "there is no map \"%s\" in \"symbol_maps\"", map);
+        row->map = known;
+    }
+    row->policy = ctl_share_policy(r, &policy);
+    return IPC_OK;
 }
 
 /* A follower number keeps its slot; a retired one stays with its account and master. */
@@ -192,8 +313,17 @@ static enum ipc_rc give_slot(struct ctl_reading *r, uint32_t object, uint32_t nu
 
 static enum ipc_rc read_limits(struct ctl_reading *r, uint32_t object, struct ipc_row_follower *row)
 {
-    char on_quantity[8] = "reduce", on_value[8] = "skip";
+    char on_quantity[8] = "reduce", on_value[8] = "skip", on_cap[8] = "";
     bool enabled, paused, allow_short;
+    if (ctl_read_failed(ctl_read_text(r, object, "on_cap", on_cap, sizeof(on_cap))))
+        return IPC_BAD_INPUT;
+    if (on_cap[0] != '\0') { /* for every cap that does not say otherwise */
+        if (strcmp(on_cap, "skip") != 0 && strcmp(on_cap, "reduce") != 0)
+            return CTL_COMPLAIN(
+                r, ctl_document_member(r->document, object, "on_cap"), "must be reduce or skip");
+        memcpy(on_quantity, on_cap, sizeof(on_cap));
+        memcpy(on_value, on_cap, sizeof(on_cap));
+    }
     if (ctl_read_failed(ctl_read_e8(r, object, "max_quantity", 0, QTY_E8_MAX, &row->max_qty_e8)) ||
         ctl_read_failed(
             ctl_read_e8(r, object, "max_order_value", 0, MONEY_E8_MAX, &row->max_order_value_e8)) ||
@@ -229,11 +359,15 @@ static enum ipc_rc read_limits(struct ctl_reading *r, uint32_t object, struct ip
 
 enum ipc_rc ctl_read_subscription(struct ctl_reading *r, uint32_t object)
 {
-    static const char *const keys[] = {"follower", "account", "master", "mode", "ratio", "percent",
-        "quantity", "copy", "max_quantity", "max_order_value", "max_position", "on_max_quantity",
+    static const char *const own_keys[] = {"follower", "account", "master", "mode", "ratio", "mult",
+        "lot_multiplier", "percent", "pct_of_capital", "quantity", "qty", "symbol_map", "on_cap",
+        "copy", "max_quantity", "max_order_value", "max_position", "on_max_quantity",
         "on_max_order_value", "allowed_instruments", "denied_instruments", "allowed_products",
         "allowed_order_types", "allowed_sides", "max_age_market_ms", "max_age_limit_ms",
         "capital_max_age_ms", "price_max_age_ms", "enabled", "paused", "allow_short", NULL};
+    const char *keys[LS_COUNT_OF(own_keys) + 32];
+    memcpy(keys, own_keys, sizeof(own_keys));
+    ctl_settings_keys(keys + LS_COUNT_OF(own_keys) - 1, 32);
     if (ctl_document_only(r->document, object, keys, r->error) != IPC_OK)
         return IPC_BAD_INPUT;
     uint32_t number = 0, account = 0, master = 0;
@@ -252,6 +386,7 @@ enum ipc_rc ctl_read_subscription(struct ctl_reading *r, uint32_t object)
     row->broker = owner->broker;
     row->shard = owner->shard;
     if (read_mode(r, object, row) != IPC_OK || read_limits(r, object, row) != IPC_OK ||
+        read_settings(r, object, row) != IPC_OK ||
         read_list(r, object, "allowed_instruments", &row->allowed_list) != IPC_OK ||
         read_list(r, object, "denied_instruments", &row->denied_list) != IPC_OK ||
         read_bits(r, object, "allowed_products", parse_product, &row->products) != IPC_OK ||
@@ -262,7 +397,31 @@ enum ipc_rc ctl_read_subscription(struct ctl_reading *r, uint32_t object)
     return IPC_OK;
 }
 
-/* Live rows come over retired; those that the file names come back to life in their slots. */
+/* A retired row's symbol map, without the instruments that the file no longer has. */
+static uint32_t keep_map(struct ctl_reading *r, uint32_t one_plus)
+{
+    if (one_plus == 0)
+        return 0;
+    const struct ipc_row_list *run =
+        (const struct ipc_row_list *)r->live->rows[IPC_TABLE_MAPS] + (one_plus - 1);
+    const struct ipc_row_map_item *from =
+        (const struct ipc_row_map_item *)r->live->rows[IPC_TABLE_MAP_ITEMS] + run->first;
+    const struct ipc_row_instrument *instruments = r->instruments.at;
+    struct ipc_row_map_item *items = calloc(run->count > 0 ? run->count : 1, sizeof(*items));
+    uint32_t kept = 0;
+    LS_CHECK(items != NULL);
+    for (uint32_t i = 0; i < run->count; i++)
+        if (from[i].from <= r->instruments.count && from[i].to <= r->instruments.count &&
+            instruments[from[i].from - 1].instrument != 0 &&
+            instruments[from[i].to - 1].instrument != 0)
+            items[kept++] = from[i];
+    uint32_t map = ctl_share_map(r, items, kept);
+    free(items);
+    return map;
+}
+
+/* Live rows come over retired; those that the file names come back to life in their slots. What an
+ * exit goes by (sides reversed, symbol map, what happens at the end) stays with them. */
 void ctl_retire_live(struct ctl_reading *r)
 {
     uint32_t count = r->live != NULL ? r->live->shape.rows[IPC_TABLE_FOLLOWERS] : 0;
@@ -272,11 +431,54 @@ void ctl_retire_live(struct ctl_reading *r)
         *row = from[slot];
         row->flags = IPC_FOLLOWER_RETIRED;
         row->allowed_list = row->denied_list = 0;
+        if (row->policy != 0)
+            row->policy = ctl_share_policy(
+                r, (const struct ipc_row_policy *)r->live->rows[IPC_TABLE_POLICIES] +
+                       (row->policy - 1));
+        row->map = keep_map(r, row->map);
         char text[16];
         snprintf(text, sizeof(text), "%u", row->follower_no);
         if (row->follower_no != 0)
             ctl_name_map_put(&r->live_numbers, text, slot);
     }
+}
+
+static bool has_role(const struct ctl_reading *r, uint32_t account, uint8_t role)
+{
+    const struct ipc_row_account *rows = r->accounts.at;
+    return account <= r->accounts.count && rows[account - 1].account == account &&
+           (rows[account - 1].roles & role) != 0;
+}
+
+/* A subscription that ended stays in its master's run, so that exits of what it copied still reach
+ * it, for as long as both accounts are in the file. It may not end together with them. */
+enum ipc_rc ctl_list_retired(struct ctl_reading *r)
+{
+    for (uint32_t slot = 0; slot < r->followers.count; slot++) {
+        struct ipc_row_follower *row = (struct ipc_row_follower *)r->followers.at + slot;
+        if (row->follower_no == 0 || (row->flags & IPC_FOLLOWER_RETIRED) == 0)
+            continue;
+        if (has_role(r, row->account, IPC_ROLE_FOLLOWER) &&
+            has_role(r, row->master, IPC_ROLE_MASTER)) {
+            const struct ipc_row_account *owner =
+                (const struct ipc_row_account *)r->accounts.at + (row->account - 1);
+            row->broker = owner->broker;
+            row->shard = owner->shard;
+            *(uint32_t *)ctl_rows_reach(&r->slots, r->slots.count + 1) = slot;
+            continue;
+        }
+        const struct ipc_row_follower *live =
+            (const struct ipc_row_follower *)r->live->rows[IPC_TABLE_FOLLOWERS] + slot;
+        if ((live->flags & IPC_FOLLOWER_RETIRED) == 0)
+            return CTL_COMPLAIN(r, ctl_document_member(r->document, 0, "accounts"),
+                "subscription %u ends here: its accounts %u and %u must stay until what it copied "
+                "is closed; remove them later",
+                row->follower_no, row->account, row->master);
+        /* Nobody trades for it any more; the shard may be gone too. */
+        if (row->shard >= r->cluster.shard_count)
+            row->shard = 0;
+    }
+    return IPC_OK;
 }
 
 /* Two accounts that share a source address are one client to a broker: one shard (DESIGN 4). */

@@ -173,19 +173,33 @@ static void numbers_and_slots_are_permanent(void **state)
     assert_int_equal(view.followers[0].incarnation, 2);
     assert_int_equal(view.accounts[1].token_version, 2); /* a new token was given */
     free(memory3);
-    /* An account that leaves the file leaves an empty row: retired rows still name it. */
+    /* A subscription ends before its account leaves: exits of what it copied need both. */
     static const char without_g[] =
         "{\"cluster\":\"c\",\n" BROKERS
         "\"accounts\":[{\"account\":1,\"broker\":\"sim\",\"login\":\"M\",\"roles\":[\"master\"]},\n"
         "{\"account\":2,\"broker\":\"sim\",\"login\":\"F\",\"roles\":[\"follower\"]}],\n"
         "\"subscriptions\":[" SUBSCRIPTION(12, "F", ",\"ratio\":2") "]}";
-    if (read_text(without_g, &second, &third, &memory3, &error) != IPC_OK)
+    assert_int_equal(read_text(without_g, &second, &third, &memory3, &error), IPC_BAD_INPUT);
+    assert_non_null(strstr(error.text, ":3: accounts: subscription 9 ends here: its accounts 3 "));
+    if (read_text(FILE_OF(SUBSCRIPTION(12, "F", ",\"ratio\":2")), &second, &third, &memory3,
+            &error) != IPC_OK)
         fail_msg("%s", error.text);
     validate(&third);
     ipc_snapshot_view_of(&third, &view);
+    assert_int_equal(view.followers[1].flags, IPC_FOLLOWER_RETIRED);
+    assert_int_equal(view.masters[0].count, 3); /* 7 and 9 are reached by exits */
+    /* Later it leaves an empty row: retired rows still name it, and no run lists them. */
+    struct ipc_snapshot_image fourth;
+    void *memory4;
+    if (read_text(without_g, &third, &fourth, &memory4, &error) != IPC_OK)
+        fail_msg("%s", error.text);
+    validate(&fourth);
+    ipc_snapshot_view_of(&fourth, &view);
     assert_int_equal(view.account_count, 3);
     assert_int_equal(view.accounts[2].account, 0);
     assert_int_equal(view.followers[1].flags, IPC_FOLLOWER_RETIRED);
+    assert_int_equal(view.masters[0].count, 2);
+    free(memory4);
     free(memory1);
     free(memory2);
     free(memory3);
