@@ -79,7 +79,8 @@ struct eng_case_shared {
                           filled quantity the part that opened (all of it but what reduced the
                           position that the master had before the order). EXIT: what to close in the
                           follower's units, 0 = all. With size_kind COST or NOTIONAL: the money */
-    int64_t price_e8;  /* limit price; of a FILL the fill price; 0 = none */
+    int64_t order_qty_e8; /* FILL: the order's whole quantity, for the size window; 0 = qty_e8 */
+    int64_t price_e8;     /* limit price; of a FILL the fill price; 0 = none */
     int64_t trigger_e8;
     int64_t stop_e8;     /* protective stop that comes with the order (risk modes); 0 = none */
     int64_t target_e8;   /* TARGET: the master's position that is wanted, signed */

@@ -1,0 +1,190 @@
+/* Closing, SEMANTICS 4: the share of what was copied that the master gives up of his own, floored
+ * cumulatively from one base, clamped to what is held and not yet being closed. It never turns a
+ * position round, and only the broker or a person stops it. */
+#include "engine/core/pipeline/judging.h"
+
+static bool stop_here(struct eng_judging *judging, enum eng_act act, enum ipc_reason reason)
+{
+    judging->out->act = (uint8_t)act;
+    judging->out->reason = (uint8_t)reason;
+    return false;
+}
+
+static enum ipc_reason zero_reason(const struct eng_judging *judging)
+{
+    return judging->unit_e8 > LS_E8 ? IPC_REASON_SUB_LOT : IPC_REASON_QTY_ZERO;
+}
+
+/* What an order of the judged side reduces. */
+static int64_t held_e8(const struct eng_judging *judging)
+{
+    int64_t held = judging->follower->held_e8;
+    if (judging->side == IPC_SIDE_SELL)
+        return held > 0 ? held : 0;
+    return held < 0 ? eng_magnitude(held) : 0;
+}
+
+int64_t eng_close_share(
+    struct eng_judging *judging, int64_t copied_e8, int64_t part_e8, int64_t whole_e8)
+{
+    struct eng_exact exact = {0};
+    eng_exact_times(&exact, copied_e8);
+    eng_exact_times(&exact, part_e8 < whole_e8 ? part_e8 : whole_e8);
+    eng_exact_over(&exact, whole_e8);
+    bool rest = false;
+    int64_t share = eng_exact_floor(&exact, &rest);
+    eng_note(judging, IPC_STEP_HELD, copied_e8, 0);
+    eng_note(judging, IPC_STEP_MASTER_CLOSES, part_e8, 0);
+    eng_note(judging, IPC_STEP_BASE_MASTER, whole_e8, 0);
+    eng_note(judging, IPC_STEP_CLOSE_WANTED, share, 0);
+    bool up = eng_policy_has(judging, IPC_POLICY_CLOSE_UP);
+    int64_t rounded = up ? eng_unit_ceil(share + (rest && judging->unit_e8 > 1), judging->unit_e8)
+                         : eng_unit_floor(share, judging->unit_e8);
+    if (rounded != share) {
+        eng_note(judging, IPC_STEP_LOT, judging->unit_e8, 0);
+        eng_note(judging, up ? IPC_STEP_CLOSE_UP : IPC_STEP_FLOORED, rounded, 0);
+    }
+    return rounded < copied_e8 ? rounded : copied_e8;
+}
+
+/* The base of the run is still true when both sides stand where it says: the master at or below
+ * M0 - D (reductions that were missed join), the follower at F0 less what was ordered. */
+static struct eng_base base_of(
+    const struct eng_judging *judging, const struct eng_reduction *reduction, int64_t copied_e8)
+{
+    const struct eng_base *base = &judging->follower->base;
+    const struct eng_case_follower *follower = judging->follower;
+    bool master_stands =
+        base->master_e8 > 0 && reduction->whole_e8 <= base->master_e8 - base->reduced_e8;
+    int64_t working = follower->reserved_e8 < copied_e8 ? follower->reserved_e8 : copied_e8;
+    if (master_stands && base->copied_e8 - base->closed_e8 == copied_e8 - working)
+        return *base;
+    return (struct eng_base){.master_e8 = reduction->whole_e8, .copied_e8 = copied_e8};
+}
+
+/* Of a run of reductions: the cumulative target less what was ordered for it. */
+static int64_t wanted_of_run(
+    struct eng_judging *judging, const struct eng_reduction *reduction, int64_t copied_e8)
+{
+    struct eng_base base = base_of(judging, reduction, copied_e8);
+    base.reduced_e8 = base.master_e8 - (reduction->whole_e8 - reduction->part_e8);
+    int64_t total = eng_close_share(judging, base.copied_e8, base.reduced_e8, base.master_e8);
+    if (base.closed_e8 != 0)
+        eng_note(judging, IPC_STEP_CLOSED_SO_FAR, base.closed_e8, 0);
+    judging->out->base = base;
+    return total > base.closed_e8 ? total - base.closed_e8 : 0;
+}
+
+/* The wish before any clamp; all = everything, lots or not. */
+static int64_t wanted_e8(
+    struct eng_judging *judging, const struct eng_reduction *reduction, int64_t copied_e8)
+{
+    if (reduction->all ||
+        (reduction->whole_e8 == 0 && reduction->part_e8 == 0 && reduction->fraction_e8 == 0)) {
+        eng_note(judging, IPC_STEP_HELD, copied_e8, 0);
+        eng_note(judging, IPC_STEP_ALL, 0, 0);
+        return copied_e8;
+    }
+    if (reduction->fraction_e8 >= LS_E8)
+        return copied_e8;
+    if (reduction->fraction_e8 > 0)
+        return eng_close_share(judging, copied_e8, reduction->fraction_e8, LS_E8);
+    if (reduction->whole_e8 == 0) {
+        eng_note(judging, IPC_STEP_HELD, copied_e8, 0);
+        return reduction->part_e8 < copied_e8 ? reduction->part_e8 : copied_e8;
+    }
+    return wanted_of_run(judging, reduction, copied_e8);
+}
+
+/* A resting stop gives way to an exit that leaves now, and stands against one that would rest. */
+static int64_t free_of_stop(struct eng_judging *judging, const struct eng_reduction *reduction,
+    int64_t want_e8, int64_t most_e8)
+{
+    int64_t stop = judging->follower->stop_e8;
+    if (!reduction->leaves_now || stop == 0 || want_e8 <= most_e8)
+        return most_e8;
+    judging->out->cancels |= ENG_CANCELS_STOP;
+    return most_e8 + stop;
+}
+
+static bool add_leg(struct eng_judging *judging, int64_t qty_e8, uint8_t flags)
+{
+    struct eng_verdict *out = judging->out;
+    struct eng_leg leg = {
+        .flags = (uint8_t)(ENG_LEG_CLOSE | ENG_LEG_REDUCE_ONLY | flags), .qty_e8 = qty_e8};
+    eng_terms_close(judging, &leg);
+    (void)eng_slice(judging, &leg, true); /* an exit is never refused for its size */
+    out->legs[out->leg_count++] = leg;
+    out->act = ENG_ACT_PLACE;
+    /* Without a session it stays open and is judged anew when one comes. */
+    if (!judging->follower->session_valid) {
+        out->act = ENG_ACT_WAIT;
+        out->reason = IPC_REASON_SESSION_EXPIRED;
+    }
+    return true;
+}
+
+static bool keeps_stop(const struct eng_judging *judging, const struct eng_reduction *reduction)
+{
+    return !reduction->leaves_now && judging->follower->stop_e8 > 0 &&
+           judging->shared->type == IPC_TYPE_LIMIT &&
+           eng_policy_has(judging, IPC_POLICY_ONE_RESTING);
+}
+
+bool eng_judge_close(struct eng_judging *judging, const struct eng_reduction *reduction)
+{
+    const struct eng_case_follower *follower = judging->follower;
+    struct eng_verdict *out = judging->out;
+    int64_t held = held_e8(judging);
+    int64_t copied =
+        held > INT64_MAX - follower->coming_e8 ? INT64_MAX : held + follower->coming_e8;
+    out->sample_e8 = held;
+    if (follower->word == IPC_SWITCH_HALT)
+        return stop_here(judging, ENG_ACT_SKIP, IPC_REASON_KILL_SWITCH);
+    if (judging->instrument == 0)
+        return stop_here(judging, ENG_ACT_SKIP, IPC_REASON_INSTRUMENT_UNKNOWN);
+    if (copied == 0)
+        return stop_here(judging, ENG_ACT_SKIP, IPC_REASON_NO_POSITION);
+    if (keeps_stop(judging, reduction))
+        return stop_here(judging, ENG_ACT_SKIP, IPC_REASON_KEEP_STOP);
+
+    int64_t want = wanted_e8(judging, reduction, copied);
+    out->asked_e8 = want;
+    if (follower->in_flight_e8 > 0) /* joins the cumulative target, is judged anew afterwards */
+        return stop_here(judging, ENG_ACT_NONE, IPC_REASON_EXIT_IN_FLIGHT);
+    if (want == 0)
+        return stop_here(judging, ENG_ACT_SKIP, zero_reason(judging));
+
+    /* The master is flat and own entries still work: they are cancelled, late fills are closed. */
+    bool gone = want == copied && reduction->leaves_now;
+    if (gone && follower->coming_e8 > 0) {
+        out->cancels |= ENG_CANCELS_ENTRY;
+        out->cancel_e8 = follower->coming_e8;
+        eng_note(judging, IPC_STEP_CANCEL_ENTRY, follower->coming_e8, 0);
+        want = held;
+        if (held == 0) {
+            out->act = ENG_ACT_CANCEL;
+            out->remaining_e8 = follower->coming_e8;
+            return true;
+        }
+    }
+    __int128 open = (__int128)held - follower->reserved_e8 - follower->against_e8;
+    int64_t most = open > 0 ? (int64_t)open : 0;
+    most = free_of_stop(judging, reduction, want, most);
+    if (want > most) {
+        if (follower->reserved_e8 != 0)
+            eng_note(judging, IPC_STEP_CLOSES_WORKING, follower->reserved_e8, 0);
+        eng_note(judging, IPC_STEP_CLAMP, most, IPC_REASON_CLOSE_CLAMPED);
+        if (most == 0 && held == 0) { /* its own entry is still on the way: it waits for it */
+            (void)add_leg(judging, want, reduction->flags);
+            out->act = ENG_ACT_WAIT;
+            return true;
+        }
+        if (most == 0)
+            return stop_here(judging, ENG_ACT_SKIP, IPC_REASON_CLOSE_CLAMPED);
+        eng_because(judging, IPC_REASON_CLOSE_CLAMPED);
+        want = most;
+    }
+    out->base.closed_e8 += out->base.master_e8 != 0 ? want : 0;
+    return add_leg(judging, want, reduction->flags);
+}
