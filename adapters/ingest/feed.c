@@ -13,6 +13,12 @@
 /* Brokers' times have whole seconds. */
 #define BROKER_TIME_STEP_NS LS_NS_PER_S
 
+/* Within its second a frame that came so late counts by its sequence; see feed.h. */
+#define LATE_NS             (900 * LS_NS_PER_MS)
+
+/* A book must be so much later than a published state, beyond its own lag, to overrule it. */
+#define OVERRULE_NS         LS_NS_PER_S
+
 /* A working copy of ours is said again after so long: an engine that waits to learn what became of
  * a request needs a reading that is later than its doubt, also when the order did not change. */
 #define REPEAT_NS           (5 * LS_NS_PER_S)
@@ -22,6 +28,14 @@ struct seen {
     struct ipc_key order;      /* zero = free */
     struct ipc_key content;    /* event key, with the broker's version or none */
     int64_t published_mono_ns; /* read time of the reading that was published last */
+
+    /* The newest state that was published. */
+    int64_t version; /* 0 = none */
+    int64_t broker_version_ns, read_mono_ns;
+    uint64_t terms;
+    bool is_push;
+
+    uint8_t source; /* enum ipc_source, as soon as a book told it */
 };
 
 /* Orders of one book: open addressing, a power of two, at most half full. Each book is written into
@@ -101,8 +115,7 @@ static void seen_put(struct seen_table *table, const struct seen *entry)
     }
     struct seen *slot = seen_find(table, entry->order);
     if (slot != NULL) {
-        slot->content = entry->content;
-        slot->published_mono_ns = entry->published_mono_ns;
+        *slot = *entry;
         return;
     }
     uint64_t at = entry->order.word[0];
@@ -167,13 +180,18 @@ static enum ipc_rc publish_class(struct adp_feed *feed, uint64_t shards,
     return worst;
 }
 
-static enum ipc_rc publish(
-    struct adp_feed *feed, const struct ipc_row_account *row, const struct ipc_event *event)
+static enum ipc_rc publish_route(
+    struct adp_feed *feed, struct route route, const struct ipc_event *event)
 {
-    const struct route route = route_of(feed, row);
     const enum ipc_rc orders = publish_class(feed, route.orders, IPC_RING_ORDERS, event);
     const enum ipc_rc updates = publish_class(feed, route.updates, IPC_RING_UPDATES, event);
     return orders != IPC_OK ? orders : updates;
+}
+
+static enum ipc_rc publish(
+    struct adp_feed *feed, const struct ipc_row_account *row, const struct ipc_event *event)
+{
+    return publish_route(feed, route_of(feed, row), event);
 }
 
 static bool accepts_class(struct adp_feed *feed, uint64_t shards, enum ipc_ring_class ring_class)
@@ -217,31 +235,101 @@ void adp_feed_counts(const struct adp_feed *feed, struct adp_feed_counts *out)
 
 /* Events. */
 
-/* How old the state may have been when it was read: it changed after the last read, and not before
- * the broker's own time of it. The smaller of what is known. */
-static int64_t lag_of(const struct adp_feed_times *times, int64_t broker_version_ns)
+/* The moment at which a state began, by the broker. An order that was never published here counts
+ * from its birth: what is new about it is all of it, not its last change. 0 = unknown. */
+static int64_t began_ns(const struct ipc_event *order, const struct seen *last)
+{
+    const bool is_new = last == NULL || last->version == 0;
+    return is_new && order->broker_wall_ns > 0 ? order->broker_wall_ns : order->version;
+}
+
+/* How old a state of a book may have been when it was read: it changed after the last read, and not
+ * before the broker's own time of it. The smaller of what is known. */
+static int64_t book_lag_of(const struct adp_feed_times *times, int64_t began)
 {
     int64_t lag = AGE_UNKNOWN_NS;
     if (times->last_read_mono_ns > 0)
         lag = ls_min_i64(lag, times->read_mono_ns - times->last_read_mono_ns);
-    if (broker_version_ns > 0)
-        lag = ls_min_i64(
-            lag, ls_max_i64(times->read_wall_ns - broker_version_ns, 0) + BROKER_TIME_STEP_NS);
+    if (began > 0)
+        lag = ls_min_i64(lag, ls_max_i64(times->read_wall_ns - began, 0) + BROKER_TIME_STEP_NS);
     return ls_max_i64(lag, 0);
 }
 
-/* The broker's update time has whole seconds, and two amendments within one must not tie: within
- * the second the time of the read orders them, since reads of one account follow one another. A
- * state that is read later than its second always gets the second's end, so reading it again
- * changes nothing. */
-static int64_t version_of(const struct adp_feed_times *times, int64_t broker_version_ns)
+/* A frame is of now unless the broker's time says that its second is over. Without a time it is of
+ * now while nothing is missed; in a gap it may be a replay, as old as the last book.
+ *   returns  INT64_MAX when nobody can say */
+static int64_t push_lag_of(const struct adp_feed_times *times, unsigned how, int64_t began)
 {
-    if (broker_version_ns == 0)
-        return times->read_wall_ns;
-    if (broker_version_ns % BROKER_TIME_STEP_NS != 0)
-        return broker_version_ns;
-    const int64_t since = ls_max_i64(times->read_wall_ns - broker_version_ns, 0);
-    return broker_version_ns + ls_min_i64(since, BROKER_TIME_STEP_NS - 1);
+    if (began > 0) {
+        const int64_t since = times->read_wall_ns - began;
+        return since > BROKER_TIME_STEP_NS ? since : 0;
+    }
+    if ((how & ADP_PUSH_WITHOUT_BOOK) != 0)
+        return INT64_MAX;
+    if ((how & ADP_PUSH_IN_GAP) == 0)
+        return 0;
+    return times->last_read_mono_ns > 0
+               ? ls_max_i64(times->read_mono_ns - times->last_read_mono_ns, 0)
+               : AGE_UNKNOWN_NS;
+}
+
+static uint64_t terms_of(const struct ipc_event *event)
+{
+    const int64_t values[] = {event->qty_e8, event->price_e8, event->trigger_e8, event->side,
+        event->type, event->product, event->validity};
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < LS_COUNT_OF(values); i++)
+        hash = (hash ^ (uint64_t)values[i]) * UINT64_C(0x9E3779B97F4A7C15) ^ hash >> 29;
+    return hash;
+}
+
+/* The rules of feed.h. */
+static int64_t book_version_of(const struct adp_feed_times *times, int64_t broker_version_ns,
+    uint64_t terms, const struct seen *last)
+{
+    int64_t version = broker_version_ns;
+    if (broker_version_ns == 0) {
+        version = times->read_wall_ns;
+    } else if (broker_version_ns % BROKER_TIME_STEP_NS == 0) {
+        const int64_t since = times->read_wall_ns - times->book_lag_ns - broker_version_ns;
+        version += ls_min_i64(ls_max_i64(since, 0), BROKER_TIME_STEP_NS - 1);
+    }
+    const bool is_overruled =
+        last != NULL && last->version >= version && last->terms != terms &&
+        times->read_mono_ns - times->book_lag_ns - OVERRULE_NS > last->read_mono_ns;
+    return is_overruled ? last->version + 1 : version;
+}
+
+static int64_t push_version_of(const struct adp_feed_times *times, int64_t broker_version_ns,
+    uint64_t terms, const struct seen *last)
+{
+    int64_t version = broker_version_ns, most = INT64_MAX;
+    if (broker_version_ns == 0) {
+        version = times->read_wall_ns;
+    } else if (broker_version_ns % BROKER_TIME_STEP_NS == 0) {
+        const int64_t since = times->read_wall_ns - broker_version_ns;
+        version += ls_min_i64(ls_max_i64(since, 0), LATE_NS);
+        most = broker_version_ns + BROKER_TIME_STEP_NS - 2; /* below a book that ends the second */
+    }
+    /* The frame before said the same time and other terms: their sequence decides. */
+    if (last != NULL && last->is_push && last->version >= version && last->terms != terms &&
+        last->broker_version_ns == broker_version_ns)
+        version = ls_max_i64(version, ls_min_i64(last->version + 1, most));
+    return version;
+}
+
+static void remember(struct seen *entry, const struct ipc_event *event, int64_t broker_version_ns,
+    int64_t read_mono_ns, bool is_push)
+{
+    if (event->source != IPC_SOURCE_UNKNOWN)
+        entry->source = event->source;
+    if (event->version <= entry->version)
+        return;
+    entry->version = event->version;
+    entry->broker_version_ns = broker_version_ns;
+    entry->read_mono_ns = read_mono_ns;
+    entry->terms = terms_of(event);
+    entry->is_push = is_push;
 }
 
 static void set_tag(
@@ -257,12 +345,10 @@ static void set_tag(
         event->flags = (uint8_t)(event->flags | IPC_EVENT_CHAINED);
 }
 
-/* Completes a dialect's event. *content is what tells two states apart: the read time, which stands
- * in for a missing broker time, is not part of it.
- *   returns  IPC_OK or IPC_BAD_INPUT */
-static enum ipc_rc complete(const struct adp_feed *feed, const struct ipc_row_account *row,
-    const struct adp_feed_times *times, const char *client_tag, bool is_from_book,
-    struct ipc_event *event, struct ipc_key *content, struct ipc_error *error)
+/* Fills what the dialect cannot know, all but age and version. *content is what tells two states
+ * apart: it has the broker's time of the change, and not the time of the reading. */
+static void identify(const struct adp_feed *feed, const struct ipc_row_account *row,
+    const char *client_tag, bool is_from_book, struct ipc_event *event, struct ipc_key *content)
 {
     const struct ipc_snapshot_view *view = adp_live_view(feed->live);
     event->kind = IPC_EVENT_ORDER;
@@ -274,8 +360,13 @@ static enum ipc_rc complete(const struct adp_feed *feed, const struct ipc_row_ac
     ipc_order_key(view->cluster->cluster_id, row->account, event->broker_order_id,
         &event->order_key, &event->order_digits);
     *content = ipc_event_key(event);
-    event->feed_lag_ns = lag_of(times, event->version);
-    event->version = version_of(times, event->version);
+}
+
+static enum ipc_rc date(struct ipc_event *event, const struct adp_feed_times *times, int64_t lag_ns,
+    int64_t version, struct ipc_error *error)
+{
+    event->feed_lag_ns = lag_ns;
+    event->version = version;
     event->event_key = ipc_event_key(event);
     event->received_mono_ns = times->read_mono_ns;
     event->published_mono_ns = times->read_mono_ns;
@@ -292,8 +383,9 @@ enum ipc_rc adp_feed_order(struct adp_feed *feed, uint32_t account,
     if (row == NULL)
         return IPC_NOT_FOUND;
     feed->counts.rows++;
-    const enum ipc_rc rc =
-        complete(feed, row, times, client_tag, is_from_book, &event, &content, error);
+    identify(feed, row, client_tag, is_from_book, &event, &content);
+    const enum ipc_rc rc = date(&event, times, book_lag_of(times, order->version),
+        book_version_of(times, order->version, 0, NULL), error);
     if (rc != IPC_OK)
         return rc;
     if (!adp_feed_accepts(feed, account))
@@ -370,33 +462,39 @@ void adp_feed_book_row(struct adp_feed *feed, const struct ipc_event *order, con
 {
     const struct ipc_row_account *row = adp_live_account(feed->live, feed->book_account);
     const struct account *state = &feed->accounts[feed->book_account - 1];
+    const struct adp_feed_times *times = &feed->book_times;
     struct ipc_event event = *order;
-    struct seen entry;
+    struct ipc_key content;
     struct ipc_error error = {.text = ""};
     LS_CHECK(feed->book_account != 0 && row != NULL);
     feed->counts.rows++;
     if (feed->book_failed)
         return;
-    const enum ipc_rc rc = complete(feed, row, &feed->book_times, client_tag, feed->book_is_whole,
-        &event, &entry.content, &error);
-    entry.order = event.order_key;
-    const struct seen *last = seen_find(&state->last, entry.order);
-    const bool is_new = last == NULL || !ipc_key_equal(last->content, entry.content);
-    const int64_t read_mono_ns = feed->book_times.read_mono_ns;
+    identify(feed, row, client_tag, feed->book_is_whole, &event, &content);
+    const struct seen *last = seen_find(&state->last, event.order_key);
+    const enum ipc_rc rc = date(&event, times, book_lag_of(times, began_ns(order, last)),
+        book_version_of(times, order->version, terms_of(&event), last), &error);
+    struct seen entry = last != NULL ? *last : (struct seen){.order = event.order_key};
+    const bool is_new = last == NULL || !ipc_key_equal(last->content, content);
     const bool is_again = !is_new && (event.flags & IPC_EVENT_OWN_TAG) != 0 &&
                           !ipc_status_final((enum ipc_status)event.status) &&
-                          read_mono_ns - last->published_mono_ns >= REPEAT_NS;
-    entry.published_mono_ns =
-        is_new || is_again || feed->book_is_whole ? read_mono_ns : last->published_mono_ns;
+                          times->read_mono_ns - last->published_mono_ns >= REPEAT_NS;
+    const bool is_due = is_new || is_again || feed->book_is_whole;
+    const bool is_understood = order->status != 0 && rc == IPC_OK;
+    entry.content = content;
+    if (is_due)
+        entry.published_mono_ns = times->read_mono_ns;
+    if (is_due && is_understood)
+        remember(&entry, &event, order->version, times->read_mono_ns, false);
     seen_put(&feed->book_table, &entry);
-    if (order->status == 0 || rc != IPC_OK) {
+    if (!is_understood) {
         if (is_new)
             report_odd_row(feed, order,
                 order->status == 0 ? "a word or number in it is not known to this build"
                                    : error.text);
         return;
     }
-    if (!feed->book_is_whole && !is_new && !is_again)
+    if (!is_due)
         return;
     if (publish(feed, row, &event) != IPC_OK) {
         give_up_book(feed);
@@ -404,6 +502,18 @@ void adp_feed_book_row(struct adp_feed *feed, const struct ipc_event *order, con
     }
     feed->book_orders++;
     feed->counts.changes += is_new || feed->book_is_whole;
+}
+
+/* Frames may be ahead of the book that was read meanwhile: what they said stays known. */
+static void keep_frames(struct adp_feed *feed, const struct account *state)
+{
+    const int64_t horizon = feed->book_times.read_mono_ns - feed->book_times.book_lag_ns;
+    for (uint32_t i = 0; i < state->last.size; i++) {
+        const struct seen *entry = &state->last.slots[i];
+        if (entry->is_push && entry->read_mono_ns > horizon &&
+            seen_find(&feed->book_table, entry->order) == NULL)
+            seen_put(&feed->book_table, entry);
+    }
 }
 
 void adp_feed_book_end(struct adp_feed *feed)
@@ -417,6 +527,7 @@ void adp_feed_book_end(struct adp_feed *feed)
             feed->book_times.read_mono_ns) != IPC_OK)
         give_up_book(feed);
     if (!feed->book_failed) {
+        keep_frames(feed, state);
         const struct seen_table old = state->last;
         state->last = feed->book_table;
         feed->book_table = old;
@@ -428,4 +539,88 @@ void adp_feed_book_end(struct adp_feed *feed)
         }
     }
     feed->book_account = 0;
+}
+
+/* Frames. */
+
+/* By its source only a book can tell a foreign program's order from the person's; the engine bars
+ * it where the account also follows, and cannot bar what it does not know. */
+static bool needs_source(const struct ipc_row_account *row, const struct ipc_event *event)
+{
+    return event->source == IPC_SOURCE_UNKNOWN && (row->roles & IPC_ROLE_MASTER) != 0 &&
+           (row->roles & IPC_ROLE_FOLLOWER) != 0 && (row->flags & IPC_ACCOUNT_API_TRADER) == 0 &&
+           (event->flags & IPC_EVENT_OWN_TAG) == 0;
+}
+
+static enum ipc_rc publish_push(struct adp_feed *feed, const struct ipc_row_account *row,
+    struct account *state, const struct ipc_event *event, unsigned *news)
+{
+    struct route route = route_of(feed, row);
+    if (needs_source(row, event)) {
+        route.orders = 0;
+        feed->counts.withheld++;
+        *news |= ADP_PUSH_WANTS_BOOK;
+    }
+    if (!adp_feed_accepts(feed, row->account) || publish_route(feed, route, event) != IPC_OK) {
+        state->is_published = false;
+        state->has_gap = true;
+        *news |= ADP_PUSH_WANTS_BOOK;
+        return IPC_FULL;
+    }
+    feed->counts.changes++;
+    *news |= ADP_PUSH_PUBLISHED;
+    return IPC_OK;
+}
+
+enum ipc_rc adp_feed_push(struct adp_feed *feed, uint32_t account,
+    const struct adp_feed_times *times, unsigned how, const struct ipc_event *order, unsigned *news,
+    struct ipc_error *error)
+{
+    const struct ipc_row_account *row = adp_live_account(feed->live, account);
+    struct ipc_event event = *order;
+    struct ipc_key content;
+    *news = 0;
+    if (row == NULL)
+        return IPC_NOT_FOUND;
+    struct account *state = account_of(feed, account);
+    LS_CHECK(feed->book_account == 0);
+    feed->counts.pushed++;
+    if (!state->is_published && (how & ADP_PUSH_WITHOUT_BOOK) == 0) {
+        /* Engines take what a first book holds as history; a frame before it could be a change of
+         * an order that is hours old, and would look like a new one. */
+        feed->counts.early++;
+        *news = ADP_PUSH_WANTS_BOOK;
+        return IPC_EMPTY;
+    }
+    identify(feed, row, order->client_tag, false, &event, &content);
+    const struct seen *last = seen_find(&state->last, event.order_key);
+    if (last != NULL && ipc_key_equal(last->content, content)) {
+        feed->counts.repeated++;
+        return IPC_OK;
+    }
+    if (last != NULL && event.source == IPC_SOURCE_UNKNOWN)
+        event.source = last->source;
+    const uint64_t terms = terms_of(&event);
+    const int64_t lag = push_lag_of(times, how, began_ns(order, last));
+    if (lag == INT64_MAX)
+        return IPC_STALE;
+    enum ipc_rc rc =
+        date(&event, times, lag, push_version_of(times, order->version, terms, last), error);
+    if (rc != IPC_OK)
+        return rc;
+    /* The broker's time is not older, and still the state would lose: a book decides. */
+    if (last != NULL && last->terms != terms && last->version >= event.version &&
+        order->version >= last->broker_version_ns)
+        *news |= ADP_PUSH_WANTS_BOOK;
+    if (lag > 0)
+        *news |= ADP_PUSH_WANTS_BOOK;
+    rc = publish_push(feed, row, state, &event, news);
+    if (rc != IPC_OK || needs_source(row, &event))
+        return rc; /* not remembered: the book that follows publishes it */
+    struct seen entry = last != NULL ? *last : (struct seen){.order = event.order_key};
+    entry.content = content;
+    entry.published_mono_ns = times->read_mono_ns;
+    remember(&entry, &event, order->version, times->read_mono_ns, true);
+    seen_put(&state->last, &entry);
+    return IPC_OK;
 }
