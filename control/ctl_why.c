@@ -391,6 +391,7 @@ static void frame_tell(struct why *why, const struct ipc_journal_entry *entry)
     case IPC_FACT_ADOPT:
     case IPC_FACT_CHECKPOINT:
     case IPC_FACT_BOOK:
+    case IPC_FACT_LIMIT:
         break;
     }
 }

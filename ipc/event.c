@@ -66,7 +66,9 @@ enum ipc_rc ipc_event_check(const struct ipc_event *event, struct ipc_error *err
     REQUIRE(event->kind != IPC_EVENT_COPY_SELECTED, "kind", event->kind);
     REQUIRE((event->flags & ~known_flags) == 0, "flags", event->flags);
     REQUIRE(event->account > 0, "account", event->account);
-    REQUIRE(event->reserved == 0, "reserved", event->reserved);
+    REQUIRE(event->kind == IPC_EVENT_OPERATOR ? ipc_operator_act_valid(event->reserved)
+                                              : event->reserved == 0,
+        "reserved", event->reserved);
     REQUIRE(
         text_field_ok(event->broker_order_id, sizeof event->broker_order_id), "broker_order_id", 0);
     REQUIRE(text_field_ok(event->client_tag, sizeof event->client_tag), "client_tag", 0);
@@ -74,5 +76,7 @@ enum ipc_rc ipc_event_check(const struct ipc_event *event, struct ipc_error *err
     enum ipc_rc rc = check_times(event, error);
     if (rc == IPC_OK && event->kind == IPC_EVENT_ORDER)
         rc = check_order(event, error);
+    if (rc == IPC_OK && event->kind == IPC_EVENT_OPERATOR) /* it is said who it was */
+        REQUIRE(event->broker_order_id[0] != '\0', "broker_order_id", 0);
     return rc;
 }

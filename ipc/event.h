@@ -15,8 +15,18 @@
     X(IPC_EVENT_BOOK_BEGIN, 2, "book-begin")       /* a whole book of `account` follows */         \
     X(IPC_EVENT_BOOK_END, 3, "book-end")           /* `book_order_count` orders were published */  \
     X(IPC_EVENT_FEED_GAP, 4, "feed-gap")           /* the feed of `account` was interrupted */     \
-    X(IPC_EVENT_COPY_SELECTED, 5, "copy-selected") /* an operator's act: reserved, refused */
+    X(IPC_EVENT_COPY_SELECTED, 5, "copy-selected") /* an operator's act: reserved, refused */      \
+    X(IPC_EVENT_OPERATOR, 6, "operator")           /* an operator's act: enum ipc_operator_act */
 IPC_DECLARE_ENUM(ipc_event_kind, IPC_EVENT_LIST)
+
+/* What a person does in the engine: `reserved` holds the act, `book_order_count` the follower
+ * number (0 = the group of master `account`, or with RESUME_ALL the shard), `broker_order_id` who
+ * it is, without blanks. */
+#define IPC_OPERATOR_LIST(X)                                                                       \
+    X(IPC_OPERATOR_RESUME, 1, "resume") /* tripped money limits of a follower or group */          \
+    X(IPC_OPERATOR_BREAKER_RESET, 2, "breaker-reset") /* a follower's circuit */                   \
+    X(IPC_OPERATOR_RESUME_ALL, 3, "resume-all")       /* what stopped the whole shard */
+IPC_DECLARE_ENUM(ipc_operator_act, IPC_OPERATOR_LIST)
 
 /* Bits of `flags`. */
 #define IPC_EVENT_FROM_BOOK 1u /* read from a book between begin and end */
@@ -49,8 +59,8 @@ struct ipc_event {
     int64_t received_mono_ns;  /* adapter's CLOCK_MONOTONIC when the state was read */
     int64_t published_mono_ns; /* adapter's CLOCK_MONOTONIC just before the publish */
     int64_t feed_lag_ns; /* how old the state may have been when read: poll interval, gap; >= 0 */
-    uint32_t book_order_count; /* BOOK_END: orders published since BOOK_BEGIN */
-    uint32_t reserved;
+    uint32_t book_order_count; /* BOOK_END: orders published since BOOK_BEGIN; OPERATOR: follower */
+    uint32_t reserved;         /* OPERATOR: enum ipc_operator_act; else 0 */
     char broker_order_id[IPC_BROKER_ORDER_ID_BYTES]; /* NUL-padded */
     char client_tag[IPC_TAG_BYTES];                  /* NUL-padded, our tag when OWN_TAG */
     char reject_code[12]; /* NUL-padded, broker's short code when REJECTED */

@@ -18,7 +18,8 @@
     X(IPC_FACT_UPDATE, 7, "update")   /* struct ipc_fact_event: a follower order's state */        \
     X(IPC_FACT_CHECKPOINT, 8, "checkpoint") /* a piece of the whole state */                       \
     X(IPC_FACT_ALARM, 9, "alarm")           /* struct ipc_fact_alarm */                            \
-    X(IPC_FACT_BOOK, 10, "book")            /* struct ipc_fact_book: history or gap of an account */
+    X(IPC_FACT_BOOK, 10, "book")   /* struct ipc_fact_book: history or gap of an account */        \
+    X(IPC_FACT_LIMIT, 11, "limit") /* struct ipc_fact_limit: market day, money limits, breakers */
 IPC_DECLARE_ENUM(ipc_fact_type, IPC_FACT_LIST)
 
 struct ipc_fact_open {
@@ -163,5 +164,63 @@ struct ipc_fact_alarm {
     char text[76]; /* NUL-terminated, printable */
 };
 _Static_assert(sizeof(struct ipc_fact_alarm) == 104, "alarm fact");
+
+/* --- money limits (SEMANTICS 10) ---------------------------------------------------------------
+ */
+
+/* What a LIMIT fact says. */
+#define IPC_LIMIT_ACT_LIST(X)                                                                      \
+    X(IPC_LIMIT_ACT_DAY, 1, "day")         /* a market day began: day figures start from zero */   \
+    X(IPC_LIMIT_ACT_SESSION, 2, "session") /* its first session opened: day limits lift */         \
+    X(IPC_LIMIT_ACT_BASE, 3, "base")       /* what the day began with: equity, unrealised */       \
+    X(IPC_LIMIT_ACT_PEAK, 4, "peak")       /* a new maximum of equity of the day */                \
+    X(IPC_LIMIT_ACT_TRIP, 5, "trip")       /* a limit was reached: entries stop */                 \
+    X(IPC_LIMIT_ACT_LIFT, 6, "lift")       /* figures that were unknown are known again */         \
+    X(IPC_LIMIT_ACT_RESUME, 7, "resume")   /* a person lets entries go again */                    \
+    X(IPC_LIMIT_ACT_BREAKER, 8, "breaker-reset") /* a person closes the circuit again */
+IPC_DECLARE_ENUM(ipc_limit_act, IPC_LIMIT_ACT_LIST)
+
+/* What was reached. Bits (1 << kind) make the word that decisions test; at most 15. */
+#define IPC_LIMIT_KIND_LIST(X)                                                                     \
+    X(IPC_LIMIT_DAILY_LOSS, 1, "daily-loss")                                                       \
+    X(IPC_LIMIT_DAILY_LOSS_FRACTION, 2, "daily-loss-fraction")                                     \
+    X(IPC_LIMIT_DRAWDOWN, 3, "drawdown")                                                           \
+    X(IPC_LIMIT_DRAWDOWN_FRACTION, 4, "drawdown-fraction")                                         \
+    X(IPC_LIMIT_TRAILING, 5, "trailing")       /* stays until a person resumes */                  \
+    X(IPC_LIMIT_EQUITY_STOP, 6, "equity-stop") /* stays until a person resumes */                  \
+    X(IPC_LIMIT_FIGURES, 7, "figures-unknown") /* a limit's figures are unknown or too old */
+IPC_DECLARE_ENUM(ipc_limit_kind, IPC_LIMIT_KIND_LIST)
+
+/* Whose entries it stops. */
+#define IPC_LIMIT_SCOPE_LIST(X)                                                                    \
+    X(IPC_LIMIT_SCOPE_LINK, 1, "link")         /* one subscription */                              \
+    X(IPC_LIMIT_SCOPE_FOLLOWER, 2, "follower") /* all subscriptions of the account */              \
+    X(IPC_LIMIT_SCOPE_GROUP, 3, "group")       /* all followers of the master */                   \
+    X(IPC_LIMIT_SCOPE_ALL, 4, "all")           /* the shard */
+IPC_DECLARE_ENUM(ipc_limit_scope, IPC_LIMIT_SCOPE_LIST)
+
+#define IPC_LIMIT_BY_BYTES 32
+
+struct ipc_fact_limit {
+    uint8_t act;     /* enum ipc_limit_act */
+    uint8_t kind;    /* TRIP, LIFT: enum ipc_limit_kind, else 0 */
+    uint8_t scope;   /* TRIP, LIFT, RESUME: enum ipc_limit_scope, else 0 */
+    uint8_t flatten; /* TRIP: 1 = copied positions are closed too */
+    uint16_t incarnation;
+    uint16_t reserved;
+    uint32_t follower_no;    /* 0 = not about one subscription */
+    uint32_t slot;           /* of follower_no */
+    uint32_t account;        /* the follower's; the master's of scope group */
+    uint32_t day;            /* the market's day, yyyymmdd */
+    int64_t value_e8;        /* TRIP: what was compared with -limit or with the stop level */
+    int64_t limit_e8;        /* TRIP: the limit as money, or the stop level */
+    int64_t equity_e8;       /* sample of the account; BASE: what the day began with; 0 = unknown */
+    int64_t realised_e8;     /* of the day so far, after fees */
+    int64_t unrealised_e8;   /* sample; BASE: what the day began with */
+    int64_t fee_fraction_e8; /* BASE: of turnover, in force from here on */
+    int64_t fee_order_e8;    /* BASE: of an order with a fill */
+    char by[IPC_LIMIT_BY_BYTES]; /* RESUME, BREAKER: who, NUL-padded, printable, no blanks */
+};
+_Static_assert(sizeof(struct ipc_fact_limit) == 24 + 7 * 8 + IPC_LIMIT_BY_BYTES, "limit fact");
 
 #endif

@@ -328,6 +328,37 @@ static bool render_book(const struct render *render)
     return true;
 }
 
+static bool render_limit(const struct render *render)
+{
+    struct ipc_fact_limit fact;
+    if (!fixed_take(render, &fact, sizeof fact))
+        return false;
+    put_word(render, "act", NAME(ipc_limit_act, fact.act));
+    if (fact.kind != 0)
+        put_word(render, "limit", NAME(ipc_limit_kind, fact.kind));
+    if (fact.scope != 0)
+        put_word(render, "scope", NAME(ipc_limit_scope, fact.scope));
+    put_u64(render, "day", fact.day);
+    if (fact.follower_no != 0)
+        put_u64(render, "follower", fact.follower_no);
+    if (fact.account != 0)
+        put_u64(render, "account", fact.account);
+    if (fact.act == IPC_LIMIT_ACT_TRIP) {
+        put_e8(render, "value", fact.value_e8);
+        put_e8(render, "at", fact.limit_e8);
+        put_u64(render, "flatten", fact.flatten);
+    }
+    if (fact.act == IPC_LIMIT_ACT_TRIP || fact.act == IPC_LIMIT_ACT_BASE ||
+        fact.act == IPC_LIMIT_ACT_PEAK) {
+        put_e8(render, "equity", fact.equity_e8);
+        put_e8(render, "realised", fact.realised_e8);
+        put_e8(render, "unrealised", fact.unrealised_e8);
+    }
+    if (fact.by[0] != '\0')
+        put_text(render, "by", fact.by, sizeof fact.by);
+    return true;
+}
+
 static bool render_payload(const struct render *render)
 {
     if (!ipc_fact_type_valid(render->frame->type))
@@ -354,6 +385,8 @@ static bool render_payload(const struct render *render)
         return render_alarm(render);
     case IPC_FACT_BOOK:
         return render_book(render);
+    case IPC_FACT_LIMIT:
+        return render_limit(render);
     }
     return false;
 }

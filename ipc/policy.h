@@ -123,7 +123,8 @@ struct ipc_row_policy {
     uint32_t circuit_hold_ms;     /* until the one probe; 0 = 60000 */
     uint32_t duplicate_window_ms; /* same instrument, side and quantity of another order; 0 = off */
     uint8_t drift;                /* enum ipc_drift */
-    uint8_t reserved8[3];
+    uint8_t trip_scope;           /* whose entries a trip stops: enum ipc_limit_scope; 0 = link */
+    uint8_t reserved8[2];
     int64_t reserved[14];
 };
 _Static_assert(sizeof(struct ipc_row_policy) == 640, "policy row");

@@ -44,7 +44,9 @@ struct ipc_row_broker {
     uint32_t ping_interval_ms;          /* 0 = 1000 */
     uint32_t keepalive_get_ms;          /* cheap GET inside the idle limit; 0 = 20000 */
     uint32_t flags;                     /* IPC_BROKER_* */
-    uint32_t reserved[6];
+    uint32_t fee_turnover_e8; /* charged on the value of fills: a fraction, e8; for money limits */
+    uint32_t fee_order_e4;    /* charged for an order with a fill: money, e4 */
+    uint32_t reserved[4];
 };
 #define IPC_BROKER_TRUST_GOAWAY         1u
 #define IPC_BROKER_TRUST_REFUSED_STREAM 2u

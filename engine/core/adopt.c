@@ -1,6 +1,7 @@
 /* Generations: what the core takes from a view when it comes into force. */
 #include "engine/core/core_private.h"
 #include "engine/core/dedupe.h"
+#include "engine/core/limits.h"
 #include "engine/core/pace.h"
 #include "engine/core/recover.h"
 
@@ -118,6 +119,7 @@ void eng_core_adopt(struct eng_core *core, const struct ipc_snapshot_view *view,
             account->flags |= ENG_ACCOUNT_SHARED;
         account->flags |= ENG_ACCOUNT_FOLLOWS;
     }
+    eng_limits_adopt(core);
     if (first)
         eng_recover_bind(core);
 }

@@ -1,6 +1,7 @@
 #include "engine/core/children.h"
 
 #include "engine/core/dedupe.h"
+#include "engine/core/money.h"
 #include "engine/core/pace.h"
 #include "engine/core/positions.h"
 
@@ -41,8 +42,11 @@ uint32_t eng_child_make(
     child->follower_no = fact->follower_no;
     child->incarnation = fact->incarnation;
     child->action = fact->action;
+    uint32_t positions = core->fold.position_count;
     child->position =
         eng_position_take(core, fact->follower_no, parent->instrument, parent->product);
+    if (core->fold.position_count != positions)
+        eng_money_position(core, fact->slot, child->position);
     core->links[index] = (struct eng_link){.next = ENG_NONE, .previous = ENG_NONE};
     core->settle_next[index] = ENG_NONE;
     eng_child_index(core, index, cell);
@@ -163,6 +167,8 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
     }
     if (LS_UNLIKELY(core->position_blocked[child->position] != ENG_NONE))
         unblock(core, child->position);
+    if (!(child->flags & ENG_CHILD_EXIT))
+        eng_money_change(core, touch->index, touch->claim_e8);
 }
 
 enum eng_life_action eng_child_live(
@@ -196,11 +202,13 @@ void eng_child_fill(
     if (filled_qty_e8 <= child->filled_qty_e8)
         return;
     int64_t more = filled_qty_e8 - child->filled_qty_e8;
+    int64_t before_qty_e8 = child->filled_qty_e8, before_price_e8 = child->average_price_e8;
     child->filled_qty_e8 = filled_qty_e8;
     child->average_price_e8 = average_price_e8;
     struct eng_position *position = &core->positions[child->position];
     position->held_e8 =
         eng_add_saturated(position->held_e8, child->side == IPC_SIDE_BUY ? more : -more);
+    eng_money_fill(core, (uint32_t)(child - core->children), before_qty_e8, before_price_e8);
 }
 
 /* --- queue and flight ---------------------------------------------------------------------------

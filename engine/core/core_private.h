@@ -120,7 +120,9 @@ struct eng_slot {
     uint32_t unknown_count; /* children whose outcome is unknown */
     uint16_t incarnation;
     char digits[IPC_TAG_FOLLOWER_DIGITS];
-    char reserved[9];
+    char reserved1;
+    uint16_t tripped; /* a money limit may bar openings: ask eng_limits_bar */
+    char reserved6[6];
 };
 _Static_assert(sizeof(struct eng_slot) == 32, "two slots a line");
 
@@ -228,6 +230,8 @@ struct eng_address {
     struct eng_window second;
 };
 
+struct eng_money;
+
 struct eng_core {
     uint64_t magic;
     struct eng_core_limits limits;
@@ -242,6 +246,7 @@ struct eng_core {
     struct eng_slot *slots;
     struct eng_wave *waves;
     struct eng_account_fold *account_folds; /* by account number, [0] unused */
+    struct eng_money *money;                /* money.h: lots, day figures, limits; partly derived */
 
     /* maps over the fold: functions of it, not hashed */
     struct eng_map order_map;    /* order key -> newest order with it */

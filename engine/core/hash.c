@@ -1,6 +1,7 @@
 #include "engine/core/hash.h"
 
 #include "engine/core/core_private.h"
+#include "engine/core/money.h"
 
 /* What is hashed bytewise has no padding; a new field that makes some fails here. */
 _Static_assert(sizeof(struct eng_order) == 16 + 12 * 8 + 5 * 4 + 8 + 12, "no padding");
@@ -37,6 +38,7 @@ uint64_t eng_core_hash(const struct eng_core *core)
         hash, core->master_positions, fold->master_position_count * sizeof *core->master_positions);
     hash = eng_hash(hash, core->slots, core->limits.follower_slot_max * sizeof *core->slots);
     hash = eng_hash(hash, core->waves, core->limits.wave_max * sizeof *core->waves);
-    return eng_hash(hash, core->account_folds,
+    hash = eng_hash(hash, core->account_folds,
         ((size_t)core->limits.account_max + 1) * sizeof *core->account_folds);
+    return eng_money_hash(core, hash);
 }

@@ -1,6 +1,7 @@
 /* The one block: how large, and what lies where. */
 #include "engine/core/core_private.h"
 #include "engine/core/dedupe.h"
+#include "engine/core/money.h"
 
 /* Walks through the block; with base NULL it only counts. */
 struct carve {
@@ -67,6 +68,9 @@ static size_t lay_out(struct eng_core *core, const struct eng_core_limits *limit
         &carve, ((size_t)limits->account_max + 1) * limits->pace_logs, sizeof *core->pace_logs);
     core->addresses = take(&carve, address_cells, sizeof *core->addresses);
     core->address_mask = address_cells - 1;
+
+    void *money = take(&carve, 1, eng_money_footprint(limits));
+    core->money = base == NULL ? NULL : eng_money_init(money, limits);
     return ls_align_up(carve.used, 4096);
 }
 

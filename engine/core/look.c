@@ -2,6 +2,7 @@
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/fanout.h"
+#include "engine/core/money.h"
 #include "engine/core/positions.h"
 
 const struct ipc_snapshot_view *eng_core_view(const struct eng_core *core)
@@ -181,4 +182,5 @@ void eng_core_verify(const struct eng_core *core)
         verify_child(core, i);
     verify_positions(core);
     verify_queues(core);
+    eng_money_verify(core);
 }

@@ -4,6 +4,8 @@
 #include "engine/core/dedupe.h"
 #include "engine/core/fanout.h"
 #include "engine/core/join.h"
+#include "engine/core/limits.h"
+#include "engine/core/money.h"
 #include "engine/core/pace.h"
 #include "engine/core/positions.h"
 #include "engine/core/recover.h"
@@ -108,6 +110,8 @@ static enum ipc_rc apply_update(struct eng_core *core, const struct eng_frame *f
     eng_child_learn_id(core, index, event->broker_order_id);
     eng_child_fill(core, child, event->filled_qty_e8, event->average_price_e8);
     (void)eng_child_live(core, child, eng_sighting_event(event));
+    if (child->state != touch.state)
+        eng_money_status(core, index, (enum eng_state)child->state, frame->mono_ns);
     if (eng_sighting_settles_doubt(child, event)) {
         if (eng_sighting_shows_change(child, event))
             child->asked_qty_e8 = 0; /* else its answer may still come, later than anyone waits */
@@ -226,6 +230,8 @@ static uint32_t apply_new_place(struct eng_core *core, const struct batch_apply 
         eng_child_queue(core, index, IPC_ACTION_PLACE, 0);
     }
     eng_child_born(core, child);
+    if (!batch->is_exit)
+        eng_money_opening(core, index, batch->price_sample_e8);
     return now ? index : ENG_NONE;
 }
 
@@ -668,6 +674,8 @@ static void apply_one_reply(struct eng_core *core, const struct eng_frame *frame
         core->fold.counters.late_replies++;
     if (outcome->outcome == IPC_OUTCOME_AUTH)
         pause_account(core, index);
+    eng_money_reply(core, index, (enum ipc_action)fact->action,
+        (enum ipc_outcome_class)outcome->outcome, frame->mono_ns);
     if (fact->action == IPC_ACTION_PLACE)
         place_reply(core, index, outcome, frame->mono_ns); /* a late one always counts */
     else if (current && fact->action == IPC_ACTION_MODIFY)
@@ -733,6 +741,8 @@ static uint32_t element_bytes(enum ipc_fact_type type)
         return sizeof(struct ipc_fact_alarm);
     case IPC_FACT_BOOK:
         return sizeof(struct ipc_fact_book);
+    case IPC_FACT_LIMIT:
+        return sizeof(struct ipc_fact_limit);
     case IPC_FACT_BATCH:
     case IPC_FACT_RELEASE:
     case IPC_FACT_REPLY:
@@ -769,6 +779,8 @@ static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *fr
         return IPC_OK;
     case IPC_FACT_BOOK:
         return apply_book(core, frame);
+    case IPC_FACT_LIMIT:
+        return eng_limits_apply(core, frame->payload);
     }
     return IPC_BAD_INPUT;
 }

@@ -51,6 +51,7 @@ struct eng_core_limits {
     uint32_t wave_max;            /* unfinished waves at a time, [2, 4096] */
     uint32_t pace_logs;           /* exchanges paced apart per account, [1, 9]; further exchanges
                                      share the last log */
+    uint32_t lot_max;             /* FIFO lots of copied positions; 0 = half more than position_max */
 };
 
 /* Bands of market-price protection: a price below `below_e8` gets `fraction_e8` of itself, or
@@ -141,12 +142,13 @@ struct eng_event_facts {
     bool retry_later;    /* with count 0: too many unfinished waves; do not consume it yet */
     enum ipc_reason why; /* of count 0: DUPLICATE_EVENT, OWN_ORDER, INSTRUMENT_UNKNOWN, ... */
     struct {
-        enum ipc_fact_type type; /* EVENT, UPDATE, BOOK or ALARM */
+        enum ipc_fact_type type; /* EVENT, UPDATE, BOOK, ALARM or LIMIT */
         uint32_t bytes;
         union {
             struct ipc_fact_event event; /* EVENT, UPDATE */
             struct ipc_fact_book book;
             struct ipc_fact_alarm alarm;
+            struct ipc_fact_limit limit;
         };
     } fact[ENG_EVENT_FACTS_MAX];
 };

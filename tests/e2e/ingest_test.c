@@ -259,6 +259,7 @@ static void read_ring(
             reader->gaps++;
             break;
         case IPC_EVENT_COPY_SELECTED:
+        case IPC_EVENT_OPERATOR:
             fail();
         }
     }

@@ -3,6 +3,7 @@
 #include "engine/core/dedupe.h"
 #include "engine/core/fanout.h"
 #include "engine/core/join.h"
+#include "engine/core/limits.h"
 #include "engine/core/positions.h"
 #include "engine/core/sighting.h"
 
@@ -258,6 +259,9 @@ void eng_step_event(const struct eng_core *core, const struct ipc_event *event, 
     case IPC_EVENT_FEED_GAP:
         add_alarm(out, IPC_ALARM_FEED_GAP, event->account, NULL,
             "the order feed of the account was interrupted");
+        return;
+    case IPC_EVENT_OPERATOR:
+        eng_limits_step(core, event, out);
         return;
     case IPC_EVENT_COPY_SELECTED:
         out->why = IPC_REASON_MODE_UNSUPPORTED;

@@ -73,7 +73,7 @@ static void test_each_spoiled_field_is_named(void **state)
 {
     (void)state;
     SPOIL(kind, 0);
-    SPOIL(kind, 6);
+    SPOIL(kind, 7);
     SPOIL(kind, IPC_EVENT_COPY_SELECTED);
     SPOIL(side, 0);
     SPOIL(side, 3);

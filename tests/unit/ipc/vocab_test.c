@@ -64,6 +64,10 @@ static void test_every_word_round_trips(void **state)
     ROUND_TRIP(ipc_transition);
     ROUND_TRIP(ipc_child_kind);
     ROUND_TRIP(ipc_alarm);
+    ROUND_TRIP(ipc_operator_act);
+    ROUND_TRIP(ipc_limit_act);
+    ROUND_TRIP(ipc_limit_kind);
+    ROUND_TRIP(ipc_limit_scope);
     ROUND_TRIP(ipc_instrument_kind);
     ROUND_TRIP(ipc_region_kind);
 }
