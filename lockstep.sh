@@ -9,6 +9,7 @@ packages_build=(build-essential cmake ninja-build pkg-config git ca-certificates
     libjsmn-dev libcyaml-dev libwebsockets-dev libcmocka-dev python3)
 packages_test=(clang libclang-rt-14-dev llvm nghttp2-server nghttp2-client valgrind binutils gdb
     openssl)
+packages_bench=(python3-httpx python3-h2)
 
 programs=(lockstep-engine lockstep-ingest lockstep-brokersim lockstepctl)
 
@@ -21,7 +22,7 @@ Usage: ./lockstep.sh COMMAND
   test [AREA...]    install what is missing, build everything, run every test (or only: unit, e2e,
                     sim, asan, tsan, fuzz, gate)
   build [PRESET]    build one preset: release (default), debug, asan, tsan, fuzz
-  bench [OPTIONS]   lockstep-bench fanout on this machine
+  bench [OPTIONS]   lockstep-bench fanout, then peers, on this machine
   clean             remove build/ and what a kept demo left behind
 
 Programs land in build/release/bin/. Nothing needs a network beyond the package manager.
@@ -127,7 +128,8 @@ case $command in
 demo) command_demo "$@" ;;
 test) command_test "$@" ;;
 build) install "${packages_build[@]}"; [ "${1:-}" = fuzz ] && install "${packages_test[@]}"; build "${1:-release}" ;;
-bench) install "${packages_build[@]}"; build release; exec build/release/bin/lockstep-bench fanout "$@" ;;
+bench) install "${packages_build[@]}" "${packages_bench[@]}"; build release
+    build/release/bin/lockstep-bench fanout "$@"; exec build/release/bin/lockstep-bench peers "$@" ;;
 clean) command_clean ;;
 help|-h|--help) usage ;;
 '') usage >&2; exit 2 ;;

@@ -297,32 +297,6 @@ static bool chosen(const char *want, const char *name)
     return strcmp(want, "all") == 0 || strcmp(want, name) == 0;
 }
 
-static enum ipc_rc choose_cpus(struct bench_fanout_options *options, struct ipc_error *error)
-{
-    int cpus[64];
-    const uint32_t count = bench_cpus(cpus, LS_COUNT_OF(cpus));
-    if (count < 2) {
-        ipc_error_set(error,
-            "the engine and its peer need a processor each, and this process may "
-            "use %u",
-            count);
-        return IPC_REFUSED;
-    }
-    if (options->engine_cpu < 0)
-        options->engine_cpu = cpus[0];
-    if (options->peer_cpu < 0)
-        options->peer_cpu = cpus[0] == options->engine_cpu ? cpus[1] : cpus[0];
-    if (options->engine_cpu == options->peer_cpu || !bench_run_on(options->engine_cpu) ||
-        !bench_run_on(options->peer_cpu)) {
-        ipc_error_set(error,
-            "processors %d and %d: give two different ones that this process may "
-            "use",
-            options->engine_cpu, options->peer_cpu);
-        return IPC_REFUSED;
-    }
-    return IPC_OK;
-}
-
 static enum ipc_rc run_one(struct bench_fanout *fanout, const struct bench_rig_options *rig,
     uint32_t left, double seconds_left, struct ipc_error *error)
 {
@@ -350,7 +324,7 @@ enum ipc_rc bench_fanout_run(struct bench_fanout *fanout, struct ipc_error *erro
     uint32_t count = 0;
     static const char *const ios[] = {"uring", "epoll"};
     const uint32_t bearers[] = {options->bearer != 0 ? options->bearer : 64, 1100};
-    enum ipc_rc rc = choose_cpus(options, error);
+    enum ipc_rc rc = bench_choose_cpus(&options->engine_cpu, &options->peer_cpu, error);
     if (rc != IPC_OK)
         return rc;
     bench_machine_read(&fanout->machine);

@@ -1,6 +1,7 @@
 /* lockstep_bench.c: `lockstep-bench NAME`, one measurement each. */
 #include "bench/fanout.h"
 #include "bench/option_file.h"
+#include "bench/peers.h"
 #include "version.h"
 
 #include <getopt.h>
@@ -16,6 +17,9 @@ static const char usage[] =
     "                                    order accepted by the kernel, against the floor: the "
     "same\n"
     "                                    bytes, sealed by SSL_write and sent by bare sends\n"
+    "  lockstep-bench peers [OPTIONS]    the same orders to the same server by nghttp2, libcurl "
+    "and\n"
+    "                                    Python httpx, interleaved with the engine's\n"
     "\n"
     "  --followers N      of the one master (500; 1 to 5000)\n"
     "  --rounds N         of each scenario (40; 1 to 1000)\n"
@@ -36,6 +40,7 @@ static const char usage[] =
 
 struct options {
     struct bench_fanout_options fanout;
+    bool peers; /* that is measured, not fanout */
     bool json, check;
 };
 
@@ -108,9 +113,11 @@ static int options_read(int argc, char **argv, struct options *options)
         const int option = getopt_long(argc, argv, "", names, NULL);
         switch (option) {
         case -1:
-            if (optind + 1 == argc && strcmp(argv[optind], "fanout") == 0)
+            options->peers = optind + 1 == argc && strcmp(argv[optind], "peers") == 0;
+            if (options->peers || (optind + 1 == argc && strcmp(argv[optind], "fanout") == 0))
                 return -1;
-            (void)fprintf(stderr, "lockstep-bench: say what to measure: fanout; try --help\n");
+            (void)fprintf(
+                stderr, "lockstep-bench: say what to measure: fanout or peers; try --help\n");
             return 2;
         case FOLLOWERS:
             good = read_number("followers", optarg, 1, BENCH_FOLLOWERS_MAX, &number);
@@ -179,27 +186,13 @@ static void raise_files_limit(void)
     }
 }
 
-int main(int argc, char **argv)
+static int run_fanout(const struct options *options)
 {
-    struct options options;
+    struct bench_fanout fanout = {.options = options->fanout};
     struct ipc_error error = {{0}};
-    const int code = options_read(argc, argv, &options);
-    if (code >= 0)
-        return code;
-    if (options.check) {
-        (void)printf(
-            "valid: fanout to %u followers, %u rounds each of %s lanes (pool of %u) by %s, "
-            "at most %.0f s\n",
-            options.fanout.followers, options.fanout.rounds, options.fanout.lanes,
-            options.fanout.pool_connections, options.fanout.io, options.fanout.seconds_max);
-        return 0;
-    }
-    struct bench_fanout fanout = {.options = options.fanout};
-    (void)signal(SIGPIPE, SIG_IGN);
-    raise_files_limit();
     const enum ipc_rc rc = bench_fanout_run(&fanout, &error);
     if (fanout.result_count > 0) {
-        if (options.json)
+        if (options->json)
             bench_fanout_json(&fanout, stdout);
         else
             bench_fanout_print(&fanout, stdout);
@@ -208,4 +201,53 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "lockstep-bench: %s\n", error.text);
     free(fanout.results);
     return rc == IPC_OK ? 0 : 1;
+}
+
+static int run_peers(const struct options *options)
+{
+    const struct bench_fanout_options *from = &options->fanout;
+    struct bench_peers *peers = calloc(1, sizeof *peers);
+    struct ipc_error error = {{0}};
+    LS_CHECK(peers != NULL);
+    peers->options = (struct bench_peers_options){.followers = from->followers,
+        .rounds = from->rounds,
+        .pool_connections = from->pool_connections,
+        .bearer = from->bearer,
+        .io = strcmp(from->io, "epoll") == 0 ? "epoll" : "uring",
+        .engine_cpu = from->engine_cpu,
+        .peer_cpu = from->peer_cpu,
+        .seconds_max = from->seconds_max};
+    const enum ipc_rc rc = bench_peers_run(peers, &error);
+    if (options->json)
+        bench_peers_json(peers, stdout);
+    else
+        bench_peers_print(peers, stdout);
+    if (rc != IPC_OK)
+        (void)fprintf(stderr, "lockstep-bench: %s\n", error.text);
+    free(peers);
+    return rc == IPC_OK ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    const int code = options_read(argc, argv, &options);
+    if (code >= 0)
+        return code;
+    if (options.check) {
+        const struct bench_fanout_options *fanout = &options.fanout;
+        if (options.peers)
+            (void)printf("valid: peers, %u orders over %u connections, %u rounds, at most %.0f s\n",
+                fanout->followers, fanout->pool_connections, fanout->rounds, fanout->seconds_max);
+        else
+            (void)printf(
+                "valid: fanout to %u followers, %u rounds each of %s lanes (pool of %u) by "
+                "%s, at most %.0f s\n",
+                fanout->followers, fanout->rounds, fanout->lanes, fanout->pool_connections,
+                fanout->io, fanout->seconds_max);
+        return 0;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    raise_files_limit();
+    return options.peers ? run_peers(&options) : run_fanout(&options);
 }

@@ -204,3 +204,28 @@ uint64_t bench_preemptions(pid_t pid, pid_t thread)
         (void)fclose(file);
     return count;
 }
+
+enum ipc_rc bench_choose_cpus(int *engine_cpu, int *peer_cpu, struct ipc_error *error)
+{
+    int cpus[64];
+    const uint32_t count = bench_cpus(cpus, LS_COUNT_OF(cpus));
+    if (count < 2) {
+        ipc_error_set(error,
+            "the engine and its peer need a processor each, and this process may "
+            "use %u",
+            count);
+        return IPC_REFUSED;
+    }
+    if (*engine_cpu < 0)
+        *engine_cpu = cpus[0];
+    if (*peer_cpu < 0)
+        *peer_cpu = cpus[0] == *engine_cpu ? cpus[1] : cpus[0];
+    if (*engine_cpu == *peer_cpu || !bench_run_on(*engine_cpu) || !bench_run_on(*peer_cpu)) {
+        ipc_error_set(error,
+            "processors %d and %d: give two different ones that this process may "
+            "use",
+            *engine_cpu, *peer_cpu);
+        return IPC_REFUSED;
+    }
+    return IPC_OK;
+}

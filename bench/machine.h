@@ -31,6 +31,10 @@ uint32_t bench_cpus(int *cpus, uint32_t max);
 /* bench_run_on puts the calling thread on one processor; false when it may not. */
 LS_MUST_USE bool bench_run_on(int cpu);
 
+/* bench_choose_cpus settles on two processors: those asked for, or the first two (-1).
+ *   returns  IPC_OK; IPC_REFUSED with a sentence when there are no two, or they may not be used */
+LS_MUST_USE enum ipc_rc bench_choose_cpus(int *engine_cpu, int *peer_cpu, struct ipc_error *error);
+
 /* bench_thread finds the thread `name` of a process; 0 when there is none. */
 pid_t bench_thread(pid_t pid, const char *name);
 

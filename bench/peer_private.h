@@ -17,7 +17,7 @@ struct peer_connection {
     bool has_preface, is_warm, wants_write;
     uint32_t input_count, output_count;
     uint32_t window_used;  /* DATA bytes since the last WINDOW_UPDATE */
-    uint32_t order_stream; /* HEADERS of an order seen, its DATA not yet; 0 = none */
+    uint32_t order_stream; /* newest request with a body */
     uint8_t input[PEER_INPUT_BYTES], output[PEER_OUTPUT_BYTES];
 };
 
