@@ -76,8 +76,10 @@ int ctl_find_broker(const struct ipc_snapshot_view *view, const char *name)
 uint32_t ctl_find_instrument(const struct ipc_snapshot_view *view, const char *name)
 {
     uint32_t found = 0;
+    bool found_gone = false;
     for (uint32_t i = 0; i < view->instrument_count; i++) {
         const struct ipc_row_instrument *row = &view->instruments[i];
+        const bool gone = (row->flags & IPC_INSTRUMENT_GONE) != 0;
         if (row->instrument == 0)
             continue;
         char full[64];
@@ -85,9 +87,13 @@ uint32_t ctl_find_instrument(const struct ipc_snapshot_view *view, const char *n
             row->symbol);
         if (strcmp(row->symbol, name) != 0 && strcmp(full, name) != 0)
             continue;
-        if (found != 0)
+        /* A symbol of a contract that is gone may be another's by now. */
+        if (found != 0 && gone && !found_gone)
+            continue;
+        if (found != 0 && gone == found_gone)
             return 0;
         found = row->instrument;
+        found_gone = gone;
     }
     return found;
 }

@@ -17,6 +17,8 @@ static const struct ctl_verb verbs[] = {
         "publish or show accounts, limits and instruments", ctl_snapshot_main},
     {"token", "set ACCOUNT < FILE", "give an account a new broker token, read from standard input",
         ctl_token_main},
+    {"instruments", "import FILE... | check FILE... | show [NAME]",
+        "contract masters and freeze lists of the broker and the exchange", ctl_instruments_main},
     {"switch", "SCOPE [NAME] run|close-only|halt | show",
         "stop or allow orders, and wait until it holds", ctl_switch_main},
     {"price", "set BROKER SYMBOL PRICE... | show BROKER", "last prices, where no feed keeps them",
@@ -59,7 +61,7 @@ static void print_help(void)
     puts("Usage: lockstepctl [--instance NAME] [--json] VERB ...\n\n"
          "Works on one instance of Lockstep on this machine.\n");
     for (size_t i = 0; i < LS_COUNT_OF(verbs); i++)
-        printf("  %-9s %-44s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+        printf("  %-11s %-44s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
     puts("\nOptions, before or after the verb:\n"
          "  --instance NAME  the instance (default: $LOCKSTEP_INSTANCE, else 'main')\n"
          "  --key FILE       key that seals tokens (default: $LOCKSTEP_KEY, else\n"
