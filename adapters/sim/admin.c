@@ -15,6 +15,8 @@ static const struct {
     {"GET", "/sim/accounts", adp_sim_admin_accounts},
     {"GET", "/sim/stats", adp_sim_admin_stats},
     {"GET", "/sim/faults", adp_sim_admin_faults},
+    {"GET", "/sim/feed", adp_sim_admin_feed},
+    {"POST", "/sim/feed", adp_sim_admin_set_feed},
     {"POST", "/sim/terminal/order", adp_sim_admin_order},
     {"POST", "/sim/terminal/cancel", adp_sim_admin_cancel},
     {"POST", "/sim/terminal/modify", adp_sim_admin_modify},

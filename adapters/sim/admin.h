@@ -10,6 +10,7 @@ struct adp_sim_admin {
     struct adp_sim_broker *broker;
     int64_t started_mono_ns;
     const char *version, *commit;
+    uint16_t feed_port;
 };
 
 /* adp_sim_admin_call handles one request of the admin port; context is the admin. Errors are

@@ -342,6 +342,27 @@ void adp_sim_admin_set_faults(
     adp_sim_text_put(&call->answer, "\n");
 }
 
+void adp_sim_admin_set_feed(
+    struct adp_sim_admin *admin, struct adp_sim_call *call, const json_t *body)
+{
+    struct adp_sim_push *push = admin->broker->api.push;
+    char error[256];
+    if (push == NULL)
+        adp_sim_admin_error(call, 404, "there is no push side");
+    else if (!adp_sim_push_fault(push, body, error, sizeof(error)))
+        adp_sim_admin_error(call, 400, "%s", error);
+    else
+        adp_sim_push_write(push, admin->feed_port, &call->answer);
+}
+
+/* A session that is new or over ends what was opened with the old one. */
+static void tell_push(struct adp_sim_broker *broker, uint32_t account)
+{
+    const struct adp_sim_member *member = &broker->members.rows[account];
+    if (broker->api.push != NULL)
+        adp_sim_push_set_session(broker->api.push, account, member->expired ? NULL : member->token);
+}
+
 void adp_sim_admin_token(struct adp_sim_admin *admin, struct adp_sim_call *call, const json_t *body)
 {
     uint32_t account;
@@ -361,6 +382,7 @@ void adp_sim_admin_token(struct adp_sim_admin *admin, struct adp_sim_call *call,
     }
     if (json_is_boolean(expired))
         admin->broker->members.rows[account].expired = json_is_true(expired);
+    tell_push(admin->broker, account);
     adp_sim_text_put(&call->answer, "{\"status\":\"Ok\"}\n");
 }
 

@@ -17,6 +17,7 @@ void adp_sim_admin_positions(struct adp_sim_admin *, struct adp_sim_call *, cons
 void adp_sim_admin_accounts(struct adp_sim_admin *, struct adp_sim_call *, const json_t *);
 void adp_sim_admin_stats(struct adp_sim_admin *, struct adp_sim_call *, const json_t *);
 void adp_sim_admin_faults(struct adp_sim_admin *, struct adp_sim_call *, const json_t *);
+void adp_sim_admin_feed(struct adp_sim_admin *, struct adp_sim_call *, const json_t *);
 
 void adp_sim_admin_order(struct adp_sim_admin *, struct adp_sim_call *, const json_t *);
 void adp_sim_admin_cancel(struct adp_sim_admin *, struct adp_sim_call *, const json_t *);
@@ -24,6 +25,7 @@ void adp_sim_admin_modify(struct adp_sim_admin *, struct adp_sim_call *, const j
 void adp_sim_admin_fill(struct adp_sim_admin *, struct adp_sim_call *, const json_t *);
 void adp_sim_admin_set_price(struct adp_sim_admin *, struct adp_sim_call *, const json_t *);
 void adp_sim_admin_set_faults(struct adp_sim_admin *, struct adp_sim_call *, const json_t *);
+void adp_sim_admin_set_feed(struct adp_sim_admin *, struct adp_sim_call *, const json_t *);
 void adp_sim_admin_token(struct adp_sim_admin *, struct adp_sim_call *, const json_t *);
 void adp_sim_admin_limits(struct adp_sim_admin *, struct adp_sim_call *, const json_t *);
 void adp_sim_admin_latency(struct adp_sim_admin *, struct adp_sim_call *, const json_t *);

@@ -429,3 +429,12 @@ void adp_sim_admin_faults(
     adp_sim_faults_write(&admin->broker->faults, &call->answer);
     adp_sim_text_put(&call->answer, "\n");
 }
+
+void adp_sim_admin_feed(struct adp_sim_admin *admin, struct adp_sim_call *call, const json_t *body)
+{
+    (void)body;
+    if (admin->broker->api.push == NULL)
+        adp_sim_admin_error(call, 404, "there is no push side: feed.port is off");
+    else
+        adp_sim_push_write(admin->broker->api.push, admin->feed_port, &call->answer);
+}

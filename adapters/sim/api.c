@@ -14,15 +14,25 @@ static const struct {
     const char *method, *path, *name;
 } paths[ADP_SIM_PATH_COUNT] = {
     [ADP_SIM_PATH_UNKNOWN] = {"", "", "unknown"},
-    [ADP_SIM_PATH_PLACE] = {"POST", "orders/placeorder", "placeorder"},
-    [ADP_SIM_PATH_MODIFY] = {"POST", "orders/modify", "modify"},
-    [ADP_SIM_PATH_CANCEL] = {"POST", "orders/cancel", "cancel"},
-    [ADP_SIM_PATH_BOOK] = {"GET", "orders/book", "book"},
-    [ADP_SIM_PATH_HISTORY] = {"POST", "orders/history", "history"},
-    [ADP_SIM_PATH_TRADES] = {"GET", "orders/trades", "trades"},
-    [ADP_SIM_PATH_POSITIONS] = {"GET", "positions", "positions"},
-    [ADP_SIM_PATH_HOLDINGS] = {"GET", "holdings/", "holdings"},
-    [ADP_SIM_PATH_LIMITS] = {"GET", "limits/", "limits"},
+    [ADP_SIM_PATH_PLACE] = {"POST", ADP_SIM_API_PREFIX "orders/placeorder", "placeorder"},
+    [ADP_SIM_PATH_MODIFY] = {"POST", ADP_SIM_API_PREFIX "orders/modify", "modify"},
+    [ADP_SIM_PATH_CANCEL] = {"POST", ADP_SIM_API_PREFIX "orders/cancel", "cancel"},
+    [ADP_SIM_PATH_BOOK] = {"GET", ADP_SIM_API_PREFIX "orders/book", "book"},
+    [ADP_SIM_PATH_HISTORY] = {"POST", ADP_SIM_API_PREFIX "orders/history", "history"},
+    [ADP_SIM_PATH_TRADES] = {"GET", ADP_SIM_API_PREFIX "orders/trades", "trades"},
+    [ADP_SIM_PATH_POSITIONS] = {"GET", ADP_SIM_API_PREFIX "positions", "positions"},
+    [ADP_SIM_PATH_HOLDINGS] = {"GET", ADP_SIM_API_PREFIX "holdings/", "holdings"},
+    [ADP_SIM_PATH_LIMITS] = {"GET", ADP_SIM_API_PREFIX "limits/", "limits"},
+    [ADP_SIM_PATH_ORDER_TOKEN] = {"GET", "/open-api/order-notify/ws/createWsToken",
+        "createwstoken"},
+    [ADP_SIM_PATH_MARKET_BEGIN] = {"POST", ADP_SIM_API_PREFIX "profile/createWsSess",
+        "createwssess"},
+    [ADP_SIM_PATH_MARKET_END] = {"POST", ADP_SIM_API_PREFIX "profile/invalidateWsSess",
+        "invalidatewssess"},
+    [ADP_SIM_PATH_SUBSCRIBE] = {"POST", "/rest/AliceBlueAPIService/api/webhook/subscribe",
+        "webhook_subscribe"},
+    [ADP_SIM_PATH_UNSUBSCRIBE] = {"POST", "/rest/AliceBlueAPIService/api/webhook/unsubscribe",
+        "webhook_unsubscribe"},
 };
 
 const char *adp_sim_path_name(enum adp_sim_path path)
@@ -38,13 +48,11 @@ bool adp_sim_path_is_order(enum adp_sim_path path)
 enum adp_sim_path adp_sim_api_path(const struct adp_sim_call *call, bool *method_ok)
 {
     *method_ok = true;
-    size_t prefix = strlen(ADP_SIM_API_PREFIX);
-    if (strncmp(call->path, ADP_SIM_API_PREFIX, prefix) != 0)
-        return ADP_SIM_PATH_UNKNOWN;
-    const char *rest = call->path + prefix;
+    const char *rest = call->path;
     for (int i = 1; i < ADP_SIM_PATH_COUNT; i++) {
         bool same = i == ADP_SIM_PATH_HOLDINGS
-                        ? strcmp(rest, "holdings/CNC") == 0 || strcmp(rest, "holdings/MTF") == 0
+                        ? strcmp(rest, ADP_SIM_API_PREFIX "holdings/CNC") == 0 ||
+                              strcmp(rest, ADP_SIM_API_PREFIX "holdings/MTF") == 0
                         : strcmp(rest, paths[i].path) == 0;
         if (same) {
             *method_ok = strcmp(call->method, paths[i].method) == 0;
@@ -406,6 +414,14 @@ static void run_history(struct adp_sim_api *api, struct adp_sim_call *call, uint
     adp_sim_api_history(api, call, account, broker_order_id);
 }
 
+static void run_push(
+    struct adp_sim_api *api, struct adp_sim_call *call, enum adp_sim_path path, uint32_t account)
+{
+    json_t *body = path == ADP_SIM_PATH_ORDER_TOKEN ? NULL : parse(api, call);
+    adp_sim_api_push(api, call, path, account, body);
+    json_decref(body);
+}
+
 enum adp_sim_exchange adp_sim_api_exchange(struct adp_sim_api *api, const struct adp_sim_call *call,
     enum adp_sim_path path, uint32_t *calls)
 {
@@ -454,6 +470,14 @@ void adp_sim_api_run(struct adp_sim_api *api, struct adp_sim_call *call, enum ad
             run_history(api, call, account);
         else if (refusal == 0)
             adp_sim_api_read(api, call, path, account);
+        return;
+    case ADP_SIM_PATH_ORDER_TOKEN:
+    case ADP_SIM_PATH_MARKET_BEGIN:
+    case ADP_SIM_PATH_MARKET_END:
+    case ADP_SIM_PATH_SUBSCRIBE:
+    case ADP_SIM_PATH_UNSUBSCRIBE:
+        if (refusal == 0)
+            run_push(api, call, path, account);
         return;
     case ADP_SIM_PATH_UNKNOWN:
     case ADP_SIM_PATH_COUNT:

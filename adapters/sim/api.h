@@ -8,6 +8,7 @@
 
 #include "adapters/sim/call.h"
 #include "adapters/sim/members.h"
+#include "adapters/sim/push.h"
 
 #define ADP_SIM_API_PREFIX "/open-api/od/v1/"
 
@@ -22,6 +23,11 @@ enum adp_sim_path {
     ADP_SIM_PATH_POSITIONS,
     ADP_SIM_PATH_HOLDINGS,
     ADP_SIM_PATH_LIMITS,
+    ADP_SIM_PATH_ORDER_TOKEN,
+    ADP_SIM_PATH_MARKET_BEGIN,
+    ADP_SIM_PATH_MARKET_END,
+    ADP_SIM_PATH_SUBSCRIBE,
+    ADP_SIM_PATH_UNSUBSCRIBE,
     ADP_SIM_PATH_COUNT
 };
 
@@ -35,6 +41,7 @@ enum adp_sim_error_form {
 struct adp_sim_api {
     struct adp_sim_book *book;
     struct adp_sim_members *members;
+    struct adp_sim_push *push; /* NULL: there is no push side, its calls answer 404 */
     enum adp_sim_error_form error_form;
     struct adp_sim_prng prng;
     struct json_t *parsed; /* a body that adp_sim_api_exchange parsed, until the request is run */

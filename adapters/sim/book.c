@@ -464,6 +464,7 @@ uint32_t adp_sim_book_place(struct adp_sim_book *book, const struct adp_sim_orig
         adp_sim_order_at(book, account->order_last)->next_of_account = index;
     account->order_last = index;
     account->order_count++;
+    adp_sim_book_tell(book, index, ADP_SIM_REPORT_PENDING, ADP_SIM_NONE);
 
     if (book->config.exchange_latency_ns == 0)
         adp_sim_exchange_see(book, index, origin->wall_ns);
@@ -557,6 +558,11 @@ int adp_sim_book_cancel(struct adp_sim_book *book, const struct adp_sim_origin *
     }
     adp_sim_exchange_cancel(book, act->order, origin->wall_ns);
     return 0;
+}
+
+void adp_sim_book_set_watch(struct adp_sim_book *book, const struct adp_sim_book_watch *watch)
+{
+    book->watch = *watch;
 }
 
 void adp_sim_book_set_order_outcome(struct adp_sim_book *book, uint32_t order, const char *text)

@@ -309,6 +309,31 @@ bool adp_sim_book_has_latency(const struct adp_sim_book *book);
 /* adp_sim_book_next_due returns when adp_sim_book_advance has work next, INT64_MAX for never. */
 int64_t adp_sim_book_next_due(const struct adp_sim_book *book);
 
+/* What happened to an order, in the words that the broker's push side reports. */
+enum adp_sim_report {
+    ADP_SIM_REPORT_PENDING = 1, /* taken by the broker */
+    ADP_SIM_REPORT_NEW,         /* at the exchange; again when a stop order is triggered */
+    ADP_SIM_REPORT_REPLACED,
+    ADP_SIM_REPORT_REPLACE_REJECTED, /* the exchange refused new terms; the order works on */
+    ADP_SIM_REPORT_FILL,
+    ADP_SIM_REPORT_CANCELLED,
+    ADP_SIM_REPORT_REJECTED
+};
+
+/* Who is told of changes, from inside the call that makes them. The functions may read the book and
+ * change nothing in it.
+ *   order     an accepted order reached a new state; trade is its newest fill of a FILL, else
+ *             ADP_SIM_NONE
+ *   price     an instrument has a new last price */
+struct adp_sim_book_watch {
+    void (*order)(void *context, uint32_t order, enum adp_sim_report report, uint32_t trade);
+    void (*price)(void *context, uint32_t instrument, int64_t wall_ns);
+    void *context;
+};
+
+/* adp_sim_book_set_watch sets the one watcher; copied. Without one nothing is told. */
+void adp_sim_book_set_watch(struct adp_sim_book *book, const struct adp_sim_book_watch *watch);
+
 /* adp_sim_order_average returns the average fill price times 1e8, 0 without a fill. */
 int64_t adp_sim_order_average(const struct adp_sim_order *order);
 

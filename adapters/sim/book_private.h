@@ -36,6 +36,7 @@ struct adp_sim_book {
     uint32_t
         *waiting; /* orders that the exchange has not seen, by due time (the latency is constant) */
     uint32_t waiting_first, waiting_count, waiting_capacity;
+    struct adp_sim_book_watch watch;
 };
 
 static inline struct adp_sim_order *adp_sim_order_at(
@@ -54,6 +55,14 @@ static inline struct adp_sim_listing *adp_sim_listing_at(
     const struct adp_sim_book *book, uint32_t index)
 {
     return adp_sim_records_at(&book->listings, index);
+}
+
+/* adp_sim_book_tell reports a change to the watcher, if there is one. */
+static inline void adp_sim_book_tell(
+    const struct adp_sim_book *book, uint32_t order, enum adp_sim_report report, uint32_t trade)
+{
+    if (book->watch.order != NULL)
+        book->watch.order(book->watch.context, order, report, trade);
 }
 
 /* adp_sim_exchange_see checks a PENDING order as risk desk and exchange do, rejects it or lets it

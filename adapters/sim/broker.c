@@ -122,6 +122,14 @@ static void on_connect(struct adp_sim_conn *conn, void *context)
     apply_to_connection(broker, fault, connection, 0);
 }
 
+/* A session that is over ends its sockets as well. */
+static void expire(struct adp_sim_broker *broker, uint32_t account)
+{
+    broker->members.rows[account].expired = true;
+    if (broker->api.push != NULL)
+        adp_sim_push_set_session(broker->api.push, account, NULL);
+}
+
 bool adp_sim_broker_apply_now(struct adp_sim_broker *broker, const struct adp_sim_fault *fault)
 {
     uint32_t account = ADP_SIM_NONE;
@@ -132,7 +140,7 @@ bool adp_sim_broker_apply_now(struct adp_sim_broker *broker, const struct adp_si
     }
     broker->faults_fired[fault->kind]++;
     if (fault->kind == ADP_SIM_FAULT_TOKEN_EXPIRED)
-        broker->members.rows[account].expired = true;
+        expire(broker, account);
     else if (fault->kind == ADP_SIM_FAULT_BOOK_LAG)
         broker->members.rows[account].book_lag_ns = fault->delay_ns;
     else
@@ -270,7 +278,7 @@ static void then(struct adp_sim_broker *broker, struct adp_sim_call *call,
         break;
     case ADP_SIM_FAULT_TOKEN_EXPIRED:
         if (fault->sticky && account != ADP_SIM_NONE)
-            broker->members.rows[account].expired = true;
+            expire(broker, account);
         adp_sim_api_error(&broker->api, call, fault->status, 87);
         break;
     case ADP_SIM_FAULT_BOOK_LAG:

@@ -48,6 +48,7 @@ static const cyaml_schema_field_t account_fields[] = {
         "token", CYAML_FLAG_POINTER, struct adp_sim_config_account, token, 1, 8191),
     TEXT(adp_sim_config_account, funds),
     TEXT(adp_sim_config_account, name),
+    TEXT(adp_sim_config_account, feed),
     CYAML_FIELD_BOOL("read_only", OPTIONAL, struct adp_sim_config_account, read_only),
     CYAML_FIELD_SEQUENCE("addresses", CYAML_FLAG_POINTER | OPTIONAL, struct adp_sim_config_account,
         addresses, &text_value, 0, ADP_SIM_ADDRESSES_MAX),
@@ -95,6 +96,19 @@ static const cyaml_schema_field_t http2_fields[] = {
     NUMBER_PTR(adp_sim_config_http2, header_table_bytes),
     CYAML_FIELD_END,
 };
+static const cyaml_strval_t ack_words[] = {
+    {"cf", ADP_SIM_MARKET_CF},
+    {"ck", ADP_SIM_MARKET_CK},
+};
+static const cyaml_schema_field_t feed_fields[] = {
+    TEXT(adp_sim_config_feed, address),
+    NUMBER(adp_sim_config_feed, port),
+    NUMBER_PTR(adp_sim_config_feed, heartbeat_ms),
+    CYAML_FIELD_ENUM("market_ack", OPTIONAL | CYAML_FLAG_STRICT, struct adp_sim_config_feed,
+        market_ack, ack_words, CYAML_ARRAY_LEN(ack_words)),
+    TEXT(adp_sim_config_feed, webhook_ca),
+    CYAML_FIELD_END,
+};
 static const cyaml_strval_t market_words[] = {
     {"refuse", ADP_SIM_MARKET_REFUSE},
     {"accept", ADP_SIM_MARKET_ACCEPT},
@@ -115,6 +129,7 @@ static const cyaml_schema_field_t config_fields[] = {
     PART(limits, limits_fields),
     PART(latency, latency_fields),
     PART(http2, http2_fields),
+    PART(feed, feed_fields),
     TEXT(adp_sim_config, contracts),
     TEXT(adp_sim_config, accounts_file),
     TEXT(adp_sim_config, ports_file),
@@ -245,6 +260,12 @@ static bool add_account(const struct adp_sim_config_account *row, struct adp_sim
     uint32_t account = adp_sim_book_add_account(book, row->account, funds_e8);
     LS_CHECK(account == members->count - 1);
     members->rows[account].read_only = row->read_only;
+    if (row->feed != NULL) {
+        enum adp_sim_token_answer answer = adp_sim_token_answer_of(row->feed);
+        if (answer == ADP_SIM_TOKEN_ANSWER_COUNT)
+            return bad(place, row->account, "feed", "must be good, empty, html or 404");
+        members->rows[account].token_answer = (uint8_t)answer;
+    }
     for (unsigned i = 0; i < row->addresses_count; i++) {
         if (!adp_sim_members_add_address(members, account, row->addresses[i]))
             return bad(
@@ -278,7 +299,7 @@ static char *json_text(const json_t *object, const char *key)
 static bool check_json_keys(const json_t *object, const struct place *place)
 {
     static const char *const known[] = {
-        "account", "token", "funds", "name", "read_only", "addresses", "holdings"};
+        "account", "token", "funds", "name", "read_only", "feed", "addresses", "holdings"};
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)object, key, value)
@@ -288,8 +309,8 @@ static bool check_json_keys(const json_t *object, const struct place *place)
             found = found || strcmp(known[i], key) == 0;
         if (!found)
             return bad(place, json_string_value(json_object_get(object, "account")), key,
-                "is not a field; known are account, token, funds, name, read_only, addresses, "
-                "holdings");
+                "is not a field; known are account, token, funds, name, read_only, feed, "
+                "addresses, holdings");
     }
     return true;
 }
@@ -311,6 +332,7 @@ static bool add_json_account(const json_t *object, struct adp_sim_book *book,
     row.account = json_text(object, "account");
     row.token = json_text(object, "token");
     row.funds = json_text(object, "funds");
+    row.feed = json_text(object, "feed");
     row.read_only = json_is_true(json_object_get(object, "read_only"));
     row.addresses = addresses;
     for (size_t i = 0; i < json_array_size(list) && i < LS_COUNT_OF(addresses); i++) {
@@ -336,6 +358,7 @@ static bool add_json_account(const json_t *object, struct adp_sim_book *book,
     free(row.account);
     free(row.token);
     free(row.funds);
+    free(row.feed);
     for (unsigned i = 0; i < row.addresses_count; i++)
         free(addresses[i]);
     for (unsigned i = 0; i < row.holdings_count; i++) {

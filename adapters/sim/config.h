@@ -12,6 +12,7 @@ struct adp_sim_config_holding {
 struct adp_sim_config_account {
     char *account, *token, *funds, *name;
     bool read_only;
+    char *feed; /* what createWsToken answers: good, empty, html, 404; NULL is good */
     char **addresses;
     unsigned addresses_count;
     struct adp_sim_config_holding *holdings;
@@ -42,6 +43,14 @@ struct adp_sim_config_latency {
     uint32_t min_us, mean_us;
 };
 
+struct adp_sim_config_feed {
+    char *address;
+    uint16_t port;
+    uint32_t *heartbeat_ms;
+    enum adp_sim_market_ack { ADP_SIM_MARKET_CF = 0, ADP_SIM_MARKET_CK } market_ack;
+    char *webhook_ca;
+};
+
 struct adp_sim_config_http2 {
     uint32_t *max_concurrent_streams, *initial_window_bytes, *connection_window_bytes,
         *header_table_bytes;
@@ -57,6 +66,7 @@ struct adp_sim_config {
     struct adp_sim_config_limits limits;
     struct adp_sim_config_latency latency;
     struct adp_sim_config_http2 http2;
+    struct adp_sim_config_feed feed;
     char *contracts, *accounts_file, *ports_file;
     struct adp_sim_config_account *accounts;
     unsigned accounts_count;

@@ -249,6 +249,7 @@ static void fill(
         order->status = ADP_SIM_COMPLETE;
         stop_work(book, index);
     }
+    adp_sim_book_tell(book, index, ADP_SIM_REPORT_FILL, trade_index);
 }
 
 /* The price an order may trade at: 0 for any. Market orders with protection carry a limit of their
@@ -284,6 +285,7 @@ static void match(struct adp_sim_book *book, uint32_t index, bool arriving, int6
         order->triggered = true;
         order->updated_wall_ns = wall_ns;
         arriving = true;
+        adp_sim_book_tell(book, index, ADP_SIM_REPORT_NEW, ADP_SIM_NONE);
     }
     int64_t limit_e8 = limit_of(order, instrument);
     if (limit_e8 != 0 && (buy ? last_e8 > limit_e8 : last_e8 < limit_e8))
@@ -318,6 +320,8 @@ void adp_sim_book_set_price(struct adp_sim_book *book, uint32_t instrument_index
     LS_CHECK(price_e8 > 0);
     listing->instrument.last_e8 = price_e8;
     listing->instrument.liquidity_units = liquidity_units;
+    if (book->watch.price != NULL)
+        book->watch.price(book->watch.context, instrument_index, wall_ns);
     for (uint32_t at = listing->working_first; at != ADP_SIM_NONE;) {
         uint32_t next = adp_sim_order_at(book, at)->next_working;
         match(book, at, false, wall_ns);
@@ -425,12 +429,14 @@ void adp_sim_exchange_see(struct adp_sim_book *book, uint32_t index, int64_t wal
     if (!exchange_accepts(book, order, order->terms.units, order->terms.price_e8,
             order->terms.trigger_e8, &margin_e8)) {
         order->status = ADP_SIM_REJECTED;
+        adp_sim_book_tell(book, index, ADP_SIM_REPORT_REJECTED, ADP_SIM_NONE);
         return;
     }
     bool stop = order->terms.type == ADP_SIM_SL || order->terms.type == ADP_SIM_SLM;
     order->status = stop ? ADP_SIM_TRIGGER_PENDING : ADP_SIM_OPEN;
     block(book, order, margin_e8);
     work(book, index);
+    adp_sim_book_tell(book, index, ADP_SIM_REPORT_NEW, ADP_SIM_NONE);
     match_arrival(book, index, wall_ns);
 }
 
@@ -447,8 +453,10 @@ void adp_sim_exchange_modify(
     order->updated_wall_ns = wall_ns;
     order->modify_count++;
     if (order->at_exchange &&
-        !exchange_accepts(book, order, change->units, price_e8, trigger_e8, &margin_e8))
+        !exchange_accepts(book, order, change->units, price_e8, trigger_e8, &margin_e8)) {
+        adp_sim_book_tell(book, index, ADP_SIM_REPORT_REPLACE_REJECTED, ADP_SIM_NONE);
         return;
+    }
     bool was_stop = order->terms.type == ADP_SIM_SL || order->terms.type == ADP_SIM_SLM;
     if (order->at_exchange)
         stop_work(book, index); /* a changed order goes to the end of the queue */
@@ -458,8 +466,11 @@ void adp_sim_exchange_modify(
     order->terms.price_e8 = price_e8;
     order->terms.trigger_e8 = trigger_e8;
     order->terms.protection_e8 = change->protection_e8;
-    if (!order->at_exchange)
-        return; /* the exchange has not seen it yet and will see the new terms */
+    if (!order->at_exchange) {
+        /* The exchange has not seen it yet and will see the new terms. */
+        adp_sim_book_tell(book, index, ADP_SIM_REPORT_REPLACED, ADP_SIM_NONE);
+        return;
+    }
     free((char *)order->reason);
     order->reason = NULL;
     work(book, index);
@@ -470,6 +481,7 @@ void adp_sim_exchange_modify(
     } else {
         order->status = ADP_SIM_OPEN;
     }
+    adp_sim_book_tell(book, index, ADP_SIM_REPORT_REPLACED, ADP_SIM_NONE);
     match_arrival(book, index, wall_ns);
 }
 
@@ -481,4 +493,5 @@ void adp_sim_exchange_cancel(struct adp_sim_book *book, uint32_t index, int64_t 
     order->status = ADP_SIM_CANCELLED;
     order->cancelled_units = order->terms.units - order->filled_units;
     order->updated_wall_ns = wall_ns;
+    adp_sim_book_tell(book, index, ADP_SIM_REPORT_CANCELLED, ADP_SIM_NONE);
 }

@@ -2,7 +2,9 @@
 #include "adapters/sim/admin.h"
 #include "adapters/sim/config.h"
 #include "adapters/sim/contracts.h"
+#include "adapters/sim/hooks.h"
 #include "adapters/sim/log.h"
+#include "adapters/sim/sockets.h"
 #include "adapters/sim/tls.h"
 
 #include "version.h"
@@ -30,8 +32,10 @@ static const char help[] =
     "  --certs DIR             use DIR/server.pem and DIR/server.key, made by --make-certs\n"
     "  --contracts DIR         contract masters, qtyfreeze.csv and prices.csv to load\n"
     "  --accounts FILE         accounts as a JSON array\n"
-    "  --port N, --admin-port N  ports to listen on; 0 takes free ones\n"
-    "  --ports-file FILE       write {\"port\":N,\"admin_port\":N,\"pid\":N} there once listening\n"
+    "  --port N, --admin-port N, --feed-port N  ports to listen on; 0 takes free ones\n"
+    "  --ports-file FILE       write {\"port\":N,\"admin_port\":N,\"feed_port\":N,\"pid\":N} there "
+    "once\n"
+    "                          listening\n"
     "  --seed N                seed of latency, faults and partial fills\n"
     "  --quiet                 log errors and warnings only\n"
     "  --check                 read everything, say what would be done, and exit\n"
@@ -45,7 +49,7 @@ static const char help[] =
 struct options {
     const char *config, *certs, *contracts, *accounts, *ports_file, *make_certs, *write_contracts,
         *date;
-    int port, admin_port; /* negative: not given */
+    int port, admin_port, feed_port; /* negative: not given */
     bool check, has_seed;
     uint64_t seed;
 };
@@ -56,7 +60,11 @@ struct program {
     struct adp_sim_broker broker;
     struct adp_sim_admin admin;
     SSL_CTX *tls;
-    uint16_t port, admin_port;
+    uint16_t port, admin_port, feed_port;
+    struct adp_sim_hooks *hooks;
+    struct adp_sim_push *push;
+    struct adp_sim_sockets *sockets;
+    char certificate[1024], key[1024];
     int64_t instrument_count;
     uint32_t connections_max;
 };
@@ -91,6 +99,7 @@ static int read_options(int argc, char **argv, struct options *options)
         ACCOUNTS,
         PORT,
         ADMIN_PORT,
+        FEED_PORT,
         PORTS_FILE,
         SEED,
         QUIET,
@@ -108,6 +117,7 @@ static int read_options(int argc, char **argv, struct options *options)
         {"accounts", required_argument, NULL, ACCOUNTS},
         {"port", required_argument, NULL, PORT},
         {"admin-port", required_argument, NULL, ADMIN_PORT},
+        {"feed-port", required_argument, NULL, FEED_PORT},
         {"ports-file", required_argument, NULL, PORTS_FILE},
         {"seed", required_argument, NULL, SEED},
         {"quiet", no_argument, NULL, QUIET},
@@ -122,7 +132,7 @@ static int read_options(int argc, char **argv, struct options *options)
     bool good = true;
     int option;
 
-    *options = (struct options){.port = -1, .admin_port = -1};
+    *options = (struct options){.port = -1, .admin_port = -1, .feed_port = -1};
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
         case CONFIG:
@@ -142,6 +152,9 @@ static int read_options(int argc, char **argv, struct options *options)
             break;
         case ADMIN_PORT:
             good = good && read_port(optarg, &options->admin_port);
+            break;
+        case FEED_PORT:
+            good = good && read_port(optarg, &options->feed_port);
             break;
         case PORTS_FILE:
             options->ports_file = optarg;
@@ -269,15 +282,15 @@ static bool check_http2(const struct adp_sim_h2_settings *settings, struct adp_s
 static bool open_tls(struct program *program, struct adp_sim_error *error)
 {
     const struct adp_sim_config_tls *tls = &program->config->tls;
-    char certificate[1024], key[1024];
+    char *certificate = program->certificate, *key = program->key;
+    const size_t bytes = sizeof(program->certificate);
     const char *certs = program->options.certs;
 
-    snprintf(
-        certificate, sizeof(certificate), "%s", tls->certificate == NULL ? "" : tls->certificate);
-    snprintf(key, sizeof(key), "%s", tls->key == NULL ? "" : tls->key);
+    snprintf(certificate, bytes, "%s", tls->certificate == NULL ? "" : tls->certificate);
+    snprintf(key, bytes, "%s", tls->key == NULL ? "" : tls->key);
     if (certs != NULL) {
-        snprintf(certificate, sizeof(certificate), "%s/server.pem", certs);
-        snprintf(key, sizeof(key), "%s/server.key", certs);
+        snprintf(certificate, bytes, "%s/server.pem", certs);
+        snprintf(key, bytes, "%s/server.key", certs);
     }
     if (certificate[0] == '\0' || key[0] == '\0') {
         snprintf(error->text, sizeof(error->text),
@@ -360,6 +373,40 @@ static bool make_net(struct program *program, struct adp_sim_error *error)
     return true;
 }
 
+/* The push side: its rules, the thread of its webhooks and the thread of its sockets. */
+static bool start_feed(struct program *program, struct adp_sim_error *error)
+{
+    const struct adp_sim_config *config = program->config;
+    const struct adp_sim_config_feed *feed = &config->feed;
+    struct adp_sim_broker *broker = &program->broker;
+    uint32_t heartbeat_ms = value_or(feed->heartbeat_ms, 60000);
+    const char *address = feed->address;
+
+    if (heartbeat_ms == 0) {
+        snprintf(error->text, sizeof(error->text), "feed.heartbeat_ms: must be above 0");
+        return false;
+    }
+    if (address == NULL)
+        address = config->listen.addresses_count > 0 ? config->listen.addresses[0] : "127.0.0.1";
+    program->hooks = adp_sim_hooks_start(feed->webhook_ca);
+    program->push = adp_sim_push_create(broker->book,
+        &(struct adp_sim_push_config){.heartbeat_ns = heartbeat_ms * LS_NS_PER_MS,
+            .market_ack_is_ck = feed->market_ack == ADP_SIM_MARKET_CK,
+            .seed = broker->faults.seed ^ 3},
+        program->hooks);
+    broker->api.push = program->push;
+    for (uint32_t i = 0; i < broker->members.count; i++) {
+        adp_sim_push_set_session(program->push, i, broker->members.rows[i].token);
+        adp_sim_push_set_token_answer(
+            program->push, i, (enum adp_sim_token_answer)broker->members.rows[i].token_answer);
+    }
+    program->feed_port =
+        program->options.feed_port >= 0 ? (uint16_t)program->options.feed_port : feed->port;
+    program->sockets = adp_sim_sockets_start(
+        program->push, address, &program->feed_port, program->certificate, program->key, error);
+    return program->sockets != NULL;
+}
+
 static bool listen_all(struct program *program, struct adp_sim_error *error)
 {
     const struct adp_sim_config *config = program->config;
@@ -384,7 +431,8 @@ static bool listen_all(struct program *program, struct adp_sim_error *error)
     program->admin = (struct adp_sim_admin){.broker = &program->broker,
         .started_mono_ns = adp_sim_mono_ns(),
         .version = LS_VERSION,
-        .commit = LS_COMMIT};
+        .commit = LS_COMMIT,
+        .feed_port = program->feed_port};
     return adp_sim_net_listen(program->broker.net,
         config->admin.address == NULL ? "127.0.0.1" : config->admin.address, &program->admin_port,
         NULL, adp_sim_admin_call, &program->admin, error);
@@ -402,8 +450,8 @@ static bool write_ports(const struct program *program, struct adp_sim_error *err
     FILE *file = fopen(temporary, "we");
     bool good = file != NULL;
     if (file != NULL) {
-        fprintf(file, "{\"port\":%u,\"admin_port\":%u,\"pid\":%ld}\n", program->port,
-            program->admin_port, (long)getpid());
+        fprintf(file, "{\"port\":%u,\"admin_port\":%u,\"feed_port\":%u,\"pid\":%ld}\n",
+            program->port, program->admin_port, program->feed_port, (long)getpid());
         good = fclose(file) == 0 && rename(temporary, path) == 0;
     }
     if (!good)
@@ -414,7 +462,10 @@ static bool write_ports(const struct program *program, struct adp_sim_error *err
 
 static void program_end(struct program *program)
 {
+    adp_sim_sockets_stop(program->sockets);
     adp_sim_net_destroy(program->broker.net);
+    adp_sim_push_destroy(program->push);
+    adp_sim_hooks_stop(program->hooks);
     adp_sim_book_destroy(program->broker.book);
     adp_sim_members_free(&program->broker.members);
     adp_sim_config_free(program->config);
@@ -429,15 +480,18 @@ static int serve(struct program *program)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
-    if (!listen_all(program, &error) || !write_ports(program, &error)) {
+    if (!start_feed(program, &error) || !listen_all(program, &error) ||
+        !write_ports(program, &error)) {
         adp_sim_log(ADP_SIM_ERROR, "%s", error.text);
         return EXIT_FAILURE;
     }
     adp_sim_log(ADP_SIM_INFO,
-        "version %s (%s): %u accounts, %lld instruments; broker port %u, admin port %u", LS_VERSION,
-        LS_COMMIT, program->broker.members.count, (long long)program->instrument_count,
-        program->port, program->admin_port);
-    printf("port=%u admin_port=%u\n", program->port, program->admin_port);
+        "version %s (%s): %u accounts, %lld instruments; broker port %u, admin port %u, feed port "
+        "%u",
+        LS_VERSION, LS_COMMIT, program->broker.members.count, (long long)program->instrument_count,
+        program->port, program->admin_port, program->feed_port);
+    printf("port=%u admin_port=%u feed_port=%u\n", program->port, program->admin_port,
+        program->feed_port);
     fflush(stdout);
     adp_sim_net_run(program->broker.net, &stop_asked);
     adp_sim_log(ADP_SIM_INFO, "stopped after %u orders and %llu connections",

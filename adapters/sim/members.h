@@ -13,6 +13,7 @@
 struct adp_sim_member {
     char *token;
     bool expired, read_only;
+    uint8_t token_answer; /* enum adp_sim_token_answer, as configured */
     uint32_t address_count;
     char addresses[ADP_SIM_ADDRESSES_MAX][48];
     int64_t book_lag_ns; /* orders younger than this are not in the order book yet */

@@ -99,7 +99,7 @@ class World:
         self.processes = {}
         self.followers, self.accounts, self.instruments, self.tokens = [], [], [], {}
         self.sim_options, self.broker_options, self.engine_options = {}, {}, {}
-        self.sim_port = self.admin_port = None
+        self.sim_port = self.admin_port = self.feed_port = None
         os.makedirs(self.directory, exist_ok=True)
         for program in ("lockstep-engine", "lockstep-ingest", "lockstep-brokersim", "lockstepctl"):
             if not os.path.exists(os.path.join(self.binaries, program)):
@@ -192,7 +192,9 @@ class World:
     def snapshot(self, **more):
         broker = {"name": "sim", "dialect": "alice-blue", "host": "127.0.0.1", "port": self.sim_port,
                   "authority": "localhost", "ca_file": self.path("certs", "ca.pem"), **self.broker_options}
-        return {"cluster": f"e2e-{self.instance}", "shards": 1, "brokers": [broker], "accounts": self.accounts,
+        # What only the simulator is to know of an account is no field of a snapshot.
+        accounts = [{key: value for key, value in account.items() if key != "feed"} for account in self.accounts]
+        return {"cluster": f"e2e-{self.instance}", "shards": 1, "brokers": [broker], "accounts": accounts,
                 "instruments": self.instruments, "subscriptions": self.followers, **more}
 
     # --- processes -----------------------------------------------------------------------------
@@ -207,11 +209,13 @@ class World:
 
     def start_sim(self):
         options = {"market_orders": "refuse", "seed": 7, **self.sim_options}
+        options["feed"] = {"port": self.feed_port or 0, **options.get("feed", {})}
         nested = "".join(f"{key}: {value}\n" for key, value in options.items() if not isinstance(value, dict))
         for key, value in options.items():
             if isinstance(value, dict):
                 nested += f"{key}:\n" + "".join(f"  {k}: {v}\n" for k, v in value.items())
         accounts = [{"account": a["login"], "token": self.tokens[a["login"]], "funds": self.funds[a["login"]],
+                     **({"feed": a["feed"]} if a.get("feed") else {}),
                      **({"addresses": [a["source_address"]]} if a.get("source_address") and
                         a["lanes"] == "own" and "follower" in a["roles"] else {})} for a in self.accounts]
         self.write("sim-accounts.json", json.dumps(accounts))
@@ -240,7 +244,7 @@ ports_file: {self.path('sim-ports')}
             except (FileNotFoundError, ValueError):
                 return None
         found = wait_for("the simulated broker's start", ports)
-        self.sim_port, self.admin_port = found["port"], found["admin_port"]
+        self.sim_port, self.admin_port, self.feed_port = found["port"], found["admin_port"], found["feed_port"]
         return process
 
     def publish(self, *options, check=True, **more):
