@@ -40,6 +40,7 @@ int ctl_usage(const char *verb, const char *format, ...) __attribute__((format(p
 int ctl_snapshot_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_token_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_instruments_main(const struct ctl_cli *cli, int argc, char **argv);
+int ctl_reasons_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_switch_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_price_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_account_main(const struct ctl_cli *cli, int argc, char **argv);

@@ -10,9 +10,71 @@
 #include "control/ctl_common.h"
 #include "control/publishing.h"
 #include "control/snapshot_file.h"
+#include "control/snapshot_show.h"
 #include "ipc/decimal.h"
 
 #define TOKEN_BYTES_MAX 3072u
+
+/* A key for one look at a file: its tokens are sealed by it and go nowhere. */
+static enum ipc_rc passing_key(struct ctl_publishing *p)
+{
+    char folder[] = "/tmp/lockstep-check-XXXXXX", path[64];
+    if (mkdtemp(folder) == NULL) {
+        ipc_error_set(&p->error, "cannot make a directory in /tmp: %s", strerror(errno));
+        return IPC_SYSTEM;
+    }
+    snprintf(path, sizeof(path), "%s/key", folder);
+    enum ipc_rc rc = ipc_secret_arena_create(64u * 1024u, &p->arena, &p->error);
+    if (rc == IPC_OK)
+        rc = ipc_seal_key_create(path, &p->error);
+    if (rc == IPC_OK)
+        rc = ipc_seal_key_load(p->arena, path, &p->key, &p->error);
+    unlink(path);
+    rmdir(folder);
+    return rc;
+}
+
+static uint32_t with_settings(const struct ipc_snapshot_view *view)
+{
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < view->follower_slots; slot++)
+        count += view->followers[slot].policy != 0 &&
+                 (view->followers[slot].flags & IPC_FOLLOWER_RETIRED) == 0;
+    return count;
+}
+
+/* publish --check: everything but the publication; takes no lock and makes no file. */
+static int check_file(const struct ctl_cli *cli, const char *file, bool override)
+{
+    struct ctl_publishing p;
+    memset(&p, 0, sizeof(p));
+    p.shm.fd = -1;
+    enum ipc_rc rc = passing_key(&p);
+    if (rc == IPC_OK && ipc_shm_open(&p.shm, NULL, cli->instance, false, &p.error) == IPC_OK) {
+        rc = ctl_snapshot_read_live(&p.shm, &p.live, &p.live_memory, &p.error);
+        if (rc == IPC_NOT_FOUND || rc == IPC_EMPTY)
+            rc = IPC_OK;
+    }
+    if (rc == IPC_OK)
+        rc = ctl_snapshot_read_file(file, p.live_memory != NULL ? &p.live : NULL, p.key, p.arena,
+            &p.image, &p.image_memory, &p.error);
+    if (rc == IPC_OK)
+        rc = ctl_publishing_check(&p, override);
+    int code = CTL_DONE;
+    if (rc != IPC_OK) {
+        code = ctl_refuse("it would be refused: %s", p.error.text);
+    } else {
+        struct ipc_snapshot_view view;
+        struct ipc_snapshot_stats stats;
+        ipc_snapshot_view_of(&p.image, &view);
+        ipc_snapshot_stats(&view, &stats);
+        printf("it would be published: %u followers, %u enabled, %u with settings in %u sets; "
+               "nothing was\n",
+            stats.followers, stats.enabled_followers, with_settings(&view), view.policy_count);
+    }
+    ctl_publishing_close(&p);
+    return code;
+}
 
 static int publish(const struct ctl_cli *cli, const char *file, bool override)
 {
@@ -52,13 +114,18 @@ static void show_text(const struct ipc_snapshot_image *image, const struct ipc_s
         for (uint32_t k = 0; k < m->count && k < 20; k++) {
             const struct ipc_row_follower *f = &v->followers[v->master_slots[m->first + k]];
             const struct ipc_row_account *a = &v->accounts[f->account - 1];
-            char value[IPC_DECIMAL_BYTES];
-            ipc_decimal_format(
-                f->mode == IPC_MODE_FIXED_QUANTITY ? f->fixed_qty_e8 : f->ratio_e8, value);
-            printf("  follower %-6u %-16s %-15s %-10s%s%s%s\n", f->follower_no, a->login,
+            char value[IPC_DECIMAL_BYTES] = "-"; /* its numbers are in the settings */
+            if (f->mode == IPC_MODE_FIXED_QUANTITY || f->ratio_e8 != 0)
+                ipc_decimal_format(
+                    f->mode == IPC_MODE_FIXED_QUANTITY ? f->fixed_qty_e8 : f->ratio_e8, value);
+            bool ended = (f->flags & IPC_FOLLOWER_RETIRED) != 0;
+            printf("  follower %-6u %-16s %-15s %-10s%s%s%s%s\n", f->follower_no, a->login,
                 ipc_mode_name((enum ipc_mode)f->mode), value,
-                (f->flags & IPC_FOLLOWER_ENABLED) ? "" : " disabled",
+                ended                               ? " ended, exits only"
+                : (f->flags & IPC_FOLLOWER_ENABLED) ? ""
+                                                    : " disabled",
                 (f->flags & IPC_FOLLOWER_PAUSED) ? " paused" : "",
+                f->policy != 0 || f->map != 0 ? " settings" : "",
                 a->token_bytes == 0 ? " no token" : "");
         }
         if (m->count > 20)
@@ -66,39 +133,12 @@ static void show_text(const struct ipc_snapshot_image *image, const struct ipc_s
     }
 }
 
-static void show_json(const struct ipc_snapshot_image *image, const struct ipc_snapshot_view *v)
-{
-    char cluster[160], login[80];
-    ctl_json_escape(v->cluster->cluster_id, cluster, sizeof(cluster));
-    printf("{\"generation\":%" PRIu64 ",\"cluster\":\"%s\",\"subscriptions\":[", image->generation,
-        cluster);
-    bool first = true;
-    for (uint32_t slot = 0; slot < v->follower_slots; slot++) {
-        const struct ipc_row_follower *f = &v->followers[slot];
-        if (f->follower_no == 0)
-            continue;
-        bool retired = (f->flags & IPC_FOLLOWER_RETIRED) != 0;
-        bool known = f->account <= v->account_count;
-        ctl_json_escape(known ? v->accounts[f->account - 1].login : "", login, sizeof(login));
-        char value[IPC_DECIMAL_BYTES];
-        ipc_decimal_format(
-            f->mode == IPC_MODE_FIXED_QUANTITY ? f->fixed_qty_e8 : f->ratio_e8, value);
-        printf("%s{\"follower\":%u,\"slot\":%u,\"incarnation\":%u,\"account\":%u,\"login\":\"%s\","
-               "\"master\":%u,\"mode\":\"%s\",\"value\":%s,\"enabled\":%s,\"retired\":%s}",
-            first ? "" : ",", f->follower_no, slot, f->incarnation, f->account, login, f->master,
-            ipc_mode_name((enum ipc_mode)f->mode), value,
-            (f->flags & IPC_FOLLOWER_ENABLED) ? "true" : "false", retired ? "true" : "false");
-        first = false;
-    }
-    puts("]}");
-}
-
 static int show(const struct ctl_cli *cli)
 {
     struct ctl_live live;
     int code = ctl_live_open(cli, &live);
     if (code == CTL_DONE && cli->json)
-        show_json(&live.image, &live.view);
+        ctl_snapshot_show(&live.image, stdout);
     else if (code == CTL_DONE)
         show_text(&live.image, &live.view);
     ctl_live_close(&live);
@@ -108,14 +148,18 @@ static int show(const struct ctl_cli *cli)
 int ctl_snapshot_main(const struct ctl_cli *cli, int argc, char **argv)
 {
     static const char help[] =
-        "Usage: lockstepctl snapshot publish FILE [--override]\n"
-        "       lockstepctl snapshot show\n\n"
+        "Usage: lockstepctl snapshot publish FILE [--override] [--check]\n"
+        "       lockstepctl snapshot show [--json]\n\n"
         "publish reads brokers, accounts, instruments and subscriptions from a JSON file ('-' is\n"
         "standard input; conf/snapshot.example.json has every field), checks all of it, seals the\n"
         "tokens, and returns when every live engine has adopted or refused it. An error publishes\n"
         "nothing. What the file leaves out (\"instruments\", an account's \"token\") stays as it "
         "is.\n\n"
-        "  --override  let this one pass the blast-radius guard: a person has looked at it\n";
+        "  --override  let this one pass the blast-radius guard: a person has looked at it\n"
+        "  --check     do all of it but publish\n\n"
+        "show --json prints the live snapshot as such a file, without the tokens: publishing it\n"
+        "changes nothing. A subscription that the file leaves out ends: its entries stop, exits\n"
+        "of what it copied follow; with \"flatten_on_unfollow\" it is closed at once.\n";
     if (argc < 2)
         return ctl_usage("snapshot", "say publish or show");
     if (strcmp(argv[1], "--help") == 0) {
@@ -127,19 +171,21 @@ int ctl_snapshot_main(const struct ctl_cli *cli, int argc, char **argv)
     if (strcmp(argv[1], "publish") != 0)
         return ctl_usage("snapshot", "there is no '%s'", argv[1]);
     const char *file = NULL;
-    bool override = false;
+    bool override = false, check = false;
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--override") == 0)
             override = true;
+        else if (strcmp(argv[i], "--check") == 0)
+            check = true;
         else if (file == NULL && (argv[i][0] != '-' || argv[i][1] == '\0'))
             file = argv[i];
         else
             return ctl_usage(
-                "snapshot", "publish takes one FILE and --override, not '%s'", argv[i]);
+                "snapshot", "publish takes one FILE, --override and --check, not '%s'", argv[i]);
     }
     if (file == NULL)
         return ctl_usage("snapshot", "publish needs a FILE");
-    return publish(cli, file, override);
+    return check ? check_file(cli, file, override) : publish(cli, file, override);
 }
 
 /* ---- token ----------------------------------------------------------------------------------- */

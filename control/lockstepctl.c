@@ -13,7 +13,7 @@
 #include "version.h"
 
 static const struct ctl_verb verbs[] = {
-    {"snapshot", "publish FILE [--override] | show",
+    {"snapshot", "publish FILE [--override] [--check] | show",
         "publish or show accounts, limits and instruments", ctl_snapshot_main},
     {"token", "set ACCOUNT < FILE", "give an account a new broker token, read from standard input",
         ctl_token_main},
@@ -28,6 +28,8 @@ static const struct ctl_verb verbs[] = {
     {"orders", "[--last N] [--wave N]", "master orders and what became of each copy",
         ctl_orders_main},
     {"why", "TAG", "the story of one order", ctl_why_main},
+    {"reasons", "[NAME]", "why a copy is not, or is less than, what was asked: every code",
+        ctl_reasons_main},
     {"top", "[--once]", "live counters and latencies of the engines", ctl_top_main},
     {"metrics", "", "all metrics as Prometheus text", ctl_metrics_main},
     {"journal", "ls | show LSN | verify", "read the journal", ctl_journal_main},
@@ -100,7 +102,7 @@ static int take_options(struct ctl_cli *cli, struct own *own, int argc, char **a
             cli->key_file = argv[i] + 6;
         } else if (strcmp(argv[i], "--json") == 0) {
             cli->json = true;
-        } else if (strcmp(argv[i], "--check") == 0) {
+        } else if (strcmp(argv[i], "--check") == 0 && kept == 1) { /* behind a verb it is the verb's */
             own->check = true;
         } else {
             argv[kept++] = argv[i];
