@@ -40,6 +40,7 @@ enum ipc_rc eng_turn_make(
     const struct eng_config *config = wiring->config;
     struct eng_turn *turn = zeroed(1, sizeof(*turn));
     void *track_memory = zeroed(1, eng_tracks_footprint(config->waves, config->children));
+    bool has_limits = false;
     *out = NULL;
     if (turn != NULL && track_memory != NULL) {
         turn->wiring = *wiring;
@@ -56,12 +57,14 @@ enum ipc_rc eng_turn_make(
         turn->replies = zeroed(TURN_REPLIES_HELD, sizeof(*turn->replies));
         turn->reply_children = zeroed(TURN_REPLIES_HELD, sizeof(uint32_t));
         turn->lane_stamp = zeroed(config->accounts, sizeof(uint32_t));
+        has_limits = turn_limits_make(turn, config->follower_slots) == IPC_OK;
     }
     if (turn == NULL || track_memory == NULL || turn->rings == NULL || turn->record == NULL ||
         turn->flights == NULL || turn->held == NULL || turn->waiting == NULL ||
         turn->drained_mono_ns == NULL || turn->is_waiting == NULL ||
         turn->reserved_streams == NULL || turn->reserved_bytes == NULL || turn->replies == NULL ||
-        turn->reply_children == NULL || turn->lane_stamp == NULL) {
+        turn->reply_children == NULL || turn->lane_stamp == NULL ||
+        !has_limits) {
         ipc_error_set(
             error, "no memory for the pinned thread: lower the limits in its configuration");
         return IPC_SYSTEM;
@@ -94,6 +97,7 @@ void eng_turn_free(struct eng_turn *turn)
     free(turn->replies);
     free(turn->reply_children);
     free(turn->lane_stamp);
+    turn_limits_free(turn);
     free(turn);
 }
 
@@ -508,6 +512,7 @@ static void turn_once(struct eng_turn *turn)
     turn_rings_poll(turn, IPC_RING_ORDERS, config->events_per_turn);
     turn_waves_step(turn);
     turn_rings_poll(turn, IPC_RING_UPDATES, config->updates_per_turn);
+    turn_limits_step(turn);
 
     retired_tell(turn);
     lanes_walk(turn);

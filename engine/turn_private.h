@@ -128,6 +128,8 @@ struct eng_turn {
     uint32_t *lane_stamp; /* by account - 1: generation count that put it on a lane */
     uint32_t generation_count;
 
+    struct turn_limits *limits; /* turn_limits.c */
+
     uint32_t release_cursor;
     int64_t release_stalled_mono_ns; /* queues are not looked at before this */
     int64_t counters_mono_ns, keepalive_mono_ns, due_mono_ns;
@@ -176,6 +178,12 @@ void turn_accept(struct eng_turn *turn, uint32_t child, int64_t now_mono_ns);
 void turn_waiting_check(struct eng_turn *turn);
 void turn_waiting_drop(struct eng_turn *turn, const struct eng_connection *connection);
 void turn_keepalive(struct eng_turn *turn);
+
+/* turn_limits.c: money limits. turn_limits_step judges a few followers and moves the market's day
+ * on; turn_limits_make is for start-up. */
+LS_MUST_USE enum ipc_rc turn_limits_make(struct eng_turn *turn, uint32_t follower_slots);
+void turn_limits_free(struct eng_turn *turn);
+void turn_limits_step(struct eng_turn *turn);
 
 /* turn_replies.c */
 void turn_on_reply(const struct eng_h2_reply *reply, void *context);

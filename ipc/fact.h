@@ -154,7 +154,8 @@ struct ipc_fact_book {
     X(IPC_ALARM_TAG_COLLISION, 8, "TAG_COLLISION")                                                 \
     X(IPC_ALARM_AUTH, 9, "AUTH") /* token refused; the account is paused */                        \
     X(IPC_ALARM_FEED_GAP, 10, "FEED_GAP")                                                          \
-    X(IPC_ALARM_BAD_EVENT, 11, "BAD_EVENT")
+    X(IPC_ALARM_BAD_EVENT, 11, "BAD_EVENT")                                                        \
+    X(IPC_ALARM_LIMIT, 12, "LIMIT") /* a money limit was reached */
 IPC_DECLARE_ENUM(ipc_alarm, IPC_ALARM_LIST)
 
 struct ipc_fact_alarm {

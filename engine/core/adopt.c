@@ -1,7 +1,7 @@
 /* Generations: what the core takes from a view when it comes into force. */
 #include "engine/core/core_private.h"
 #include "engine/core/dedupe.h"
-#include "engine/core/limits.h"
+#include "engine/core/limits_private.h"
 #include "engine/core/pace.h"
 #include "engine/core/recover.h"
 

@@ -1,4 +1,4 @@
-#include "engine/core/limits.h"
+#include "engine/core/limits_private.h"
 
 #include "engine/core/positions.h"
 

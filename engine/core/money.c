@@ -2,7 +2,7 @@
 
 #include "engine/core/children.h"
 #include "engine/core/hash.h"
-#include "engine/core/limits.h"
+#include "engine/core/limits_private.h"
 #include "engine/core/positions.h"
 
 /* What is hashed bytewise has no padding. */

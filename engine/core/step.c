@@ -4,7 +4,7 @@
 #include "engine/core/dedupe.h"
 #include "engine/core/fanout.h"
 #include "engine/core/join.h"
-#include "engine/core/limits.h"
+#include "engine/core/limits_private.h"
 #include "engine/core/money.h"
 #include "engine/core/pace.h"
 #include "engine/core/positions.h"
