@@ -197,7 +197,8 @@ static bool account_sends(const struct eng_adopter *adopter, const struct ipc_ro
 static enum ipc_rc secrets_ensure(struct eng_adopter *adopter, struct eng_generation *generation,
     uint32_t senders, struct ipc_error *error)
 {
-    size_t needed = 16384 + (size_t)senders * (adopter->config->token_row_bytes + 160u);
+    /* Each token stands in a header block of HTTP/2 and in a field of HTTP/1.1. */
+    size_t needed = 16384 + (size_t)senders * 2 * (adopter->config->token_row_bytes + 160u);
     if (generation->secrets != NULL && generation->secret_bytes >= needed) {
         ipc_secret_arena_reset(generation->secrets);
         return IPC_OK;

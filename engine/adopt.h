@@ -32,6 +32,10 @@ struct eng_request_block {
     bool has_body;
     char path[160]; /* with base path; the hole is "{order_id}" */
     uint8_t bytes[ENG_REQUEST_BLOCK_BYTES];
+    /* The same for HTTP/1.1: the request line and fields, each with its CRLF. With a path hole:
+     * where the order id goes. */
+    uint32_t text_count, text_hole_at;
+    uint8_t text[ENG_REQUEST_BLOCK_BYTES];
 };
 
 struct eng_broker_terms {
@@ -45,6 +49,8 @@ struct eng_broker_terms {
 struct eng_auth {
     const uint8_t *bytes;
     uint32_t count, list_bytes;
+    uint32_t text_count; /* for HTTP/1.1: the field and its CRLF */
+    const uint8_t *text;
 };
 
 struct eng_lane_plan {

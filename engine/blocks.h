@@ -1,5 +1,6 @@
 /* blocks.h: the header parts that are made once per generation: one block per broker and kind of
- * request, one block of credentials per account. Porter's thread. */
+ * request, one block of credentials per account; each for HTTP/2 and for HTTP/1.1. Porter's thread,
+ * where nothing else is said. */
 #ifndef LS_ENGINE_BLOCKS_H
 #define LS_ENGINE_BLOCKS_H
 
@@ -17,11 +18,30 @@ LS_MUST_USE enum ipc_rc eng_blocks_broker(const struct ipc_row_broker *row,
 LS_MUST_USE enum ipc_rc eng_blocks_auth(const struct adp_dialect *dialect, const uint8_t *value,
     size_t value_bytes, struct ipc_secret_arena *secrets, struct eng_auth *auth);
 
-/* eng_blocks_path makes the :path part of a request whose path holds the broker's order id.
- *   order_id  NUL-terminated or full; only [0-9A-Za-z_-] may stand in a path
- *   returns   IPC_OK with *out over `memory`; IPC_BAD_INPUT; IPC_TOO_LONG. Any thread. */
-LS_MUST_USE enum ipc_rc eng_blocks_path(const struct eng_request_block *block,
-    const char order_id[IPC_BROKER_ORDER_ID_BYTES], uint8_t *memory, size_t memory_bytes,
-    struct eng_h2_part *out);
+#define ENG_BLOCKS_PARTS_MAX  4u
+#define ENG_BLOCKS_PATH_BYTES 320u
+
+/* The header parts of one request, in their order. */
+struct eng_blocks_parts {
+    struct eng_h2_part parts[ENG_BLOCKS_PARTS_MAX];
+    uint32_t count;
+    uint8_t path[ENG_BLOCKS_PATH_BYTES]; /* of a request whose path holds the broker's order id */
+};
+
+/* eng_blocks_parts names the parts of one request; they stay where they are, a path is made in
+ * *out. is_text   for an HTTP/1.1 connection order_id  NUL-terminated or full; only [0-9A-Za-z_-]
+ * may stand in a path. Read only when the request's path holds it returns   IPC_OK; IPC_NOT_FOUND
+ * when the broker has no such request or the account no credentials; IPC_BAD_INPUT; IPC_TOO_LONG.
+ * Any thread. */
+LS_MUST_USE enum ipc_rc eng_blocks_parts(const struct eng_request_block *block,
+    const struct eng_auth *auth, bool is_text, const char order_id[IPC_BROKER_ORDER_ID_BYTES],
+    struct eng_blocks_parts *out);
+
+/* eng_blocks_bytes is what eng_blocks_parts' parts will have together, without a path's length. */
+static inline uint32_t eng_blocks_bytes(
+    const struct eng_request_block *block, const struct eng_auth *auth, bool is_text)
+{
+    return is_text ? block->text_count + auth->text_count : block->count + auth->count;
+}
 
 #endif

@@ -43,6 +43,8 @@ enum ipc_rc eng_porter_make(
     };
     enum ipc_rc rc = eng_connector_make(&connector, &porter->connector, error);
     if (rc == IPC_OK)
+        rc = eng_resolver_make(&porter->resolver, error);
+    if (rc == IPC_OK)
         rc = ipc_wake_open_producer(wiring->shm, config->shard, &porter->bell, error);
     if (rc != IPC_OK) {
         eng_porter_free(porter);
@@ -70,6 +72,7 @@ void eng_porter_free(struct eng_porter *porter)
                 eng_connector_recycle(porter->connector, left.connection);
         eng_connector_free(porter->connector);
     }
+    eng_resolver_free(porter->resolver);
     for (uint32_t i = 0; i < ENG_BROKERS_MAX; i++)
         eng_tls_context_free(porter->brokers[i].context);
     for (uint32_t i = 0; i < porter->old_context_count; i++)

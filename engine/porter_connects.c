@@ -71,7 +71,8 @@ void porter_brokers_changed(struct eng_porter *porter)
         struct porter_broker *broker = &porter->brokers[i];
         if (strcmp(broker->host, row->host) == 0 && broker->port == row->port &&
             strcmp(broker->authority, row->authority) == 0 &&
-            strcmp(broker->ca_file, row->ca_file) == 0 && strcmp(broker->name, row->name) == 0)
+            strcmp(broker->ca_file, row->ca_file) == 0 && strcmp(broker->name, row->name) == 0 &&
+            broker->alpn == row->alpn)
             continue;
         context_retire(porter, broker);
         memset(broker->addresses, 0, sizeof(broker->addresses));
@@ -80,6 +81,7 @@ void porter_brokers_changed(struct eng_porter *porter)
         memcpy(broker->ca_file, row->ca_file, sizeof(broker->ca_file));
         memcpy(broker->name, row->name, sizeof(broker->name));
         broker->port = row->port;
+        broker->alpn = row->alpn;
     }
 }
 
@@ -90,6 +92,66 @@ void porter_contexts_sweep(struct eng_porter *porter)
     for (uint32_t i = 0; i < porter->old_context_count; i++)
         eng_tls_context_free(porter->old_contexts[i]);
     porter->old_context_count = 0;
+}
+
+/* What the resolver has found meanwhile. */
+static void answers_take(struct eng_porter *porter, int64_t now_mono_ns)
+{
+    struct eng_resolver_answer answer;
+    while (eng_resolver_take(porter->resolver, &answer)) {
+        const uint32_t number = answer.question.cookie;
+        struct porter_broker *broker = &porter->brokers[number];
+        if (strcmp(broker->host, answer.question.host) != 0 || broker->port != answer.question.port)
+            continue; /* the row has changed since */
+        const uint32_t family = family_index(answer.question.family);
+        broker->addresses[family].asked = false;
+        if (answer.rc != IPC_OK) {
+            broker->addresses[family].failed = true;
+            (void)snprintf(broker->addresses[family].failure,
+                sizeof(broker->addresses[family].failure), "%.250s", answer.error.text);
+            continue;
+        }
+        broker->addresses[family].address = answer.address;
+        broker->addresses[family].bytes = answer.address_bytes;
+        broker->addresses[family].resolved_mono_ns = now_mono_ns;
+    }
+}
+
+/* The broker's address, asked for again when it is old; what was known serves until the answer.
+ *   returns  IPC_OK; IPC_EMPTY while there is none yet; IPC_NOT_FOUND with a sentence */
+static enum ipc_rc address_find(struct eng_porter *porter, uint16_t number, uint8_t source_family,
+    int64_t now_mono_ns, struct ipc_error *error)
+{
+    struct porter_broker *broker = &porter->brokers[number];
+    const uint32_t family = family_index(source_family);
+    const int64_t resolved_mono_ns = broker->addresses[family].resolved_mono_ns;
+    const bool is_known = resolved_mono_ns != 0;
+    if (is_known && now_mono_ns - resolved_mono_ns <= RESOLVE_KEEP_NS)
+        return IPC_OK;
+    if (eng_resolve_numeric(broker->host, broker->port, source_family,
+            &broker->addresses[family].address, &broker->addresses[family].bytes) == IPC_OK) {
+        broker->addresses[family].resolved_mono_ns = now_mono_ns;
+        return IPC_OK;
+    }
+    if (broker->addresses[family].failed) {
+        broker->addresses[family].failed = false;
+        if (!is_known) {
+            ipc_error_set(error, "%s", broker->addresses[family].failure);
+            return IPC_NOT_FOUND;
+        }
+        /* It answered once: the old address is better than none, and is asked for again later. */
+        failure_say(porter, broker, broker->addresses[family].failure, now_mono_ns);
+        broker->addresses[family].resolved_mono_ns = now_mono_ns;
+        return IPC_OK;
+    }
+    if (!broker->addresses[family].asked) {
+        struct eng_resolver_question question = {
+            .port = broker->port, .family = source_family, .cookie = number};
+        (void)snprintf(question.broker, sizeof(question.broker), "%s", broker->name);
+        (void)snprintf(question.host, sizeof(question.host), "%s", broker->host);
+        broker->addresses[family].asked = eng_resolver_ask(porter->resolver, &question) == IPC_OK;
+    }
+    return is_known ? IPC_OK : IPC_EMPTY;
 }
 
 static enum ipc_rc target_make(struct eng_porter *porter, const struct eng_pool_want *want,
@@ -113,21 +175,17 @@ static enum ipc_rc target_make(struct eng_porter *porter, const struct eng_pool_
             broker->context_failed = true;
             return rc;
         }
+        eng_tls_context_offer(broker->context, row->alpn);
     }
     if (broker->context == NULL) {
         ipc_error_set(error, "%.250s", broker->last_failure);
         return IPC_REFUSED;
     }
-    uint32_t family = family_index(want->key.source_family);
-    if (broker->addresses[family].resolved_mono_ns == 0 ||
-        now_mono_ns - broker->addresses[family].resolved_mono_ns > RESOLVE_KEEP_NS) {
-        enum ipc_rc rc =
-            eng_connect_resolve(broker->name, row->host, row->port, want->key.source_family,
-                &broker->addresses[family].address, &broker->addresses[family].bytes, error);
-        if (rc != IPC_OK)
-            return rc;
-        broker->addresses[family].resolved_mono_ns = now_mono_ns;
-    }
+    const uint32_t family = family_index(want->key.source_family);
+    enum ipc_rc rc =
+        address_find(porter, want->key.broker, want->key.source_family, now_mono_ns, error);
+    if (rc != IPC_OK)
+        return rc;
     *target = (struct eng_connect_target){
         .broker = broker->name,
         .context = broker->context,
@@ -153,8 +211,9 @@ void porter_want_refuse(struct eng_porter *porter, const struct eng_pool_want *w
     failed_tell(porter, want->lane, want->member);
 }
 
-/* Returns false when the connector is full: the want stays. */
-static bool want_start(
+/* Returns IPC_OK when the want is answered or under way; IPC_FULL when the connector is full,
+ * IPC_EMPTY while the broker's address is being asked for: the want stays. */
+static enum ipc_rc want_start(
     struct eng_porter *porter, const struct eng_pool_want *want, int64_t now_mono_ns)
 {
     struct eng_connect_target target;
@@ -163,29 +222,37 @@ static bool want_start(
     enum ipc_rc rc = target_make(porter, want, now_mono_ns, &target, &error);
     if (rc == IPC_OK)
         rc = eng_connect_start(porter->connector, &target, now_mono_ns, &error);
-    if (rc == IPC_FULL)
-        return false;
+    if (rc == IPC_FULL || rc == IPC_EMPTY)
+        return rc;
     ipc_metric_add(porter->wiring.telemetry->connects, 1);
     if (rc != IPC_OK) {
         failure_say(porter, &porter->brokers[want->key.broker], error.text, now_mono_ns);
         failed_tell(porter, want->lane, want->member);
-        return true;
     }
-    return true;
+    return IPC_OK;
 }
 
 uint32_t porter_connects_run(struct eng_porter *porter, int64_t now_mono_ns)
 {
     struct eng_connect_result results[RESULTS_PER_ROUND];
-    uint32_t started = 0;
-    /* Each start may fail at once and be answered: room for that, and for attached ones, first. */
-    while (
-        started < porter->want_count &&
-        ipc_queue_room(&porter->wiring.link->to_turn) > porter->wiring.config->connections + 64 &&
-        want_start(porter, &porter->wants[started], now_mono_ns))
-        started++;
-    porter->want_count -= started;
-    memmove(porter->wants, porter->wants + started, porter->want_count * sizeof(*porter->wants));
+    uint32_t kept = 0, started = 0;
+    answers_take(porter, now_mono_ns);
+    /* Each start may fail at once and be answered: room for that, and for attached ones, first. A
+     * want that must wait does not hold up those behind it, which may be of another broker. */
+    bool is_full = false;
+    for (uint32_t i = 0; i < porter->want_count; i++) {
+        enum ipc_rc rc = IPC_FULL;
+        is_full |= ipc_queue_room(&porter->wiring.link->to_turn) <=
+                   porter->wiring.config->connections + 64;
+        if (!is_full)
+            rc = want_start(porter, &porter->wants[i], now_mono_ns);
+        is_full |= rc == IPC_FULL;
+        if (rc == IPC_OK)
+            started++;
+        else
+            porter->wants[kept++] = porter->wants[i];
+    }
+    porter->want_count = kept;
     uint32_t count = eng_connect_run(porter->connector, now_mono_ns, 0, results, RESULTS_PER_ROUND);
     for (uint32_t i = 0; i < count; i++) {
         const struct eng_connect_result *result = &results[i];

@@ -4,6 +4,7 @@
 #define LS_ENGINE_PORTER_PRIVATE_H
 
 #include "engine/net/connect.h"
+#include "engine/net/resolve.h"
 #include "engine/porter.h"
 
 #define PORTER_OLD_CONTEXTS_MAX 64u
@@ -19,12 +20,16 @@ struct porter_broker {
     char host[96], authority[96], ca_file[128];
     char name[IPC_NAME_BYTES];
     uint16_t port;
+    uint16_t alpn;
     bool context_failed; /* said so already; not tried again before the row changes */
     struct {
         struct sockaddr_storage address;
         socklen_t bytes;
-        int64_t resolved_mono_ns; /* 0 = never */
-    } addresses[3];               /* by family: any, 4, 6 */
+        int64_t resolved_mono_ns; /* 0 = never: nobody connects yet */
+        bool asked;               /* a question is out: an old address serves meanwhile */
+        bool failed;              /* the last answer, told to the next want and then asked again */
+        char failure[256];
+    } addresses[3]; /* by family: any, 4, 6 */
     struct ipc_prices prices, old_prices;
     struct ipc_accounts money, old_money;
     bool has_prices, has_money;
@@ -37,6 +42,7 @@ struct porter_broker {
 struct eng_porter {
     struct eng_porter_wiring wiring;
     struct eng_connector *connector;
+    struct eng_resolver *resolver;
     struct ipc_wake bell;                    /* the shard's, rung by us as by any producer */
     const struct eng_generation *generation; /* in force; NULL before the first */
     struct porter_ring *rings;

@@ -106,6 +106,8 @@ struct eng_turn {
     int64_t *drained_mono_ns;                    /* by connection handle: when it was, last */
     uint32_t *reserved_streams, *reserved_bytes; /* by connection handle, inside one batch */
     uint32_t reserved[IPC_BATCH_CHILDREN_MAX], reserved_count; /* handles with any of these */
+    /* HTTP/1.1: accounts whose connection is kept for the order that the batch may send. */
+    uint32_t kept[IPC_BATCH_CHILDREN_MAX], kept_count;
     struct {
         uint32_t child, connection;
     } sent[TURN_SENT_MAX];

@@ -15,6 +15,20 @@ void turn_reserve_reset(struct eng_turn *turn)
         turn->reserved_bytes[turn->reserved[i]] = 0;
     }
     turn->reserved_count = 0;
+    for (uint32_t i = 0; i < turn->kept_count; i++)
+        eng_pool_unreserve(turn->pool, turn->kept[i]);
+    turn->kept_count = 0;
+}
+
+/* An order of this account waits for the disk: its connection stays kept for it. */
+static void reserve_hold(struct eng_turn *turn, uint32_t account)
+{
+    for (uint32_t i = 0; i < turn->kept_count; i++) {
+        if (turn->kept[i] == account) {
+            turn->kept[i] = turn->kept[--turn->kept_count];
+            return;
+        }
+    }
 }
 
 bool turn_can_send(struct eng_turn *turn, uint32_t account)
@@ -32,19 +46,20 @@ bool turn_can_send(struct eng_turn *turn, uint32_t account)
         &turn->generation->brokers[broker].requests[ADP_REQUEST_PLACE];
     uint32_t *streams = &turn->reserved_streams[connection->handle];
     uint32_t *bytes = &turn->reserved_bytes[connection->handle];
-    uint32_t headers = block->count + auth->count;
+    uint32_t headers = eng_blocks_bytes(block, auth, connection->h1 != NULL);
     uint32_t body = turn->body_estimate;
     uint32_t whole = headers + ENG_HPACK_LENGTH_BYTES_MAX + body + 2 * ENG_H2_FRAME_BYTES;
     /* What the batch has already given to this connection is not in it yet. */
     uint32_t bodies = (*streams + 1) * body;
     if (*bytes != 0 &&
-        eng_h2_output(connection->h2).count + *bytes + whole + ENG_H2_CONTROL_RESERVE_BYTES >
+        eng_connection_output(connection).count + *bytes + whole + ENG_H2_CONTROL_RESERVE_BYTES >
             ENG_CONNECTION_PLAIN_BYTES) {
         /* Only this batch fills it: what leaves with the batch makes room for the next one. */
         turn->room_is_short = true;
         return false;
     }
-    if (*streams >= eng_h2_free_streams(connection->h2) ||
+    if (*streams >= eng_connection_free_streams(connection) ||
+        eng_pool_is_reserved(turn->pool, connection) ||
         eng_connection_can_send(connection, headers, block->list_bytes + auth->list_bytes,
             bodies < ENG_H2_BODY_MAX ? bodies : ENG_H2_BODY_MAX) != ENG_H2_ADMITTED) {
         turn->wants_replies = true;
@@ -54,6 +69,10 @@ bool turn_can_send(struct eng_turn *turn, uint32_t account)
         turn->reserved[turn->reserved_count++] = connection->handle;
     *streams += 1;
     *bytes += whole;
+    if (connection->h1 != NULL) {
+        eng_pool_reserve(turn->pool, connection, account);
+        turn->kept[turn->kept_count++] = account;
+    }
     return true;
 }
 
@@ -167,9 +186,8 @@ static bool request_make(struct eng_turn *turn, const struct ipc_command *comman
     enum ipc_action action = (enum ipc_action)command->action;
     const struct eng_request_block *block = &terms->requests[request_kind(action)];
     const struct adp_segments *segments = segments_of(turn, dialect, command);
-    struct eng_h2_part parts[4];
-    uint32_t part_count = 0;
-    uint8_t path[320], body[TURN_BODY_BYTES];
+    struct eng_blocks_parts parts;
+    uint8_t body[TURN_BODY_BYTES];
     int body_bytes = 0;
     if (segments == NULL || auth->count == 0 || block->count == 0)
         return false;
@@ -188,22 +206,12 @@ static bool request_make(struct eng_turn *turn, const struct ipc_command *comman
         if (body_bytes <= 0)
             return false;
     }
-    if (block->has_path_hole) {
-        uint32_t pseudo_list_bytes = block->list_bytes - block->regular_list_bytes;
-        parts[part_count++] =
-            (struct eng_h2_part){block->bytes, block->regular_at, pseudo_list_bytes};
-        if (eng_blocks_path(block, command->broker_order_id, path, sizeof(path),
-                &parts[part_count++]) != IPC_OK)
-            return false;
-        parts[part_count++] = (struct eng_h2_part){block->bytes + block->regular_at,
-            block->count - block->regular_at, block->regular_list_bytes};
-    } else {
-        parts[part_count++] = (struct eng_h2_part){block->bytes, block->count, block->list_bytes};
-    }
-    parts[part_count++] = (struct eng_h2_part){auth->bytes, auth->count, auth->list_bytes};
+    if (eng_blocks_parts(block, auth, connection->h1 != NULL, command->broker_order_id, &parts) !=
+        IPC_OK)
+        return false;
     const struct eng_h2_request request = {
-        .parts = parts,
-        .part_count = part_count,
+        .parts = parts.parts,
+        .part_count = parts.count,
         .body_bytes = (uint32_t)body_bytes,
         .body = body,
         .child = command->child,
@@ -239,6 +247,7 @@ static void order_send(struct eng_turn *turn, uint32_t child, enum leave leave)
             (turn_barred(turn, &command) || command.deadline_mono_ns <= turn->now_mono_ns)) ||
         (leave == LEAVE_REDUCING && !command.is_exit) ||
         !request_make(turn, &command, connection, broker)) {
+        eng_pool_unreserve(turn->pool, command.account);
         turn_not_sent(turn, child, command.request_no, action);
         return;
     }
@@ -266,7 +275,7 @@ static bool drained(const struct eng_connection *connection)
 {
     size_t cipher = 0;
     (void)eng_tls_pending(&connection->tls, &cipher);
-    return cipher == 0 && eng_h2_output(connection->h2).count == 0;
+    return cipher == 0 && eng_connection_output(connection).count == 0;
 }
 
 /* Orders of connections that are drained count as accepted when their connection's last byte was
@@ -444,6 +453,12 @@ void turn_dispatch(struct eng_turn *turn, uint64_t lsn, struct eng_track *track,
         held->lsn = lsn;
         held->wave = track != NULL ? track->record.wave : 0;
         held->count = count;
+        for (uint32_t i = 0; turn->kept_count > 0 && i < count; i++) {
+            struct ipc_command command;
+            if (children[i] != ENG_NONE &&
+                eng_core_command(turn->wiring.core, children[i], &command) == IPC_OK)
+                reserve_hold(turn, command.account);
+        }
         memcpy(held->children, children, count * sizeof(*children));
         ipc_metric_add(turn->wiring.telemetry->power_waits, 1);
         return;
@@ -480,6 +495,7 @@ void turn_keepalive(struct eng_turn *turn)
     const struct eng_generation *generation = turn->generation;
     if (generation == NULL || turn->stopping)
         return;
+    turn_reserve_reset(turn); /* what the last batch set aside and did not use */
     for (uint16_t broker = 0; broker < ENG_BROKERS_MAX; broker++) {
         const struct eng_broker_terms *terms = &generation->brokers[broker];
         const struct eng_request_block *block = &terms->requests[ADP_REQUEST_KEEPALIVE];
@@ -494,18 +510,19 @@ void turn_keepalive(struct eng_turn *turn)
                                               : NULL;
             if (auth == NULL || auth->count == 0)
                 continue;
-            const struct eng_h2_part parts[] = {
-                {block->bytes, block->count, block->list_bytes},
-                {auth->bytes, auth->count, auth->list_bytes},
-            };
+            struct eng_blocks_parts parts;
+            if (eng_blocks_parts(block, auth, connection->h1 != NULL, NULL, &parts) != IPC_OK)
+                continue;
             const struct eng_h2_request request = {
-                .parts = parts,
-                .part_count = 2,
+                .parts = parts.parts,
+                .part_count = parts.count,
                 .child = ENG_NONE,
                 .account = account,
                 .reply_by_mono_ns = turn->now_mono_ns + terms->reply_timeout_ns,
                 .leave_by_mono_ns = INT64_MAX,
             };
+            if (eng_pool_is_reserved(turn->pool, connection))
+                continue;
             /* Not admitted: the connection is busy, which keeps it alive as well. */
             enum eng_h2_admission ignored =
                 eng_pool_request(turn->pool, connection, &request, turn->now_mono_ns);

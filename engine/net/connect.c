@@ -19,8 +19,13 @@ struct attempt {
     struct eng_connection *connection;
     struct eng_connect_target target;
     int64_t deadline_mono_ns;
+    int64_t warm_by_mono_ns; /* HTTP/1.1: no ticket comes any more */
     bool wants_write;
 };
+
+/* How long a finished HTTP/1.1 connection waits for a session ticket. A server that refuses us
+ * after the handshake (too many connections) has done so by then, too. */
+#define H1_WARM_NS (20 * LS_NS_PER_MS)
 
 struct eng_connector {
     struct eng_connector_config config;
@@ -221,7 +226,7 @@ enum ipc_rc eng_connect_start(struct eng_connector *connector,
     *connection = (struct eng_connection){
         .handle = connection->handle,
         .cipher_arena = connection->cipher_arena,
-        .h2_memory = connection->h2_memory,
+        .machine_memory = connection->machine_memory,
         .fd = fd,
         .lane = target->lane,
         .member = target->member,
@@ -301,20 +306,40 @@ static bool after_connect(struct attempt *attempt, struct ipc_error *error)
     return true;
 }
 
-/* Seals what the HTTP/2 machine wants to say. */
+/* Seals what the machine wants to say: HTTP/2 only, HTTP/1.1 has no greeting. */
 static bool seal_output(struct attempt *attempt, struct ipc_error *error)
 {
     struct eng_connection *connection = attempt->connection;
-    const struct adp_span plain = eng_h2_output(connection->h2);
+    const struct adp_span plain = eng_connection_output(connection);
     const int64_t sealed = eng_tls_seal(&connection->tls, plain.bytes, plain.count,
-        ENG_TLS_RECORD_BYTES, eng_h2_sealed(connection->h2));
+        ENG_TLS_RECORD_BYTES, eng_connection_sealed(connection));
     if (sealed < 0) {
         ipc_error_set(error, "broker %s: the TLS session failed during set-up; nothing was sent",
             attempt->target.broker);
         return false;
     }
-    eng_h2_output_taken(connection->h2, (size_t)sealed);
+    eng_connection_output_taken(connection, (size_t)sealed);
     return true;
+}
+
+/* HTTP/1.1 has no PING: the kernel asks the peer's after a second of silence, and TCP_USER_TIMEOUT
+ * ends a connection whose peer does not answer. */
+static void watch_peer(int fd)
+{
+    const int on = 1, second = 1;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &second, sizeof second);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &second, sizeof second);
+}
+
+/* Nothing more is to be awaited. TLS 1.3 sends its tickets after the handshake, which the pinned
+ * thread would drop; in HTTP/2 the warm-up's round trip brings them. */
+static bool is_warm(const struct eng_connection *connection, int64_t warm_by_ns, int64_t now_ns)
+{
+    if (connection->h1 == NULL)
+        return eng_h2_ready(connection->h2);
+    return connection->tls.has_ticket || now_ns >= warm_by_ns ||
+           SSL_version(connection->tls.ssl) < TLS1_3_VERSION;
 }
 
 static bool take_bytes(struct eng_connector *connector, struct attempt *attempt,
@@ -327,12 +352,15 @@ static bool take_bytes(struct eng_connector *connector, struct attempt *attempt,
             return false;
         if (step == ENG_TLS_WANTS_MORE)
             return true;
-        if (!eng_connection_open_h2(connection, &connector->bodies)) {
+        if (!eng_connection_open(connection, &connector->bodies)) {
             ipc_error_set(error, "broker %s: no memory for a connection", attempt->target.broker);
             return false;
         }
         connection->resumed = SSL_session_reused(connection->tls.ssl) == 1;
         attempt->stage = STAGE_WARM;
+        attempt->warm_by_mono_ns = now_mono_ns + H1_WARM_NS;
+        if (connection->h1 != NULL)
+            watch_peer(connection->fd);
     }
     eng_tls_feed(&connection->tls, bytes, count);
     for (;;) {
@@ -346,9 +374,11 @@ static bool take_bytes(struct eng_connector *connector, struct attempt *attempt,
                 attempt->target.broker);
             return false;
         }
-        if (!eng_h2_receive(connection->h2, connector->plain, (size_t)got, now_mono_ns, &no_sink)) {
-            ipc_error_set(error, "broker %s: it breaks HTTP/2 (%s); nothing was sent",
-                attempt->target.broker, eng_h2_error_text(connection->h2));
+        if (!eng_connection_receive(
+                connection, connector->plain, (size_t)got, now_mono_ns, &no_sink)) {
+            ipc_error_set(error, "broker %s: it breaks %s (%s); nothing was sent",
+                attempt->target.broker, connection->h1 != NULL ? "HTTP/1.1" : "HTTP/2",
+                eng_connection_error_text(connection));
             return false;
         }
     }
@@ -373,7 +403,7 @@ static bool step(struct eng_connector *connector, struct attempt *attempt, int64
         if (got <= 0) {
             ipc_error_set(error, "broker %s: it closed the connection during %s (%s)",
                 attempt->target.broker,
-                attempt->stage == STAGE_TLS ? "the TLS handshake" : "the HTTP/2 set-up",
+                attempt->stage == STAGE_TLS ? "the TLS handshake" : "the set-up",
                 got == 0 ? "end of stream" : strerror(errno));
             return false;
         }
@@ -408,7 +438,7 @@ static const char *const stage_names[] = {
     [STAGE_FREE] = "",
     [STAGE_CONNECT] = "connect",
     [STAGE_TLS] = "TLS handshake",
-    [STAGE_WARM] = "HTTP/2 set-up",
+    [STAGE_WARM] = "HTTP set-up",
 };
 
 uint32_t eng_connect_run(struct eng_connector *connector, int64_t now_mono_ns, int timeout_ms,
@@ -428,11 +458,17 @@ uint32_t eng_connect_run(struct eng_connector *connector, int64_t now_mono_ns, i
             continue;
         if (!step(connector, attempt, now_mono_ns, &error))
             give_result(connector, attempt, false, &error, &results[count++]);
-        else if (attempt->stage == STAGE_WARM && eng_h2_ready(attempt->connection->h2))
+        else if (attempt->stage == STAGE_WARM &&
+                 is_warm(attempt->connection, attempt->warm_by_mono_ns, now_mono_ns))
             give_result(connector, attempt, true, NULL, &results[count++]);
     }
     for (uint32_t i = 0; i < connector->config.attempts && count < max; i++) {
         struct attempt *attempt = &connector->attempts[i];
+        if (attempt->stage == STAGE_WARM && attempt->connection->h1 != NULL &&
+            is_warm(attempt->connection, attempt->warm_by_mono_ns, now_mono_ns)) {
+            give_result(connector, attempt, true, NULL, &results[count++]);
+            continue;
+        }
         if (attempt->stage == STAGE_FREE || now_mono_ns < attempt->deadline_mono_ns)
             continue;
         ipc_error_set(&error,
@@ -452,9 +488,7 @@ int eng_connect_fd(const struct eng_connector *connector)
 
 void eng_connector_recycle(struct eng_connector *connector, struct eng_connection *connection)
 {
-    if (connection->h2 != NULL)
-        eng_h2_free(connection->h2);
-    connection->h2 = NULL;
+    eng_connection_shut(connection);
     if (connection->tls.ssl != NULL)
         eng_tls_end(&connection->tls);
     if (connection->fd >= 0)

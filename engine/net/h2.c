@@ -1,4 +1,5 @@
 /* h2.c: a connection's life and its requests. Receiving is in h2_receive.c and h2_reply.c. */
+#include "engine/net/bodies.h"
 #include "engine/net/h2_private.h"
 #include "engine/net/hpack.h"
 #include "engine/net/memory.h"
@@ -292,14 +293,7 @@ uint64_t eng_h2_sealed(const struct eng_h2 *h2)
 
 void h2_drop_stream(struct eng_h2 *h2, struct eng_h2_stream *stream)
 {
-    uint32_t chunk = stream->chunk_first;
-    while (chunk != ENG_H2_NO_CHUNK) {
-        const uint32_t next = h2->bodies->next[chunk];
-        h2->bodies->next[chunk] = h2->bodies->free_first;
-        h2->bodies->free_first = chunk;
-        h2->bodies->free_count++;
-        chunk = next;
-    }
+    eng_bodies_drop(h2->bodies, stream->chunk_first);
     h2->window_owed += stream->received;
     if (stream->flags & H2_STREAM_OVERDUE)
         h2->overdue--;

@@ -1,30 +1,8 @@
 /* h2_reply.c: header blocks and bodies of replies, and when a reply counts (RFC 9113 8.1). */
+#include "engine/net/bodies.h"
 #include "engine/net/h2_private.h"
 
 #include <string.h>
-
-size_t eng_h2_bodies_footprint(uint32_t chunk_count)
-{
-    return ENG_H2_REPLY_BODY_MAX + (size_t)chunk_count * (ENG_H2_CHUNK_BYTES + sizeof(uint32_t));
-}
-
-void eng_h2_bodies_init(struct eng_h2_bodies *bodies, void *memory, uint32_t chunk_count)
-{
-    LS_CHECK(chunk_count >= 1 && chunk_count <= 1u << 20);
-    LS_CHECK(((uintptr_t)memory & 63) == 0);
-    uint8_t *at = memory;
-    *bodies = (struct eng_h2_bodies){
-        .whole = at,
-        .chunks = at + ENG_H2_REPLY_BODY_MAX,
-        .next = (uint32_t *)(void *)(at + ENG_H2_REPLY_BODY_MAX +
-                                     (size_t)chunk_count * ENG_H2_CHUNK_BYTES),
-        .free_first = 0,
-        .free_count = chunk_count,
-        .chunk_count = chunk_count,
-    };
-    for (uint32_t i = 0; i < chunk_count; i++)
-        bodies->next[i] = i + 1 < chunk_count ? i + 1 : ENG_H2_NO_CHUNK;
-}
 
 /* Gives a stream up whose reply cannot be used, and tells the peer; the connection goes on. */
 static bool refuse_reply(struct eng_h2 *h2, struct eng_h2_stream *stream,
@@ -37,22 +15,6 @@ static bool refuse_reply(struct eng_h2 *h2, struct eng_h2_stream *stream,
     if (!is_ended && !h2_control(h2, H2_RST_STREAM, 0, id, payload, sizeof payload))
         return false;
     return h2_give_back(h2, 0);
-}
-
-/* Puts the pieces of a body together. They are linked newest first and all but the newest are full.
- */
-static const uint8_t *whole_body(struct eng_h2 *h2, const struct eng_h2_stream *stream)
-{
-    struct eng_h2_bodies *bodies = h2->bodies;
-    uint32_t left = stream->received;
-    for (uint32_t chunk = stream->chunk_first; chunk != ENG_H2_NO_CHUNK;
-         chunk = bodies->next[chunk]) {
-        const uint32_t bytes = (left - 1) % ENG_H2_CHUNK_BYTES + 1;
-        left -= bytes;
-        memcpy(bodies->whole + left, bodies->chunks + (size_t)chunk * ENG_H2_CHUNK_BYTES, bytes);
-    }
-    LS_CHECK(left == 0);
-    return bodies->whole;
 }
 
 /* END_STREAM: the reply counts if there was a final status and the length is the announced one. */
@@ -71,40 +33,15 @@ static bool finish(struct eng_h2 *h2, struct eng_h2_stream *stream, const uint8_
         .stream_id = stream->id,
         .http_status = stream->status,
         .late = (stream->flags & H2_STREAM_OVERDUE) != 0,
-        .body = {stream->chunk_first == ENG_H2_NO_CHUNK ? body : whole_body(h2, stream),
+        .body = {stream->chunk_first == ENG_H2_NO_CHUNK
+                     ? body
+                     : eng_bodies_whole(h2->bodies, stream->chunk_first, stream->received),
             stream->received},
     };
     h2_drop_stream(h2, stream);
     h2->replies++;
     sink->reply(&reply, sink->context);
     return h2_give_back(h2, 0);
-}
-
-/* Keeps body bytes until the reply is whole; false when there is no memory. */
-static bool keep(
-    struct eng_h2 *h2, struct eng_h2_stream *stream, const uint8_t *bytes, size_t count)
-{
-    struct eng_h2_bodies *bodies = h2->bodies;
-    while (count != 0) {
-        const uint32_t fill = stream->received % ENG_H2_CHUNK_BYTES;
-        if (fill == 0) {
-            if (bodies->free_first == ENG_H2_NO_CHUNK)
-                return false;
-            const uint32_t chunk = bodies->free_first;
-            bodies->free_first = bodies->next[chunk];
-            bodies->free_count--;
-            bodies->next[chunk] = stream->chunk_first;
-            stream->chunk_first = chunk;
-        }
-        const size_t room = ENG_H2_CHUNK_BYTES - fill;
-        const size_t take = count < room ? count : room;
-        memcpy(
-            bodies->chunks + (size_t)stream->chunk_first * ENG_H2_CHUNK_BYTES + fill, bytes, take);
-        stream->received += (uint32_t)take;
-        bytes += take;
-        count -= take;
-    }
-    return true;
 }
 
 bool h2_body_feed(struct eng_h2 *h2, const uint8_t *bytes, size_t count, bool last,
@@ -124,7 +61,8 @@ bool h2_body_feed(struct eng_h2 *h2, const uint8_t *bytes, size_t count, bool la
         return finish(h2, stream, bytes, sink);
     }
     const uint32_t before = stream->received;
-    if (count != 0 && !keep(h2, stream, bytes, count)) {
+    if (count != 0 &&
+        !eng_bodies_keep(h2->bodies, &stream->chunk_first, &stream->received, bytes, count)) {
         h2->window_owed += (uint32_t)count - (stream->received - before);
         return refuse_reply(h2, stream, IPC_EVIDENCE_MALFORMED, H2_CANCEL, last, sink);
     }

@@ -42,6 +42,7 @@ enum ipc_rc eng_pool_make(const struct eng_pool_config *config, struct eng_edge 
     pool->generations = make_array(config->connections, sizeof *pool->generations);
     for (uint32_t i = 0; i < config->connections; i++)
         pool->generations[i] = 1;
+    pool->reserved_for = make_array(config->connections, sizeof *pool->reserved_for);
     pool->list = make_array(config->connections, sizeof(struct eng_connection *));
     pool->dirty = make_array(config->connections, sizeof(struct eng_connection *));
     pool->retired = make_array(config->connections, sizeof(struct eng_connection *));
@@ -61,6 +62,7 @@ void eng_pool_free(struct eng_pool *pool)
     free(pool->accounts);
     free(pool->by_handle);
     free(pool->generations);
+    free(pool->reserved_for);
     free(pool->list);
     free(pool->dirty);
     free(pool->retired);
@@ -309,15 +311,17 @@ void eng_pool_attach(struct eng_pool *pool, struct eng_connection *connection, i
     const struct broker *broker = &pool->brokers[lane->key.broker];
     pool->figures.attached++;
     pool->by_handle[connection->handle] = connection;
+    pool->reserved_for[connection->handle] = 0;
     connection->list_index = pool->list_count;
     pool->list[pool->list_count++] = connection;
-    eng_h2_set_bodies(connection->h2, &pool->bodies);
+    eng_connection_set_bodies(connection, &pool->bodies);
     eng_tls_hand_over(&connection->tls);
     connection->attached_mono_ns = connection->last_request_mono_ns = now_mono_ns;
     connection->broker = lane->key.broker;
     connection->is_own = lane->key.account != 0;
     connection->requests_left = broker->terms.requests_per_connection;
-    connection->rotate_left = connection->requests_left / 5;
+    /* At least one request early: its successor is there before the peer closes. */
+    connection->rotate_left = connection->requests_left < 5 ? 1 : connection->requests_left / 5;
     connection->next_ping_mono_ns = now_mono_ns + jittered(pool, broker->terms.ping_interval_ns);
     connection->watch_leave_by_mono_ns = connection->newest_leave_by_mono_ns = INT64_MAX;
     struct eng_connection *old = member->live;
@@ -368,7 +372,7 @@ void pool_detach(struct eng_pool *pool, struct eng_connection *connection, int64
     member->is_replacing = false;
     /* A connection that worked is replaced at once; one that did not is backed off. A server may
      * end each after a few requests, so what counts is that it answered. */
-    if (eng_h2_replies(connection->h2) != 0 ||
+    if (eng_connection_replies(connection) != 0 ||
         now_mono_ns - connection->attached_mono_ns >= WORKED_NS) {
         member->failures = 0;
         member->retry_mono_ns = now_mono_ns + (int64_t)ipc_prng_below(&pool->prng, REJOIN_NS);
@@ -377,22 +381,39 @@ void pool_detach(struct eng_pool *pool, struct eng_connection *connection, int64
     }
 }
 
+/* Can a request of this account go there now? HTTP/2 says so itself, at the request. */
+static bool is_free_for(
+    const struct eng_pool *pool, const struct eng_connection *connection, uint32_t number)
+{
+    const uint32_t reserved_for = pool->reserved_for[connection->handle];
+    return connection->h1 == NULL ||
+           (!eng_h1_in_flight(connection->h1) && (reserved_for == 0 || reserved_for == number));
+}
+
 /* Finds the connection for one more account: the fullest that is below its fair share. Accounts
  * that a wave visits one after the other so share a connection, and a batch becomes few records and
- * few sends; spread round robin, each batch would touch every connection. */
-static LS_COLD struct eng_connection *choose(struct lane *lane)
+ * few sends; spread round robin, each batch would touch every connection. Over HTTP/1.1 an idle one
+ * comes first: the others would take nothing. */
+static LS_COLD struct eng_connection *choose(
+    const struct eng_pool *pool, struct lane *lane, uint32_t number)
 {
     struct eng_connection *best = NULL;
+    bool best_is_free = false;
     for (uint32_t i = 0; i < lane->member_count; i++) {
         struct eng_connection *live = lane->members[i].live;
         if (live == NULL || live->clogged)
             continue;
+        const bool is_free = is_free_for(pool, live, number);
         const bool has_room = live->accounts < lane->fair;
         const bool best_has_room = best != NULL && best->accounts < lane->fair;
-        if (best == NULL || (has_room && !best_has_room) ||
-            (has_room && best_has_room && live->accounts > best->accounts) ||
-            (!has_room && !best_has_room && live->accounts < best->accounts))
+        if (best == NULL || (is_free && !best_is_free) ||
+            (is_free == best_is_free &&
+                ((has_room && !best_has_room) ||
+                    (has_room && best_has_room && live->accounts > best->accounts) ||
+                    (!has_room && !best_has_room && live->accounts < best->accounts)))) {
             best = live;
+            best_is_free = is_free;
+        }
     }
     return best;
 }
@@ -407,12 +428,14 @@ struct eng_connection *eng_pool_serve(struct eng_pool *pool, uint32_t number)
     struct lane *lane = &pool->lanes[account->lane];
     if (LS_LIKELY(connection != NULL)) {
         const bool is_well = !connection->draining && !connection->clogged;
-        if (LS_LIKELY(is_well && (connection->is_own || connection->accounts <= lane->fair)))
+        const bool stays = connection->h1 != NULL ? is_free_for(pool, connection, number)
+                                                  : connection->accounts <= lane->fair;
+        if (LS_LIKELY(is_well && (connection->is_own || stays)))
             return connection;
         if (account->in_flight != 0) /* its orders stay in order */
             return connection->draining ? NULL : connection;
     }
-    struct eng_connection *next = choose(lane);
+    struct eng_connection *next = choose(pool, lane, number);
     if (next == NULL || next == connection)
         return next;
     unassign(pool, account);
@@ -420,6 +443,26 @@ struct eng_connection *eng_pool_serve(struct eng_pool *pool, uint32_t number)
     account->generation = pool->generations[next->handle];
     next->accounts++;
     return next;
+}
+
+void eng_pool_reserve(
+    struct eng_pool *pool, const struct eng_connection *connection, uint32_t account)
+{
+    if (connection->h1 != NULL)
+        pool->reserved_for[connection->handle] = account;
+}
+
+bool eng_pool_is_reserved(const struct eng_pool *pool, const struct eng_connection *connection)
+{
+    return connection->h1 != NULL && pool->reserved_for[connection->handle] != 0;
+}
+
+void eng_pool_unreserve(struct eng_pool *pool, uint32_t number)
+{
+    LS_CHECK(number >= 1 && number <= pool->config.accounts);
+    const struct eng_connection *connection = pool_connection_of(pool, &pool->accounts[number]);
+    if (connection != NULL && pool->reserved_for[connection->handle] == number)
+        pool->reserved_for[connection->handle] = 0;
 }
 
 bool eng_pool_up(const struct eng_pool *pool, uint32_t number)
@@ -458,7 +501,7 @@ void eng_pool_figures(const struct eng_pool *pool, struct eng_pool_figures *out)
         const struct eng_connection *connection = pool->list[i];
         out->live += !connection->draining;
         out->draining += connection->draining;
-        out->streams_open += eng_h2_open_streams(connection->h2);
-        out->overdue += eng_h2_overdue_streams(connection->h2);
+        out->streams_open += eng_connection_open_streams(connection);
+        out->overdue += eng_connection_overdue_streams(connection);
     }
 }

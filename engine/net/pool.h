@@ -11,6 +11,9 @@
  *     eng_pool_turn                             receiving, timers, care; tells the sink
  *     eng_pool_retired → porter (eng_connector_recycle)
  *
+ * Over HTTP/1.1 a connection takes one request at a time: an own lane is one order in flight, and a
+ * shared lane serves an account that has nothing in flight by any connection that is idle.
+ *
  * Care: PING every interval with a deadline; rotation before the peer's request limit, the new
  * connection first; reconnects with back-off and jitter under a cap per broker; an own lane whose
  * socket still holds bytes of an entry past its age is reset (STALE_BYTES), a shared one takes no
@@ -87,6 +90,16 @@ void eng_pool_failed(struct eng_pool *pool, uint32_t lane, uint32_t member, int6
  * none now. Cheap: two reads when the account has one. */
 struct eng_connection *eng_pool_serve(struct eng_pool *pool, uint32_t account);
 
+/* HTTP/1.1 takes one request at a time, so what a batch decides to send there is set aside first.
+ * eng_pool_reserve keeps the connection that eng_pool_serve named for this account's next request:
+ * other accounts of the lane are served elsewhere, and eng_pool_is_reserved says so to a second
+ * order of the same account. The request ends it, or eng_pool_unreserve. HTTP/2: nothing to do,
+ * false. */
+void eng_pool_reserve(
+    struct eng_pool *pool, const struct eng_connection *connection, uint32_t account);
+bool eng_pool_is_reserved(const struct eng_pool *pool, const struct eng_connection *connection);
+void eng_pool_unreserve(struct eng_pool *pool, uint32_t account);
+
 /* eng_pool_request appends a request on the connection that eng_pool_serve named. When the arena is
  * full, what waits on this connection is sealed and sent first: whatever must be complete before a
  * byte leaves (the journal's frame) is complete before this call.
@@ -112,8 +125,9 @@ uint32_t eng_pool_turn(struct eng_pool *pool, uint32_t max_events, int64_t now_m
 /* eng_pool_next_due returns when eng_pool_turn has timer work, for the sleep of an idle shard. */
 int64_t eng_pool_next_due(const struct eng_pool *pool);
 
-/* eng_pool_keepalive gives a connection that has sent no request for idle_ns, each once per idle
- * period; the shell sends its cheap GET there. false when there is none. */
+/* eng_pool_keepalive gives a connection that has sent no request for idle_ns (or, sooner, for half
+ * of the time after which an HTTP/1.1 peer has said that it closes), each once per idle period; the
+ * shell sends its cheap GET there. false when there is none. */
 bool eng_pool_keepalive(struct eng_pool *pool, uint16_t broker, int64_t idle_ns,
     int64_t now_mono_ns, struct eng_connection **connection, uint32_t *account);
 

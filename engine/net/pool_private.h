@@ -66,9 +66,10 @@ struct eng_pool {
     bool shared_taken[SHARED_LANES_MAX];
     struct account *accounts; /* by number */
     struct eng_connection **by_handle;
-    uint32_t *generations;           /* by handle: raised when its connection ends */
-    struct eng_connection **list;    /* attached ones, in no order */
-    struct eng_connection **dirty;   /* with bytes to seal */
+    uint32_t *generations;         /* by handle: raised when its connection ends */
+    uint32_t *reserved_for;        /* by handle, HTTP/1.1: account whose request comes; 0 = free */
+    struct eng_connection **list;  /* attached ones, in no order */
+    struct eng_connection **dirty; /* with bytes to seal */
     struct eng_connection **retired; /* to be taken back by the porter */
     uint32_t list_count, dirty_count, retired_count;
     uint32_t wanted, connecting, lane_hint, want_cursor, care_cursor, idle_cursor;

@@ -48,7 +48,7 @@ static void end(struct eng_pool *pool, struct eng_connection *connection,
     connection->error_code = error;
     pool_detach(pool, connection, pool->now_mono_ns);
     eng_edge_remove(pool->edge, connection->handle, abort); /* first: nothing leaves any more */
-    eng_h2_end(connection->h2, evidence, connection->tls.plain_handed, sink);
+    eng_connection_end(connection, evidence, sink);
     pool->generations[connection->handle] +=
         pool->generations[connection->handle] == UINT32_MAX ? 2u : 1u; /* 0 means none */
     connection->draining = true;
@@ -104,12 +104,13 @@ enum eng_h2_admission eng_pool_request(struct eng_pool *pool, struct eng_connect
     LS_CHECK(request->account >= 1 && request->account <= pool->config.accounts);
     if (LS_UNLIKELY(connection->ended || connection->draining || connection->clogged))
         return connection->clogged && !connection->draining ? ENG_H2_NO_ROOM : ENG_H2_SHUT;
-    enum eng_h2_admission admission = eng_h2_request(connection->h2, request, NULL);
+    enum eng_h2_admission admission = eng_connection_request(connection, request);
     if (LS_UNLIKELY(admission == ENG_H2_NO_ROOM) && make_room(pool, connection))
-        admission = eng_h2_request(connection->h2, request, NULL);
+        admission = eng_connection_request(connection, request);
     if (LS_UNLIKELY(admission != ENG_H2_ADMITTED))
         return admission;
     pool->accounts[request->account].in_flight++;
+    pool->reserved_for[connection->handle] = 0;
     connection->last_account = request->account;
     connection->last_request_mono_ns = now_mono_ns;
     if (request->leave_by_mono_ns != INT64_MAX) {
@@ -133,7 +134,7 @@ enum eng_h2_admission eng_pool_request(struct eng_pool *pool, struct eng_connect
 /* Notes where the watched entries end among the cipher bytes, once they are sealed. */
 static void note_watched(struct eng_connection *connection)
 {
-    if (eng_h2_output(connection->h2).count != 0)
+    if (eng_connection_output(connection).count != 0)
         return;
     const uint64_t sealed = connection->tls.out_base + connection->tls.out_tail;
     if (connection->watch_cipher_end == 0)
@@ -147,7 +148,7 @@ static void flush(struct eng_pool *pool, struct eng_connection *connection, uint
 {
     if (connection->ended || eng_edge_sending(pool->edge, connection->handle))
         return; /* SENT comes back here */
-    eng_h2_expire(connection->h2, pool->now_mono_ns, sink);
+    eng_connection_expire(connection, pool->now_mono_ns, sink);
     const int failure = connection->broken != 0
                             ? connection->broken
                             : eng_connection_flush(connection, pool->edge, record_bytes, sent);
@@ -185,6 +186,21 @@ uint64_t eng_pool_flush(struct eng_pool *pool, uint32_t record_bytes, int64_t no
     return flush_dirty(pool, record_bytes, &counting);
 }
 
+/* An HTTP/1.1 peer may have said how many requests it still takes (Apache: Keep-Alive: max=). */
+static void heed_peer(struct eng_pool *pool, struct eng_connection *connection)
+{
+    const uint32_t left = eng_h1_peer_requests_left(connection->h1);
+    if (left >= connection->requests_left)
+        return;
+    /* Less than we counted: its limit is lower than ours, and from here on the two count alike. */
+    connection->requests_left = left;
+    connection->rotate_left = left < 5 ? 1 : left / 5;
+    if (left == 0)
+        pool_drain(pool, connection, pool->now_mono_ns);
+    else if (left == 1)
+        want_successor(pool, connection);
+}
+
 /* Cipher bytes of the peer. */
 static void receive(struct eng_pool *pool, struct eng_connection *connection,
     const struct eng_edge_event *event, const struct eng_h2_sink *sink)
@@ -195,14 +211,16 @@ static void receive(struct eng_pool *pool, struct eng_connection *connection,
         if (got == 0)
             break;
         if (got < 0) {
+            if (connection->h1 != NULL && connection->tls.closed)
+                eng_h1_closed(connection->h1, sink);
             end(pool, connection, IPC_EVIDENCE_RESET, EPROTO, true, sink);
             return;
         }
-        if (LS_UNLIKELY(!eng_h2_receive(
-                connection->h2, pool->plain, (size_t)got, pool->now_mono_ns, sink))) {
+        if (LS_UNLIKELY(!eng_connection_receive(
+                connection, pool->plain, (size_t)got, pool->now_mono_ns, sink))) {
             pool->figures.protocol_errors++;
             snprintf(pool->figures.last_error, sizeof pool->figures.last_error, "%s",
-                eng_h2_error_text(connection->h2));
+                eng_connection_error_text(connection));
             struct eng_connection_sent sent = {0};
             if (!eng_edge_sending(pool->edge, connection->handle)) {
                 /* The GOAWAY goes out if the socket takes it; either way the connection is over. */
@@ -214,11 +232,13 @@ static void receive(struct eng_pool *pool, struct eng_connection *connection,
             return;
         }
     }
-    if (eng_h2_draining(connection->h2))
+    if (connection->h1 != NULL)
+        heed_peer(pool, connection);
+    if (eng_connection_draining(connection))
         pool_drain(pool, connection, pool->now_mono_ns);
     size_t waiting; /* TLS itself may have an answer: a key update */
     (void)eng_tls_pending(&connection->tls, &waiting);
-    if (waiting != 0 || eng_h2_output(connection->h2).count != 0)
+    if (waiting != 0 || eng_connection_output(connection).count != 0)
         pool_mark_dirty(pool, connection);
 }
 
@@ -263,7 +283,7 @@ static void look_for_stale_bytes(
 {
     if (connection->watch_cipher_end == 0) {
         /* More waited behind it all the time. What was not sealed, eng_h2_expire has withdrawn. */
-        if (!eng_h2_has_stale(connection->h2, pool->now_mono_ns))
+        if (!eng_connection_has_stale(connection, pool->now_mono_ns))
             return;
         connection->watch_cipher_end = connection->tls.out_base + connection->tls.out_tail;
     }
@@ -294,14 +314,14 @@ static void visit(
     const int64_t now = pool->now_mono_ns;
     if (connection->ended)
         return;
-    eng_h2_expire(connection->h2, now, sink);
-    const int64_t ping_sent = eng_h2_ping_sent(connection->h2);
+    eng_connection_expire(connection, now, sink);
+    const int64_t ping_sent = connection->h2 != NULL ? eng_h2_ping_sent(connection->h2) : INT64_MAX;
     if (ping_sent != INT64_MAX && now - ping_sent >= pool->config.ping_deadline_ns) {
         pool->figures.pings_lost++;
         end(pool, connection, IPC_EVIDENCE_RESET, ETIMEDOUT, true, sink);
         return;
     }
-    if (now >= connection->next_ping_mono_ns) {
+    if (connection->h2 != NULL && now >= connection->next_ping_mono_ns) {
         const int64_t interval = pool->brokers[connection->broker].terms.ping_interval_ns;
         connection->next_ping_mono_ns =
             now + interval - interval / 8 +
@@ -315,12 +335,14 @@ static void visit(
             return;
     }
     if (!connection->draining) {
-        if (eng_h2_overdue_streams(connection->h2) >= OVERDUE_MOST)
+        /* HTTP/1.1 takes no other request before the reply. */
+        if (eng_connection_overdue_streams(connection) >=
+            (connection->h1 != NULL ? 1u : OVERDUE_MOST))
             want_successor(pool, connection);
         return;
     }
-    const uint32_t open = eng_h2_open_streams(connection->h2);
-    const bool is_over = open == 0 || (open == eng_h2_overdue_streams(connection->h2) &&
+    const uint32_t open = eng_connection_open_streams(connection);
+    const bool is_over = open == 0 || (open == eng_connection_overdue_streams(connection) &&
                                           now - connection->draining_mono_ns >= DRAIN_NS);
     if (is_over)
         end(pool, connection, IPC_EVIDENCE_RESET, 0, open != 0, sink);
@@ -365,6 +387,14 @@ int64_t eng_pool_next_due(const struct eng_pool *pool)
     return pool->list_count == 0 ? INT64_MAX : pool->care_mono_ns + 2 * CARE_NS;
 }
 
+/* Without a request for this long, a connection gets its cheap GET. */
+static int64_t idle_limit(const struct eng_connection *connection, int64_t idle_ns)
+{
+    const uint32_t said_s =
+        connection->h1 != NULL ? eng_h1_peer_idle_s(connection->h1) : UINT32_MAX;
+    return said_s == UINT32_MAX ? idle_ns : ls_min_i64(idle_ns, said_s * (LS_NS_PER_S / 2));
+}
+
 bool eng_pool_keepalive(struct eng_pool *pool, uint16_t broker, int64_t idle_ns,
     int64_t now_mono_ns, struct eng_connection **connection, uint32_t *account)
 {
@@ -372,7 +402,7 @@ bool eng_pool_keepalive(struct eng_pool *pool, uint16_t broker, int64_t idle_ns,
         pool->idle_cursor = pool->idle_cursor + 1 < pool->list_count ? pool->idle_cursor + 1 : 0;
         struct eng_connection *candidate = pool->list[pool->idle_cursor];
         if (candidate->ended || candidate->draining || candidate->broker != broker ||
-            now_mono_ns - candidate->last_request_mono_ns < idle_ns)
+            now_mono_ns - candidate->last_request_mono_ns < idle_limit(candidate, idle_ns))
             continue;
         const struct lane *lane = &pool->lanes[candidate->lane];
         const uint32_t number = candidate->last_account != 0 ? candidate->last_account

@@ -13,6 +13,7 @@ struct eng_tls_context {
     char broker[64];
     char host[128];
     bool host_is_address;
+    uint16_t alpn;                                /* as ipc_row_broker's */
     SSL_SESSION *sessions[ENG_TLS_SESSIONS_KEPT]; /* each is used once; newest last */
     uint32_t session_count;
 };
@@ -77,7 +78,8 @@ static void make_span_method(void)
 /* Called by OpenSSL for each ticket. Kept while the porter owns the connection; 0 = not kept. */
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
-    const struct eng_tls *tls = SSL_get_app_data(ssl);
+    struct eng_tls *tls = SSL_get_app_data(ssl);
+    tls->has_ticket = true;
     if (!tls->keep_sessions)
         return 0;
     struct eng_tls_context *context = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
@@ -99,7 +101,6 @@ static bool set_rules(struct eng_tls_context *context)
     const int named = context->host_is_address
                           ? X509_VERIFY_PARAM_set1_ip_asc(verify, context->host)
                           : X509_VERIFY_PARAM_set1_host(verify, context->host, 0);
-    static const unsigned char alpn[] = {2, 'h', '2'};
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -111,8 +112,17 @@ static bool set_rules(struct eng_tls_context *context)
            SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
            SSL_CTX_set_ciphersuites(ssl, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
                                          "TLS_CHACHA20_POLY1305_SHA256") == 1 &&
-           SSL_CTX_set_max_send_fragment(ssl, ENG_TLS_RECORD_BYTES) == 1 &&
-           SSL_CTX_set_alpn_protos(ssl, alpn, sizeof alpn) == 0;
+           SSL_CTX_set_max_send_fragment(ssl, ENG_TLS_RECORD_BYTES) == 1;
+}
+
+void eng_tls_context_offer(struct eng_tls_context *context, uint16_t alpn)
+{
+    static const unsigned char names[] = "\x02h2\x08http/1.1";
+    LS_CHECK(alpn <= 2);
+    const unsigned char *first = alpn == 2 ? names + 3 : names;
+    const unsigned int bytes = alpn == 0 ? 12 : alpn == 1 ? 3 : 9;
+    context->alpn = alpn;
+    LS_CHECK(SSL_CTX_set_alpn_protos(context->ssl, first, bytes) == 0);
 }
 
 static bool is_address(const char *host)
@@ -153,6 +163,7 @@ enum ipc_rc eng_tls_context_make(const char *broker, const char *host, const cha
         eng_tls_context_free(context);
         return IPC_BAD_INPUT;
     }
+    eng_tls_context_offer(context, 0);
     *out = context;
     return IPC_OK;
 }
@@ -273,9 +284,11 @@ enum eng_tls_step eng_tls_handshake(
     /* Belt and braces: SSL_VERIFY_PEER has refused already what these would catch. */
     LS_CHECK(SSL_get_verify_result(tls->ssl) == X509_V_OK);
     LS_CHECK(SSL_get_early_data_status(tls->ssl) != SSL_EARLY_DATA_ACCEPTED);
-    if (chosen_bytes != 2 || memcmp(chosen, "h2", 2) != 0) {
+    tls->is_h2 = chosen_bytes == 2 && memcmp(chosen, "h2", 2) == 0;
+    if (!tls->is_h2 && context->alpn == 1) {
         ipc_error_set(error,
-            "broker %s: %s does not offer HTTP/2 (ALPN h2); nothing was sent; check host and port",
+            "broker %s: %s does not offer HTTP/2 (ALPN h2); nothing was sent; check host and port, "
+            "or let the broker's alpn be any",
             context->broker, context->host);
         tls->failed = true;
         return ENG_TLS_FAILED;
@@ -343,6 +356,7 @@ int64_t eng_tls_open(struct eng_tls *tls, uint8_t *out, size_t out_bytes)
         const int why = SSL_get_error(tls->ssl, 0);
         if (why != SSL_ERROR_WANT_READ) {
             ERR_clear_error();
+            tls->closed = why == SSL_ERROR_ZERO_RETURN;
             tls->failed = true;
             return -1;
         }

@@ -1,9 +1,9 @@
 /* tls.h: TLS of one broker (context, porter) and of one connection (session, either thread).
  *
  * What always holds: the peer's chain and its name or address are verified, TLS 1.2 with AEAD
- * suites and forward secrecy, or 1.3; ALPN must choose "h2"; no early data, no renegotiation, no
- * compression. Bytes come from spans and go into the connection's cipher arena through a BIO of
- * ours: nothing here touches a socket.
+ * suites and forward secrecy, or 1.3; ALPN chooses among what the broker's row allows; no early
+ * data, no renegotiation, no compression. Bytes come from spans and go into the connection's cipher
+ * arena through a BIO of ours: nothing here touches a socket.
  *
  * Threads: a context belongs to the porter. A session belongs to one thread at a time; session
  * tickets that arrive after the handover are read and dropped. On the pinned thread OpenSSL draws
@@ -33,6 +33,10 @@ LS_MUST_USE enum ipc_rc eng_tls_context_make(const char *broker, const char *hos
     const char *ca_file, struct eng_tls_context **context, struct ipc_error *error);
 void eng_tls_context_free(struct eng_tls_context *context);
 
+/* eng_tls_context_offer says what ALPN offers: ipc_row_broker's `alpn`, 0 = h2 and http/1.1 (as
+ * made), 1 = h2 only, 2 = http/1.1 only. A server that chooses nothing means http/1.1. */
+void eng_tls_context_offer(struct eng_tls_context *context, uint16_t alpn);
+
 /* Records sealed and not yet handed over whole: where their plain bytes start. */
 #define ENG_TLS_RECORDS_MAX 32u
 struct eng_tls_record {
@@ -52,6 +56,9 @@ struct eng_tls {
     uint32_t record_first, record_count;
     bool keep_sessions; /* tickets are kept for later connections: with the porter only */
     bool failed;        /* a fatal error or alert: nothing more can be read or sealed */
+    bool is_h2;         /* ALPN chose h2, else it is HTTP/1.1 */
+    bool closed;        /* the peer said close_notify: the end of its bytes is real */
+    bool has_ticket;    /* a session to resume came: what TLS 1.3 sends first of all */
     struct eng_tls_record records[ENG_TLS_RECORDS_MAX];
 };
 
@@ -63,7 +70,7 @@ LS_MUST_USE bool eng_tls_begin(
 
 enum eng_tls_step {
     ENG_TLS_WANTS_MORE = 0, /* send what is in the arena, come back with bytes of the peer */
-    ENG_TLS_DONE = 1,       /* verified, "h2" chosen */
+    ENG_TLS_DONE = 1,       /* verified, protocol chosen (is_h2) */
     ENG_TLS_FAILED = -1,    /* one sentence in *error; nothing of a request has left */
 };
 

@@ -121,20 +121,18 @@ static void test_path_hole(void **state)
     struct ipc_row_broker row = broker_row();
     struct ipc_error error = {{0}};
     char text[1024];
-    uint8_t memory[320];
     assert_int_equal(eng_blocks_broker(&row, &plain, &terms, &error), IPC_OK);
     const struct eng_request_block *block = &terms.requests[ADP_REQUEST_CANCEL];
     assert_true(block->has_path_hole);
     assert_false(block->has_body);
-    struct eng_h2_part parts[3] = {
-        {block->bytes, block->regular_at, block->list_bytes - block->regular_list_bytes},
-        {NULL, 0, 0},
-        {block->bytes + block->regular_at, block->count - block->regular_at,
-            block->regular_list_bytes},
-    };
+    static const uint8_t nothing[1];
+    /* Credentials that are not looked at here. */
+    const struct eng_auth auth = {.bytes = nothing, .count = 1, .text = nothing, .text_count = 1};
+    struct eng_blocks_parts parts;
     char id[IPC_BROKER_ORDER_ID_BYTES] = "2611-21_Ab";
-    assert_int_equal(eng_blocks_path(block, id, memory, sizeof(memory), &parts[1]), IPC_OK);
-    inflate(parts, 3, text, sizeof(text));
+    assert_int_equal(eng_blocks_parts(block, &auth, false, id, &parts), IPC_OK);
+    assert_int_equal(parts.count, 4);
+    inflate(parts.parts, 3, text, sizeof(text));
     assert_non_null(
         strstr(text, ":method: DELETE\n:scheme: https\n:authority: broker.example:8443\n"
                      ":path: /api/v2/orders/2611-21_Ab?leg=1\naccept: application/json\n"));
@@ -143,12 +141,66 @@ static void test_path_hole(void **state)
     for (size_t i = 0; i < LS_COUNT_OF(refused); i++) {
         memset(id, 0, sizeof(id));
         strcpy(id, refused[i]);
-        assert_int_equal(
-            eng_blocks_path(block, id, memory, sizeof(memory), &parts[1]), IPC_BAD_INPUT);
+        assert_int_equal(eng_blocks_parts(block, &auth, false, id, &parts), IPC_BAD_INPUT);
+        assert_int_equal(eng_blocks_parts(block, &auth, true, id, &parts), IPC_BAD_INPUT);
     }
     memset(id, 'Z', sizeof(id)); /* without a NUL: all of it */
-    assert_int_equal(eng_blocks_path(block, id, memory, sizeof(memory), &parts[1]), IPC_OK);
-    assert_int_equal(eng_blocks_path(block, id, memory, 10, &parts[1]), IPC_TOO_LONG);
+    assert_int_equal(eng_blocks_parts(block, &auth, false, id, &parts), IPC_OK);
+    assert_int_equal(eng_blocks_parts(block, &auth, true, id, &parts), IPC_OK);
+    static const struct eng_auth none;
+    assert_int_equal(eng_blocks_parts(block, &none, true, id, &parts), IPC_NOT_FOUND);
+}
+
+/* The same requests as HTTP/1.1 says them. */
+static void test_text(void **state)
+{
+    (void)state;
+    static struct eng_broker_terms terms;
+    struct ipc_row_broker row = broker_row();
+    struct ipc_error error = {{0}};
+    const char id[IPC_BROKER_ORDER_ID_BYTES] = "2611-21_Ab";
+    const struct eng_auth auth = {.bytes = (const uint8_t *)"x",
+        .count = 1,
+        .text = (const uint8_t *)"authorization: token 7\r\n",
+        .text_count = 24};
+    struct adp_dialect dialect = plain;
+    dialect.requests[ADP_REQUEST_KEEPALIVE] = (struct adp_request){"POST", "/here", NULL, false};
+    static const struct {
+        enum adp_request_kind kind;
+        const char *begins, *ends;
+    } rows[] = {
+        {ADP_REQUEST_PLACE,
+            "POST /api/v2/orders HTTP/1.1\r\nhost: broker.example:8443\r\n"
+            "content-type: application/json\r\naccept: application/json\r\nuser-agent: lockstep/",
+            "\r\nconnection: keep-alive\r\nauthorization: token 7\r\n"},
+        {ADP_REQUEST_MODIFY, "PUT /api/v2/orders/2611-21_Ab/terms HTTP/1.1\r\nhost: broker",
+            "\r\nconnection: keep-alive\r\nauthorization: token 7\r\n"},
+        {ADP_REQUEST_CANCEL, "DELETE /api/v2/orders/2611-21_Ab?leg=1 HTTP/1.1\r\nhost: broker",
+            "\r\nconnection: keep-alive\r\nauthorization: token 7\r\n"},
+        {ADP_REQUEST_BOOK, "GET /api/v2/orders HTTP/1.1\r\nhost: broker.example:8443\r\naccept: ",
+            "\r\nconnection: keep-alive\r\nauthorization: token 7\r\n"},
+        {ADP_REQUEST_KEEPALIVE,
+            "POST /api/v2/here HTTP/1.1\r\nhost: broker.example:8443\r\naccept: ",
+            "\r\nconnection: keep-alive\r\ncontent-length: 0\r\nauthorization: token 7\r\n"},
+    };
+    assert_int_equal(eng_blocks_broker(&row, &dialect, &terms, &error), IPC_OK);
+    for (size_t i = 0; i < LS_COUNT_OF(rows); i++) {
+        const struct eng_request_block *block = &terms.requests[rows[i].kind];
+        struct eng_blocks_parts parts;
+        char text[1024];
+        size_t used = 0;
+        assert_int_equal(eng_blocks_parts(block, &auth, true, id, &parts), IPC_OK);
+        for (uint32_t k = 0; k < parts.count; k++) {
+            memcpy(text + used, parts.parts[k].bytes, parts.parts[k].count);
+            used += parts.parts[k].count;
+        }
+        text[used] = '\0';
+        if (!block->has_path_hole)
+            assert_int_equal(used, eng_blocks_bytes(block, &auth, true));
+        if (strncmp(text, rows[i].begins, strlen(rows[i].begins)) != 0 ||
+            strcmp(text + used - strlen(rows[i].ends), rows[i].ends) != 0)
+            fail_msg("%s", text);
+    }
 }
 
 static void test_auth(void **state)
@@ -167,6 +219,10 @@ static void test_auth(void **state)
         assert_int_equal(
             eng_blocks_auth(&plain, (const uint8_t *)value, (size_t)bytes, arena, &auth), IPC_OK);
         assert_true(ipc_secret_holds(auth.bytes, auth.count));
+        assert_true(ipc_secret_holds(auth.text, auth.text_count));
+        (void)snprintf(text, sizeof(text), "authorization: %s\r\n", value);
+        assert_int_equal(auth.text_count, strlen(text));
+        assert_memory_equal(auth.text, text, auth.text_count);
         struct eng_h2_part part = {auth.bytes, auth.count, auth.list_bytes};
         inflate(&part, 1, text, sizeof(text));
         assert_string_equal(text, wanted);
@@ -205,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_path_hole),
+        cmocka_unit_test(test_text),
         cmocka_unit_test(test_auth),
         cmocka_unit_test(test_refusals),
     };

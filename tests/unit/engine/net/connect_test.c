@@ -65,8 +65,8 @@ static bool is_decided(struct rig *rig, void *context)
 }
 
 /* Connects once; returns the sentence, "" = connected. */
-static const char *try_once(const char *leaf, const char *name, const char *alpn, const char *host,
-    const struct eng_lane_key *key, struct peer *peer, struct rig *rig)
+static const char *try_once(const char *leaf, const char *name, const char *alpn, uint16_t offers,
+    const char *host, const struct eng_lane_key *key, struct peer *peer, struct rig *rig)
 {
     static char sentence[256];
     peer_open(peer, host, world_path(leaf, ".crt"), world_path(leaf, ".key"), alpn, 0);
@@ -74,7 +74,8 @@ static const char *try_once(const char *leaf, const char *name, const char *alpn
                       .host = host,
                       .name = name,
                       .ca_file = world_path("ca", ".crt"),
-                      .port = peer->port});
+                      .port = peer->port,
+                      .alpn = offers});
     eng_pool_account(rig->pool, 1, eng_pool_lane(rig->pool, key));
     assert_true(rig_until(rig, 4 * LS_NS_PER_S, is_decided, peer));
     snprintf(sentence, sizeof sentence, "%s", rig->last_error);
@@ -86,27 +87,33 @@ static void certificates_are_judged(void **state)
     (void)state;
     static const struct {
         const char *leaf, *name, *alpn, *says; /* NULL = connects */
+        uint16_t offers;
     } rows[] = {
-        {"good", "broker.test", "h2", NULL},
-        {"good", "127.0.0.1", "h2", NULL},
-        {"good", "::1", "h2", NULL},
-        {"wildcard", "api.broker.test", "h2", NULL},
-        {"wildcard", "a.b.broker.test", "h2", "for another name than a.b.broker.test"},
-        {"expired", "broker.test", "h2", "has expired"},
-        {"early", "broker.test", "h2", "is not valid yet"},
-        {"stranger", "broker.test", "h2", "for another name than broker.test"},
-        {"stranger", "127.0.0.1", "h2", "for another name than 127.0.0.1"},
-        {"nameless", "broker.test", "h2", "for another name than broker.test"},
-        {"unknown", "broker.test", "h2", "not signed by a CA that is trusted"},
-        {"self", "broker.test", "h2", "not signed by a CA that is trusted"},
-        {"good", "broker.test", NULL, "does not offer HTTP/2"},
+        {"good", "broker.test", "h2", NULL, 0},
+        {"good", "127.0.0.1", "h2", NULL, 0},
+        {"good", "::1", "h2", NULL, 0},
+        {"wildcard", "api.broker.test", "h2", NULL, 0},
+        {"wildcard", "a.b.broker.test", "h2", "for another name than a.b.broker.test", 0},
+        {"expired", "broker.test", "h2", "has expired", 0},
+        {"early", "broker.test", "h2", "is not valid yet", 0},
+        {"stranger", "broker.test", "h2", "for another name than broker.test", 0},
+        {"stranger", "127.0.0.1", "h2", "for another name than 127.0.0.1", 0},
+        {"nameless", "broker.test", "h2", "for another name than broker.test", 0},
+        {"unknown", "broker.test", "h2", "not signed by a CA that is trusted", 0},
+        {"self", "broker.test", "h2", "not signed by a CA that is trusted", 0},
+        {"good", "broker.test", NULL, NULL, 0}, /* no ALPN: HTTP/1.1 */
+        {"good", "broker.test", NULL, NULL, 2},
+        {"good", "broker.test", "http/1.1", NULL, 0},
+        {"good", "broker.test", "http/1.1", NULL, 2},
+        {"good", "broker.test", NULL, "does not offer HTTP/2", 1},
+        {"expired", "broker.test", "http/1.1", "has expired", 2},
     };
     const struct eng_lane_key key = {.account = 1};
     for (size_t i = 0; i < LS_COUNT_OF(rows); i++) {
         static struct peer peer;
         struct rig rig;
-        const char *sentence =
-            try_once(rows[i].leaf, rows[i].name, rows[i].alpn, "127.0.0.1", &key, &peer, &rig);
+        const char *sentence = try_once(rows[i].leaf, rows[i].name, rows[i].alpn, rows[i].offers,
+            "127.0.0.1", &key, &peer, &rig);
         if (rows[i].says == NULL && sentence[0] != '\0')
             fail_msg("%s as %s: %s", rows[i].leaf, rows[i].name, sentence);
         if (rows[i].says != NULL) {
@@ -139,7 +146,7 @@ static void lanes_come_from_their_source_address(void **state)
         assert_int_equal(
             inet_pton(is_v6 ? AF_INET6 : AF_INET, rows[i].source, key.source_address), 1);
         assert_string_equal(
-            try_once("good", "broker.test", "h2", rows[i].host, &key, &peer, &rig), "");
+            try_once("good", "broker.test", "h2", 0, rows[i].host, &key, &peer, &rig), "");
         char text[INET6_ADDRSTRLEN];
         const struct sockaddr_storage *from = &peer.connections[0]->from;
         inet_ntop(from->ss_family,
@@ -159,13 +166,13 @@ static void a_source_that_is_not_ours_keeps_the_lane_shut(void **state)
     struct rig rig;
     struct eng_lane_key key = {.account = 1, .source_family = 4};
     inet_pton(AF_INET, "192.0.2.9", key.source_address);
-    const char *sentence = try_once("good", "broker.test", "h2", "127.0.0.1", &key, &peer, &rig);
+    const char *sentence = try_once("good", "broker.test", "h2", 0, "127.0.0.1", &key, &peer, &rig);
     assert_non_null(strstr(sentence, "cannot send from 192.0.2.9"));
     assert_non_null(strstr(sentence, "test-broker"));
     rig_close(&rig);
     peer_close(&peer);
     key.source_family = 6;
-    sentence = try_once("good", "broker.test", "h2", "127.0.0.1", &key, &peer, &rig);
+    sentence = try_once("good", "broker.test", "h2", 0, "127.0.0.1", &key, &peer, &rig);
     assert_non_null(strstr(sentence, "different families"));
     rig_close(&rig);
     peer_close(&peer);
@@ -246,7 +253,8 @@ static void sessions_are_resumed(void **state)
     static struct peer peer;
     struct rig rig;
     const struct eng_lane_key key = {.account = 1};
-    assert_string_equal(try_once("good", "broker.test", "h2", "127.0.0.1", &key, &peer, &rig), "");
+    assert_string_equal(
+        try_once("good", "broker.test", "h2", 0, "127.0.0.1", &key, &peer, &rig), "");
     struct eng_connection *connection = eng_pool_serve(rig.pool, 1);
     assert_non_null(connection);
     assert_false(connection->resumed);

@@ -241,6 +241,92 @@ static void never_with_uring(void **state)
     the_pinned_side_never_allocates(ENG_EDGE_URING);
 }
 
+/* The same over HTTP/1.1: bodies whole, in pieces and in chunks, tickets, key updates, ends. */
+static void http_1_1_never_allocates(enum eng_edge_kind kind)
+{
+    static const char *const replies[] = {
+        "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n{\"a\": 1}",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nkeep-alive: timeout=5, max=90\r\n"
+        "transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nt: u\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+    };
+    static struct peer peer;
+    static struct rig rig;
+    peer_open(
+        &peer, "127.0.0.1", world_path("good", ".crt"), world_path("good", ".key"), "http/1.1", 0);
+    rig_open(&rig, &(struct rig_options){.edge = kind,
+                       .host = "127.0.0.1",
+                       .name = "broker.test",
+                       .ca_file = world_path("ca", ".crt"),
+                       .port = peer.port,
+                       .alpn = 2});
+    rig.pinned = enter_pinned;
+    const struct eng_lane_key key = {.account = 1};
+    enter_pinned(true);
+    eng_pool_account(rig.pool, 1, eng_pool_lane(rig.pool, &key));
+    enter_pinned(false);
+    uint32_t child = 0;
+    for (uint32_t round = 0; round < 3; round++) {
+        const int64_t end = ipc_clock_mono_ns() + 3 * LS_NS_PER_S;
+        while (eng_pool_serve(rig.pool, 1) == NULL && ipc_clock_mono_ns() < end) {
+            rig_pump(&rig);
+            peer_pump(&peer);
+        }
+        struct peer_connection *there = peer.connections[round];
+        for (uint32_t i = 0; i < 30; i++) {
+            assert_int_equal(
+                rig_order(&rig, 1, child++, "{\"qty\":\"65\"}", INT64_MAX), ENG_H2_ADMITTED);
+            rig_flush(&rig);
+            while (there->requests < i + 1 && ipc_clock_mono_ns() < end) {
+                rig_pump(&rig);
+                peer_pump(&peer);
+            }
+            if (i % 10 == 3)
+                SSL_new_session_ticket(there->ssl);
+            if (i % 10 == 6)
+                SSL_key_update(there->ssl, SSL_KEY_UPDATE_REQUESTED);
+            const char *reply = replies[i % 3];
+            if (i % 4 == 1) { /* two records */
+                char half[80];
+                const size_t bytes = strlen(reply) / 2 < 79 ? strlen(reply) / 2 : 79;
+                memcpy(half, reply, bytes);
+                half[bytes] = '\0';
+                peer_text(there, half);
+                reply += bytes;
+            }
+            peer_text(there, reply);
+            while (rig.outcomes->count < child && ipc_clock_mono_ns() < end)
+                rig_pump(&rig);
+            assert_int_equal(rig.outcomes->count, child);
+        }
+        if (round == 1)
+            peer_text(there, "HTTP/1.1 408 Request Timeout\r\n\r\n");
+        else
+            peer_hang_up(there, round == 0);
+        while (eng_pool_serve(rig.pool, 1) != NULL && ipc_clock_mono_ns() < end)
+            rig_pump(&rig);
+        eng_memory_drain();
+    }
+    for (uint32_t i = 0; i < child; i++)
+        assert_true(rig.outcomes->items[i].is_reply);
+    rig_close(&rig);
+    peer_close(&peer);
+}
+
+static void http_1_1_never_with_epoll(void **state)
+{
+    (void)state;
+    http_1_1_never_allocates(ENG_EDGE_EPOLL);
+}
+
+static void http_1_1_never_with_uring(void **state)
+{
+    (void)state;
+    if (eng_edge_uring_works() != NULL)
+        skip();
+    http_1_1_never_allocates(ENG_EDGE_URING);
+}
+
 /* The trap itself: it sees what it should see. */
 static void the_trap_counts(void **state)
 {
@@ -269,6 +355,8 @@ int main(void)
         cmocka_unit_test(threads_free_each_others_blocks),
         cmocka_unit_test(never_with_epoll),
         cmocka_unit_test(never_with_uring),
+        cmocka_unit_test(http_1_1_never_with_epoll),
+        cmocka_unit_test(http_1_1_never_with_uring),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     world_end();

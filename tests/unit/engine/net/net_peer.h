@@ -31,6 +31,7 @@ struct peer {
     uint16_t port;
     SSL_CTX *context;
     int receive_buffer; /* SO_RCVBUF of accepted sockets, 0 = the system's */
+    bool is_text;       /* HTTP/1.1: no greeting */
     struct peer_connection *connections[PEERS_MAX];
     uint32_t count;
 };
@@ -46,13 +47,14 @@ static inline int peer_choose(SSL *ssl, const unsigned char **out, unsigned char
     return SSL_TLSEXT_ERR_OK;
 }
 
-/* alpn: "h2", or NULL = none is chosen. */
+/* alpn: "h2", "http/1.1", or NULL = none is chosen, which means HTTP/1.1. */
 static inline void peer_open(struct peer *peer, const char *address, const char *certificate,
     const char *key, const char *alpn, int receive_buffer)
 {
     memset(peer, 0, sizeof *peer);
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to sockets that the client has left */
     peer->receive_buffer = receive_buffer;
+    peer->is_text = alpn == NULL || strcmp(alpn, "h2") != 0;
     const bool is_v6 = strchr(address, ':') != NULL;
     struct sockaddr_storage at = {0};
     socklen_t at_bytes = sizeof(struct sockaddr_in);
@@ -95,6 +97,25 @@ static inline void peer_say(struct peer_connection *connection, const char *text
     frames_parse(frames, text);
     peer_send(connection, frames);
     free(frames);
+}
+
+/* HTTP/1.1: counts requests, and says text. */
+static inline void peer_parse_text(struct peer_connection *connection)
+{
+    static const char mark[] = " HTTP/1.1\r\n";
+    while (connection->got_count - connection->parsed >= sizeof mark - 1) {
+        connection->requests +=
+            memcmp(connection->got + connection->parsed, mark, sizeof mark - 1) == 0;
+        connection->parsed++;
+    }
+}
+
+static inline void peer_text(struct peer_connection *connection, const char *text)
+{
+    if (SSL_write(connection->ssl, text, (int)strlen(text)) <= 0) {
+        connection->is_gone = true;
+        ERR_clear_error();
+    }
 }
 
 /* Counts requests and answers PINGs in what has come. */
@@ -150,13 +171,17 @@ static inline void peer_pump(struct peer *peer)
         }
         if (!connection->is_greeted) {
             connection->is_greeted = true;
-            peer_say(connection, "F 4 0 0 ");
+            if (!peer->is_text)
+                peer_say(connection, "F 4 0 0 ");
         }
         const int got = SSL_read(connection->ssl, connection->got + connection->got_count,
             (int)(sizeof connection->got - connection->got_count));
         if (got > 0) {
             connection->got_count += (size_t)got;
-            peer_parse(connection);
+            if (peer->is_text)
+                peer_parse_text(connection);
+            else
+                peer_parse(connection);
         }
         ERR_clear_error();
     }

@@ -286,6 +286,7 @@ void rig_open(struct rig *rig, const struct rig_options *options)
     if (made != IPC_OK)
         fprintf(stderr, "%s\n", error.text);
     LS_CHECK(made == IPC_OK);
+    eng_tls_context_offer(rig->tls, options->alpn);
     LS_CHECK(eng_connect_resolve("test-broker", options->host, options->port, 0, &rig->address,
                  &rig->address_bytes, &error) == IPC_OK);
 }
@@ -435,7 +436,15 @@ static enum eng_h2_admission request(struct rig *rig, uint32_t account, uint32_t
     const struct eng_h2_part parts[] = {
         {prefix.bytes, prefix.count, prefix.list_bytes}, {auth.bytes, auth.count, auth.list_bytes}};
     const int64_t now = ipc_clock_mono_ns();
-    const struct eng_h2_request request = {
+    char line[256], field[160];
+    const int line_bytes = snprintf(line, sizeof line,
+        "%s %s HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n", method, path);
+    const int field_bytes = snprintf(field, sizeof field, "authorization: %s\r\n", token);
+    const struct eng_h2_part texts[] = {
+        {(const uint8_t *)line, (uint32_t)line_bytes, 0},
+        {(const uint8_t *)field, (uint32_t)field_bytes, 0},
+    };
+    struct eng_h2_request request = {
         .parts = parts,
         .part_count = 2,
         .body = (const uint8_t *)body,
@@ -448,6 +457,8 @@ static enum eng_h2_admission request(struct rig *rig, uint32_t account, uint32_t
     };
     pinned(rig, true);
     struct eng_connection *connection = eng_pool_serve(rig->pool, account);
+    if (connection != NULL && connection->h1 != NULL)
+        request.parts = texts;
     const enum eng_h2_admission admission =
         connection == NULL ? ENG_H2_SHUT : eng_pool_request(rig->pool, connection, &request, now);
     pinned(rig, false);

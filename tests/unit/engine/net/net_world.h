@@ -85,6 +85,7 @@ struct rig_options {
     uint32_t connections;             /* 0 = 16 */
     int64_t ping_deadline_ns;
     int send_buffer;
+    uint16_t alpn; /* as ipc_row_broker's: 0 = h2 and http/1.1 offered, 1 = h2, 2 = http/1.1 */
 };
 void rig_open(struct rig *rig, const struct rig_options *options);
 void rig_close(struct rig *rig);
