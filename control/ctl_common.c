@@ -1,11 +1,34 @@
 #include "control/ctl_common.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "control/snapshot_file.h"
+
+int ctl_refuse(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("lockstepctl: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    return CTL_FAILED;
+}
+
+int ctl_usage(const char *verb, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "lockstepctl %s: ", verb);
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "; see 'lockstepctl %s --help'\n", verb);
+    va_end(arguments);
+    return CTL_USAGE;
+}
 
 void ctl_key_path(const struct ctl_cli *cli, char *out, size_t out_bytes)
 {

@@ -1,7 +1,6 @@
 /* lockstepctl: the operator's command line. Every verb works on the shared memory of one instance
  * on this machine. */
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,28 +34,6 @@ static const struct ctl_verb verbs[] = {
     {"journal", "ls | show LSN | verify", "read the journal", ctl_journal_main},
     {"shm", "ls | inspect NAME | repair", "the objects in shared memory", ctl_shm_main},
 };
-
-int ctl_refuse(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("lockstepctl: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    return CTL_FAILED;
-}
-
-int ctl_usage(const char *verb, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fprintf(stderr, "lockstepctl %s: ", verb);
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, "; see 'lockstepctl %s --help'\n", verb);
-    va_end(arguments);
-    return CTL_USAGE;
-}
 
 static void print_help(void)
 {
