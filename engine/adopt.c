@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "engine/blocks.h"
+#include "engine/contract_changes.h"
 #include "engine/note.h"
 
 #define GENERATIONS      3u
@@ -444,6 +445,9 @@ void eng_adopter_taken(struct eng_adopter *adopter, const struct eng_generation 
 {
     struct eng_generation *taken = offered(adopter, generation);
     if (adopter->in_force != NULL) {
+        struct eng_contract_changes changes;
+        eng_contract_changes_find(&adopter->in_force->view, &taken->view, &changes);
+        eng_contract_changes_log(&changes, &taken->view);
         /* The old one's credentials are gone from memory now, not at the next adoption. */
         ipc_secret_arena_reset(adopter->in_force->secrets);
         adopter->in_force->state = STATE_FREE;
