@@ -26,6 +26,7 @@ static const char *status_word(enum adp_sim_status status)
         break;
     }
     LS_CHECK(!"an accepted order");
+    return "";
 }
 
 static const char *report_word(enum adp_sim_report report)
@@ -47,6 +48,7 @@ static const char *report_word(enum adp_sim_report report)
         return "Rejected";
     }
     LS_CHECK(!"a report");
+    return "";
 }
 
 static const char *price_type_word(enum adp_sim_type type)
