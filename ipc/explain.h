@@ -13,7 +13,7 @@
 #include "ipc/step_code.h"
 
 #define IPC_EXPLAIN_BYTES       256
-#define IPC_EXPLAIN_STEPS_BYTES 1536 /* IPC_STEPS_MAX of the longest */
+#define IPC_EXPLAIN_STEPS_BYTES 2048 /* IPC_STEPS_MAX of the longest */
 
 /* ipc_explain_child writes the explanation of one child fact.
  *   event       the EVENT fact that started the wave
