@@ -9,6 +9,7 @@
 /* Instruments by (exchange, text): open addressing, a power of two, at most half full. */
 struct entry {
     uint32_t instrument; /* 0 = free */
+    uint32_t contract;   /* 1 + row of the contract table; 0 = the instrument's own row */
     bool is_symbol;
 };
 
@@ -21,6 +22,7 @@ struct adp_live {
     uint64_t seen_generation, seen_lineage; /* last looked at, taken or refused */
     struct entry *entries;
     uint64_t entry_mask;
+    uint8_t *differs;    /* by instrument: it has rows in the contract table */
     char complaint[256]; /* the last, so that it is said once */
 };
 
@@ -39,6 +41,7 @@ void adp_live_close(struct adp_live *live)
     ipc_snapshot_reader_close(live->reader);
     free(live->memory);
     free(live->entries);
+    free(live->differs);
     free(live);
 }
 
@@ -58,42 +61,66 @@ static uint64_t hash_of(uint32_t exchange, const uint8_t *bytes, size_t count)
     return hash ^ hash >> 32;
 }
 
-static const char *text_of(const struct ipc_row_instrument *row, bool is_symbol, size_t *count)
+static const char *text_of(
+    const struct ipc_snapshot_view *view, const struct entry *entry, size_t *count)
 {
-    const char *text = is_symbol ? row->symbol : row->token;
-    *count = strnlen(text, is_symbol ? sizeof(row->symbol) : sizeof(row->token));
-    return text;
+    const struct ipc_row_instrument *row = &view->instruments[entry->instrument - 1];
+    const struct ipc_row_contract *own =
+        entry->contract != 0 ? &view->contracts[entry->contract - 1] : NULL;
+    const char *symbol = own != NULL ? own->symbol : row->symbol;
+    const char *token = own != NULL ? own->token : row->token;
+    *count = entry->is_symbol ? strnlen(symbol, sizeof(row->symbol))
+                              : strnlen(token, sizeof(row->token));
+    return entry->is_symbol ? symbol : token;
 }
 
-static void add_entry(
-    struct entry *entries, uint64_t mask, const struct ipc_row_instrument *row, bool is_symbol)
+static void add_entries(struct adp_live *live, uint32_t instrument, uint32_t contract)
 {
-    size_t count;
-    const char *text = text_of(row, is_symbol, &count);
-    if (count == 0)
-        return;
-    uint64_t at = hash_of(row->exchange, (const uint8_t *)text, count);
-    while (entries[at & mask].instrument != 0)
-        at++;
-    entries[at & mask] = (struct entry){row->instrument, is_symbol};
+    for (int is_symbol = 0; is_symbol < 2; is_symbol++) {
+        const struct entry entry = {instrument, contract, is_symbol != 0};
+        size_t count;
+        const char *text = text_of(&live->view, &entry, &count);
+        if (count == 0)
+            continue;
+        uint64_t at =
+            hash_of(live->view.instruments[instrument - 1].exchange, (const uint8_t *)text, count);
+        while (live->entries[at & live->entry_mask].instrument != 0)
+            at++;
+        live->entries[at & live->entry_mask] = entry;
+    }
+}
+
+/* What is listed goes in before what is gone: an exchange gives a token of an expired contract to
+ * another, and the first that is met counts. */
+static void index_part(struct adp_live *live, bool gone)
+{
+    const struct ipc_snapshot_view *view = &live->view;
+    for (uint32_t i = 0; i < view->instrument_count; i++) {
+        const struct ipc_row_instrument *row = &view->instruments[i];
+        if (row->instrument != 0 && ((row->flags & IPC_INSTRUMENT_GONE) != 0) == gone)
+            add_entries(live, row->instrument, 0);
+    }
+    for (uint32_t i = 0; i < view->contract_count; i++)
+        if (((view->contracts[i].flags & IPC_CONTRACT_GONE) != 0) == gone)
+            add_entries(live, view->contracts[i].instrument, i + 1);
 }
 
 static void index_instruments(struct adp_live *live)
 {
+    const struct ipc_snapshot_view *view = &live->view;
     uint64_t size = 16;
-    while (size < 4ull * live->view.instrument_count)
+    while (size < 4ull * view->instrument_count + 4ull * view->contract_count)
         size *= 2;
     free(live->entries);
+    free(live->differs);
     live->entries = calloc(size, sizeof(*live->entries));
-    LS_CHECK(live->entries != NULL);
+    live->differs = calloc((size_t)view->instrument_count + 1, 1);
+    LS_CHECK(live->entries != NULL && live->differs != NULL);
     live->entry_mask = size - 1;
-    for (uint32_t i = 0; i < live->view.instrument_count; i++) {
-        const struct ipc_row_instrument *row = &live->view.instruments[i];
-        if (row->instrument == 0)
-            continue;
-        add_entry(live->entries, live->entry_mask, row, false);
-        add_entry(live->entries, live->entry_mask, row, true);
-    }
+    for (uint32_t i = 0; i < view->contract_count; i++)
+        live->differs[view->contracts[i].instrument] = 1;
+    index_part(live, false);
+    index_part(live, true);
 }
 
 /* Copies and checks the generation in force into new memory. */
@@ -224,8 +251,16 @@ enum ipc_rc adp_live_find_account(
     return found == 0 ? IPC_NOT_FOUND : IPC_OK;
 }
 
-uint32_t adp_live_find_instrument(
-    const struct adp_live *live, enum ipc_exchange exchange, struct adp_span text)
+/* An entry counts at a broker when it is what this broker calls the instrument. */
+static bool counts_at(const struct adp_live *live, const struct entry *entry, uint32_t broker)
+{
+    if (entry->contract != 0)
+        return live->view.contracts[entry->contract - 1].broker == broker;
+    return broker == ADP_LIVE_ANY_BROKER || !live->differs[entry->instrument];
+}
+
+uint32_t adp_live_find_instrument_at(
+    const struct adp_live *live, uint32_t broker, enum ipc_exchange exchange, struct adp_span text)
 {
     uint32_t by_symbol = 0;
     if (live->entries == NULL || text.count == 0)
@@ -235,16 +270,23 @@ uint32_t adp_live_find_instrument(
         const struct entry *entry = &live->entries[at & live->entry_mask];
         if (entry->instrument == 0)
             return by_symbol;
-        const struct ipc_row_instrument *row = &live->view.instruments[entry->instrument - 1];
         size_t count;
-        const char *name = text_of(row, entry->is_symbol, &count);
-        if (row->exchange != exchange || count != text.count ||
-            memcmp(name, text.bytes, count) != 0)
+        const char *name = text_of(&live->view, entry, &count);
+        if (live->view.instruments[entry->instrument - 1].exchange != exchange ||
+            count != text.count || memcmp(name, text.bytes, count) != 0 ||
+            !counts_at(live, entry, broker))
             continue;
         if (!entry->is_symbol)
             return entry->instrument; /* the token goes first */
-        by_symbol = entry->instrument;
+        if (by_symbol == 0)
+            by_symbol = entry->instrument;
     }
+}
+
+uint32_t adp_live_find_instrument(
+    const struct adp_live *live, enum ipc_exchange exchange, struct adp_span text)
+{
+    return adp_live_find_instrument_at(live, ADP_LIVE_ANY_BROKER, exchange, text);
 }
 
 uint64_t adp_live_order_shards(const struct adp_live *live, const struct ipc_row_account *account)

@@ -35,8 +35,16 @@ const struct ipc_row_account *adp_live_account(const struct adp_live *live, uint
 LS_MUST_USE enum ipc_rc adp_live_find_account(
     const struct adp_live *live, const char *name, const char *broker, uint32_t *account);
 
-/* adp_live_find_instrument finds an instrument by the exchange's token, else by trading symbol;
- * 0 when there is none. */
+/* adp_live_find_instrument_at finds an instrument by the exchange's token, else by trading symbol,
+ * as one broker calls it: where brokers differ, the same token may be two instruments. What is
+ * listed goes before what is gone.
+ *   broker   a broker's number, or ADP_LIVE_ANY_BROKER: by the instruments' own rows
+ *   returns  0 when there is none */
+#define ADP_LIVE_ANY_BROKER UINT32_MAX
+uint32_t adp_live_find_instrument_at(
+    const struct adp_live *live, uint32_t broker, enum ipc_exchange exchange, struct adp_span text);
+
+/* The same for ADP_LIVE_ANY_BROKER. */
 uint32_t adp_live_find_instrument(
     const struct adp_live *live, enum ipc_exchange exchange, struct adp_span text);
 

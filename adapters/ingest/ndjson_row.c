@@ -147,8 +147,8 @@ static enum ipc_rc read_account(const struct adp_live *live, const struct adp_js
     return IPC_OK;
 }
 
-static enum ipc_rc read_instrument(const struct adp_live *live, const struct adp_json *json,
-    struct ipc_event *order, struct ipc_error *error)
+static enum ipc_rc read_instrument(const struct adp_live *live, uint32_t owner,
+    const struct adp_json *json, struct ipc_event *order, struct ipc_error *error)
 {
     char token[16], symbol[32];
     uint8_t exchange = 0;
@@ -162,8 +162,10 @@ static enum ipc_rc read_instrument(const struct adp_live *live, const struct adp
     if (token[0] == '\0' && symbol[0] == '\0')
         return bad(error, "symbol", "or token is required");
     const char *text = token[0] != '\0' ? token : symbol;
-    order->instrument = adp_live_find_instrument(
-        live, (enum ipc_exchange)exchange, (struct adp_span){(const uint8_t *)text, strlen(text)});
+    const struct ipc_row_account *account = adp_live_account(live, owner);
+    order->instrument =
+        adp_live_find_instrument_at(live, account != NULL ? account->broker : ADP_LIVE_ANY_BROKER,
+            (enum ipc_exchange)exchange, (struct adp_span){(const uint8_t *)text, strlen(text)});
     return IPC_OK; /* 0 is an instrument that engines skip, with that reason */
 }
 
@@ -174,7 +176,7 @@ static enum ipc_rc read_order(const struct adp_live *live, const struct adp_json
     char time[40];
     enum ipc_rc rc = read_account(live, json, row, error);
     if (rc == IPC_OK)
-        rc = read_instrument(live, json, order, error);
+        rc = read_instrument(live, row->account, json, order, error);
     if (rc == IPC_OK)
         rc = read_text(json, "broker_order_id", true, order->broker_order_id,
             sizeof(order->broker_order_id), error);
