@@ -77,10 +77,10 @@ struct eng_h2 *eng_h2_init(
     };
     if (nghttp2_hd_inflate_new2(&h2->inflater, eng_memory_nghttp2()) != 0)
         return NULL;
-    /* We announce 0. A peer that honours it starts its first block with a size update; one that
-     * keeps no table at all may leave that out, which h2_block_feed makes good. */
-    const int rc = nghttp2_hd_inflate_change_table_size(h2->inflater, 0);
-    LS_CHECK(rc == 0);
+    /* We announce 0, and still understand a peer that keeps the table of 4,096 bytes that RFC 7541
+     * begins with: h2o 2.2 does not heed the setting, and its second reply on a connection refers
+     * to what the first one put in. (The inflater's limit is the announced one for a peer that
+     * does.) */
     put_greeting(h2);
     return h2;
 }

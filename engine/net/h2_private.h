@@ -84,7 +84,7 @@ struct eng_h2 {
     bool size_update_due, warm, settings_seen, draining, shut;
 
     /* Receiving. */
-    bool ping_out, first_block_done;
+    bool ping_out;
     uint8_t frame_type, frame_flags, item_have, item_need, head_have;
     uint32_t frame_id, frame_left, frame_padding;
     uint8_t head_bytes[ENG_H2_FRAME_BYTES];

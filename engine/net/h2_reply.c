@@ -158,19 +158,6 @@ static bool finish_block(struct eng_h2 *h2, const struct eng_h2_sink *sink)
     return !block.end_stream || finish(h2, stream, NULL, sink);
 }
 
-/* A peer that keeps no table may leave out the size update that our SETTINGS ask for; the inflater
- * insists on it, so it is put in front of the first block. */
-static bool agree_on_table(struct eng_h2 *h2, uint8_t first_byte)
-{
-    h2->first_block_done = true;
-    if ((first_byte & 0xe0) == 0x20)
-        return true;
-    static const uint8_t size_update = 0x20;
-    nghttp2_nv field;
-    int flags = 0;
-    return nghttp2_hd_inflate_hd2(h2->inflater, &field, &flags, &size_update, 1, 0) == 1;
-}
-
 bool h2_block_feed(struct eng_h2 *h2, const uint8_t *bytes, size_t count, bool last,
     const struct eng_h2_sink *sink)
 {
@@ -178,8 +165,6 @@ bool h2_block_feed(struct eng_h2 *h2, const uint8_t *bytes, size_t count, bool l
     block->bytes += (uint32_t)count;
     if (block->bytes > ENG_H2_REPLY_HEADER_MAX)
         return h2_fail(h2, H2_ENHANCE_YOUR_CALM, "a header block above 32 KiB");
-    if (LS_UNLIKELY(!h2->first_block_done) && count != 0 && !agree_on_table(h2, bytes[0]))
-        return h2_fail(h2, H2_COMPRESSION_ERROR, "a header block that cannot be decoded");
     for (;;) {
         nghttp2_nv field;
         int flags = 0;

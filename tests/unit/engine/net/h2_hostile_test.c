@@ -166,6 +166,9 @@ static const struct {
     {"going away, raised", "G 1 0 G 7 0 H 1 es:200", ANSWERED, 200, 0},
     {"going away, lowered", "G 1 0 G 0 0", LOST, 0, IPC_EVIDENCE_GOAWAY},
     /* what a peer may do */
+    {"a table all the same, as h2o keeps one", "F 1 5 1 \210\100\001x\001y\276", ANSWERED, 200, 0},
+    {"the table of RFC 7541", "F 1 5 1 \077\341\037\210", ANSWERED, 200, 0},
+    {"no table, said", "F 1 5 1 \040\210", ANSWERED, 200, 0},
     {"unknown frame", "F 77 0 1 abc", GOES_ON, 0, 0},
     {"priority", "F 2 0 1 abcde", GOES_ON, 0, 0},
     {"window of our stream", "W 1 5", GOES_ON, 0, 0},
@@ -207,7 +210,8 @@ static const struct {
     {"block that is no HPACK", "F 1 4 1 \377\377\377\377\377\377", DROPPED, 9,
         IPC_EVIDENCE_PROTOCOL},
     {"index into an empty table", "F 1 4 1 \276", DROPPED, 9, IPC_EVIDENCE_PROTOCOL},
-    {"table raised above ours", "F 1 4 1 \077\341\037\210", DROPPED, 9, IPC_EVIDENCE_PROTOCOL},
+    {"table raised above the first one", "F 1 4 1 \077\342\037\210", DROPPED, 9,
+        IPC_EVIDENCE_PROTOCOL},
 };
 
 static void each_frame_has_its_verdict(void **state)
