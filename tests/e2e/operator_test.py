@@ -123,7 +123,11 @@ class Operator(unittest.TestCase):
         generation = self.ctl("snapshot", "show").split()[1]
         for change, says in (
                 ({"cluster": "another"}, "cluster: was"),
-                ({"subscriptions": [{**good["subscriptions"][0], "ratio": "-1"}]}, "subscriptions[0].ratio"),
+                ({"subscriptions": [{**good["subscriptions"][0], "ratio": "-10001"}]},
+                 "subscriptions[0].ratio: must lie between -10000 and 10000"),
+                ({"subscriptions": [{**good["subscriptions"][0], "limits": {"max_daily_los": 5}}]},
+                 "subscriptions[0].limits.max_daily_los: is not a known field here"),
+                ({"generation": 1 + int(generation)}, "generation: the file was made from generation"),
                 ({"subscriptions": [{**good["subscriptions"][0], "account": "F0002"}]}, "never reused"),
                 ({"subscriptions": []}, "--override")):
             with open(path, "w") as file:
@@ -132,8 +136,32 @@ class Operator(unittest.TestCase):
             self.ctl("snapshot", "publish", path, code=1, says=says)
             self.assertEqual(text, "")
         self.assertEqual(self.ctl("snapshot", "show").split()[1], generation)
+        # What is shown is a document: publishing it changes nothing, and a look at it does not either.
+        shown = self.ctl("snapshot", "show", "--json")
+        document = json.loads(shown)
+        self.assertEqual([row["follower"] for row in document["subscriptions"]], [1, 2, 3])
+        self.assertNotIn("token", document["accounts"][0])
+        for check in ([], ["--check"]):
+            self.ctl("snapshot", "publish", "-", *check, stdin=shown)
+            self.assertEqual(self.ctl("snapshot", "show", "--json"), shown)
+        document["subscriptions"][0]["limits"] = {"max_daily_loss": 50000, "on_breach": "flatten"}
+        del document["generation"]
+        changed = json.dumps(document)
+        self.ctl("snapshot", "publish", "-", "--check", stdin=changed,
+                 says="3 followers, 3 enabled, 1 with settings in 1 sets; nothing was")
+        self.assertEqual(self.ctl("snapshot", "show", "--json"), shown)
+        self.ctl("snapshot", "publish", "-", stdin=changed, says=f"generation {int(generation) + 1} published")
+        limits = json.loads(self.ctl("snapshot", "show", "--json"))["subscriptions"][0]["limits"]
+        self.assertEqual(limits, {"max_daily_loss": 50000, "on_breach": "flatten"})
         self.world.publish()
-        self.assertEqual(int(self.ctl("snapshot", "show").split()[1]), int(generation) + 1)
+        self.assertEqual(int(self.ctl("snapshot", "show").split()[1]), int(generation) + 2)
+
+    def test_reasons(self):
+        self.assertIn("below one lot", self.ctl("reasons", "SUB_LOT"))
+        rows = json.loads(self.ctl("reasons", "--json"))
+        self.assertEqual([row["code"] for row in rows], list(range(len(rows))))
+        self.assertTrue(all(row["means"] and row["do"] for row in rows))
+        self.ctl("reasons", "NO_SUCH", code=1, says="there is no reason 'NO_SUCH'")
 
     def test_pages(self):
         self.ctl("price", "set", "sim", SYMBOL, "1410.5", OTHER, "824.65")
