@@ -11,7 +11,7 @@ packages_test=(clang libclang-rt-14-dev llvm nghttp2-server nghttp2-client valgr
     openssl)
 packages_bench=(python3-httpx python3-h2)
 
-programs=(lockstep-engine lockstep-ingest lockstep-brokersim lockstepctl)
+programs=(lockstep-engine lockstep-ingest lockstep-brokersim lockstepctl lockstep-whatif)
 
 usage() {
     cat <<'TXT'

@@ -121,9 +121,10 @@ static void join_opening(struct eng_judging *judging, bool closes, enum ipc_reas
             out->act = ENG_ACT_PLACE;
         return;
     }
-    if (closes)
+    if (closes) {
         eng_because(judging, reason); /* the close goes, and this is why nothing opens */
-    else
+        eng_note(judging, IPC_STEP_SKIP, 0, (uint8_t)reason);
+    } else
         skip(judging, reason == IPC_REASON_AT_TARGET ? ENG_ACT_NONE : ENG_ACT_SKIP, reason);
 }
 
