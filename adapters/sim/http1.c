@@ -115,6 +115,18 @@ static int parse_head(
     return *body_bytes > ADP_SIM_BODY_BYTES_MAX ? 413 : 0;
 }
 
+/* Whether a head asks to go on as a WebSocket. */
+static bool wants_websocket(const char *head, const char *end)
+{
+    static const char field[] = "\r\nupgrade: websocket\r\n";
+    const size_t bytes = sizeof(field) - 1;
+    for (const char *at = head; at + bytes <= end + 2; at++) {
+        if (strncasecmp(at, field, bytes) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Starts the next request if all its bytes are there and none is being answered. */
 static bool start_next(struct adp_sim_conn *conn)
 {
@@ -131,6 +143,11 @@ static bool start_next(struct adp_sim_conn *conn)
             return false;
         }
         size_t head_bytes = (size_t)(end - http1->in.bytes) + 4;
+        if (wants_websocket(http1->in.bytes, end)) {
+            if (!adp_sim_net_relay(conn, http1->in.bytes, http1->in.length))
+                refuse(conn, 503);
+            return false;
+        }
         struct adp_sim_call *call = adp_sim_net_call_begin(conn);
         size_t body_bytes = 0;
         *end = '\0';
@@ -172,7 +189,8 @@ static bool http1_produce(struct adp_sim_conn *conn)
 {
     while (start_next(conn))
         ;
-    return conn->dead || !http1_of(conn)->broken;
+    /* It may not be ours any more: given to the relay. */
+    return conn->dead || conn->protocol != &adp_sim_http1 || !http1_of(conn)->broken;
 }
 
 static void http1_answer(struct adp_sim_conn *conn, struct adp_sim_call *call)

@@ -381,6 +381,7 @@ static bool start_feed(struct program *program, struct adp_sim_error *error)
     struct adp_sim_broker *broker = &program->broker;
     uint32_t heartbeat_ms = value_or(feed->heartbeat_ms, 60000);
     const char *address = feed->address;
+    uint16_t plain = 0;
 
     if (heartbeat_ms == 0) {
         snprintf(error->text, sizeof(error->text), "feed.heartbeat_ms: must be above 0");
@@ -402,8 +403,9 @@ static bool start_feed(struct program *program, struct adp_sim_error *error)
     }
     program->feed_port =
         program->options.feed_port >= 0 ? (uint16_t)program->options.feed_port : feed->port;
-    program->sockets = adp_sim_sockets_start(
-        program->push, address, &program->feed_port, program->certificate, program->key, error);
+    program->sockets = adp_sim_sockets_start(program->push, address, &program->feed_port, &plain,
+        program->certificate, program->key, error);
+    adp_sim_net_relay_to(broker->net, plain);
     return program->sockets != NULL;
 }
 

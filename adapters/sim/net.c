@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -50,22 +49,9 @@ struct adp_sim_net {
     void *on_connect_context;
     struct adp_sim_net_stats stats;
     bool stopped;
+    uint16_t relay_port;
     uint8_t buffer[READ_BYTES];
 };
-
-int64_t adp_sim_mono_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * LS_NS_PER_S + now.tv_nsec;
-}
-
-int64_t adp_sim_wall_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * LS_NS_PER_S + now.tv_nsec;
-}
 
 struct adp_sim_net *adp_sim_net_create(
     struct adp_sim_book *book, const struct adp_sim_h2_settings *settings, uint32_t connections_max)
@@ -109,6 +95,16 @@ void adp_sim_net_on_connect(struct adp_sim_net *net, adp_sim_connect_fn fn, void
 {
     net->on_connect = fn;
     net->on_connect_context = context;
+}
+
+void adp_sim_net_relay_to(struct adp_sim_net *net, uint16_t port)
+{
+    net->relay_port = port;
+}
+
+uint16_t adp_sim_net_relay_port(const struct adp_sim_net *net)
+{
+    return net->relay_port;
 }
 
 void adp_sim_net_stop(struct adp_sim_net *net)
@@ -176,9 +172,7 @@ static void run_timers(struct adp_sim_net *net)
     }
 }
 
-/* ---- calls
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- calls */
 
 struct adp_sim_call *adp_sim_net_call_begin(struct adp_sim_conn *conn)
 {
@@ -349,9 +343,7 @@ void adp_sim_net_call_run(struct adp_sim_call *call)
         .context = conn->listener->context});
 }
 
-/* ---- connections
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- connections */
 
 void adp_sim_net_dirty(struct adp_sim_conn *conn)
 {
@@ -601,6 +593,22 @@ static void address_text(const struct sockaddr_storage *from, char *out, size_t 
     }
 }
 
+struct adp_sim_conn *adp_sim_net_conn_add(struct adp_sim_net *net, int fd)
+{
+    struct adp_sim_conn *conn = calloc(1, sizeof(*conn));
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
+    LS_CHECK(conn != NULL);
+    conn->net = net;
+    conn->fd = fd;
+    conn->next = net->conns;
+    if (net->conns != NULL)
+        net->conns->previous = conn;
+    net->conns = conn;
+    net->open_count++;
+    LS_CHECK(epoll_ctl(net->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0);
+    return conn;
+}
+
 static void accept_some(struct adp_sim_net *net, const struct adp_sim_listener *listener)
 {
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
@@ -616,13 +624,10 @@ static void accept_some(struct adp_sim_net *net, const struct adp_sim_listener *
         }
         int one = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        struct adp_sim_conn *conn = calloc(1, sizeof(*conn));
-        LS_CHECK(conn != NULL);
+        struct adp_sim_conn *conn = adp_sim_net_conn_add(net, fd);
         char text[64] = "";
         address_text(&from, text, sizeof(text));
-        conn->net = net;
         conn->listener = listener;
-        conn->fd = fd;
         conn->number = ++net->conn_number;
         conn->address = adp_sim_book_address(net->book, text);
         conn->address_text = adp_sim_book_address_text(net->book, conn->address);
@@ -631,14 +636,7 @@ static void accept_some(struct adp_sim_net *net, const struct adp_sim_listener *
             LS_CHECK(conn->ssl != NULL && SSL_set_fd(conn->ssl, fd) == 1);
             SSL_set_accept_state(conn->ssl);
         }
-        conn->next = net->conns;
-        if (net->conns != NULL)
-            net->conns->previous = conn;
-        net->conns = conn;
-        net->open_count++;
         net->stats.connections_opened += listener->tls != NULL ? 1 : 0;
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
-        LS_CHECK(epoll_ctl(net->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0);
     }
 }
 
@@ -717,14 +715,15 @@ static int turn_timeout_ms(const struct adp_sim_net *net)
 
 static void end_turn(struct adp_sim_net *net)
 {
-    while (net->dirty != NULL) {
+    while (net->dirty != NULL || net->dead != NULL) { /* the end of one may make another dirty */
         struct adp_sim_conn *conn = net->dirty;
-        net->dirty = conn->next_dirty;
-        conn->dirty = false;
-        conn_flush(conn);
-    }
-    while (net->dead != NULL) {
-        struct adp_sim_conn *conn = net->dead;
+        if (conn != NULL) {
+            net->dirty = conn->next_dirty;
+            conn->dirty = false;
+            conn_flush(conn);
+            continue;
+        }
+        conn = net->dead;
         net->dead = conn->next;
         if (conn->state != NULL)
             conn->protocol->close(conn);

@@ -45,6 +45,11 @@ LS_MUST_USE bool adp_sim_net_listen(struct adp_sim_net *net, const char *address
 typedef void (*adp_sim_connect_fn)(struct adp_sim_conn *conn, void *context);
 void adp_sim_net_on_connect(struct adp_sim_net *net, adp_sim_connect_fn fn, void *context);
 
+/* adp_sim_net_relay_to lets WebSocket upgrades that come in over TLS go on to a plain server on
+ * 127.0.0.1, as a broker's front does: its bytes pass in both directions from then on. 0: refused.
+ */
+void adp_sim_net_relay_to(struct adp_sim_net *net, uint16_t port);
+
 /* adp_sim_net_run serves until *stop is not 0 or adp_sim_net_stop was called. */
 void adp_sim_net_run(struct adp_sim_net *net, const volatile int *stop);
 void adp_sim_net_stop(struct adp_sim_net *net);

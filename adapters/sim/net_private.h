@@ -24,6 +24,7 @@ struct adp_sim_protocol {
 
 extern const struct adp_sim_protocol adp_sim_h2;
 extern const struct adp_sim_protocol adp_sim_http1;
+extern const struct adp_sim_protocol adp_sim_relay;
 
 struct adp_sim_conn {
     struct adp_sim_net *net;
@@ -57,6 +58,15 @@ void adp_sim_net_dirty(struct adp_sim_conn *conn);
 struct adp_sim_net_stats *adp_sim_net_stats_of(struct adp_sim_net *net);
 void adp_sim_net_conn_reset(struct adp_sim_conn *conn);
 void adp_sim_net_conn_freeze(struct adp_sim_conn *conn, bool frozen);
+
+/* adp_sim_net_conn_add makes a connection of a socket: plain, of no listener, read from now on. */
+struct adp_sim_conn *adp_sim_net_conn_add(struct adp_sim_net *net, int fd);
+
+/* adp_sim_net_relay gives a connection over to the relay's server, with the bytes of its upgrade
+ * request. The protocol's state is gone afterwards.
+ *   returns   false, and nothing changed, when there is no relay or its server cannot be reached */
+LS_MUST_USE bool adp_sim_net_relay(struct adp_sim_conn *conn, const char *bytes, size_t count);
+uint16_t adp_sim_net_relay_port(const struct adp_sim_net *net);
 
 /* adp_sim_net_next returns the next open broker connection after one (NULL: the first), of this
  * number (0: any), or NULL. */

@@ -17,7 +17,7 @@
 struct adp_sim_sockets {
     struct adp_sim_push *push;
     char address[64], certificate[512], key[512];
-    uint16_t port;
+    uint16_t port, plain_port;
     pthread_t thread;
     pthread_mutex_t lock; /* of what follows; `context` may be woken only while it is held */
     pthread_cond_t changed;
@@ -53,8 +53,16 @@ static void arm(struct adp_sim_push *push, struct lws *wsi, const struct adp_sim
     lws_set_timer_usecs(wsi, ls_min_i64(left_us, 3600 * INT64_C(1000000)));
 }
 
-/* The frame's header promises all of it; half of it follows. lws sends whole frames only, so these
- * bytes go past it, straight into the TLS session. */
+/* lws sends whole frames only, so these bytes go past it, straight into the TLS session. */
+static bool write_past(struct lws *wsi, const void *bytes, size_t count)
+{
+    SSL *ssl = lws_get_ssl(wsi);
+    if (ssl != NULL)
+        return SSL_write(ssl, bytes, (int)count) > 0;
+    return send(lws_get_socket_fd(wsi), bytes, count, MSG_NOSIGNAL) == (ssize_t)count;
+}
+
+/* The frame's header promises all of it; half of it follows. */
 static void send_half(struct lws *wsi, const struct adp_sim_text *text)
 {
     unsigned char header[10] = {0x81};
@@ -67,8 +75,7 @@ static void send_half(struct lws *wsi, const struct adp_sim_text *text)
         header[3] = (unsigned char)text->length;
         header_bytes = 4;
     }
-    if (SSL_write(lws_get_ssl(wsi), header, (int)header_bytes) > 0)
-        (void)SSL_write(lws_get_ssl(wsi), text->bytes, (int)(text->length / 2));
+    (void)(write_past(wsi, header, header_bytes) && write_past(wsi, text->bytes, text->length / 2));
 }
 
 static int send_whole(struct lws *wsi, const struct adp_sim_text *text)
@@ -191,24 +198,42 @@ static void keep_complaint(int level, const char *line)
         adp_sim_log(ADP_SIM_WARN, "feed: %.*s", (int)strcspn(line, "\n"), line);
 }
 
-static struct lws_context *make_context(struct adp_sim_sockets *sockets, bool first)
+/* Two virtual hosts, told apart by their ports: the one that clients reach, with TLS, and the one
+ * behind the broker port's relay. Ports are kept once they are known. */
+static struct lws_context *make_context(struct adp_sim_sockets *sockets)
 {
     static const struct lws_protocols protocols[] = {
         {"default", callback, sizeof(struct session), 4096, 0, NULL, 0},
         {NULL, NULL, 0, 0, 0, NULL, 0},
     };
-    struct lws_context_creation_info info = {
-        .port = first && sockets->port == 0 ? 0 : sockets->port,
+    struct lws_context_creation_info info = {.port = sockets->port,
         .iface = sockets->address,
         .protocols = protocols,
+        .vhost_name = "tls",
         .gid = -1,
         .uid = -1,
         .ssl_cert_filepath = sockets->certificate,
         .ssl_private_key_filepath = sockets->key,
         .alpn = "http/1.1",
         .user = sockets,
-        .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT};
-    return lws_create_context(&info);
+        .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_EXPLICIT_VHOSTS};
+    struct lws_context *context = lws_create_context(&info);
+    if (context == NULL)
+        return NULL;
+    struct lws_vhost *tls = lws_create_vhost(context, &info);
+    info.port = sockets->plain_port;
+    info.iface = "127.0.0.1";
+    info.vhost_name = "plain";
+    info.ssl_cert_filepath = info.ssl_private_key_filepath = NULL;
+    info.alpn = NULL;
+    struct lws_vhost *plain = tls == NULL ? NULL : lws_create_vhost(context, &info);
+    if (plain == NULL) {
+        lws_context_destroy(context);
+        return NULL;
+    }
+    sockets->port = (uint16_t)lws_get_vhost_listen_port(tls);
+    sockets->plain_port = (uint16_t)lws_get_vhost_listen_port(plain);
+    return context;
 }
 
 static void wake(void *context)
@@ -246,7 +271,7 @@ static void *serve(void *argument)
         struct lws_context *context = sockets->context;
         if (context == NULL) {
             /* The port can be taken for a moment; the broker's own server would try again too. */
-            sockets->context = make_context(sockets, false);
+            sockets->context = make_context(sockets);
             if (sockets->context == NULL)
                 stay_away(sockets, 100 * LS_NS_PER_MS);
             continue;
@@ -267,7 +292,8 @@ static void *serve(void *argument)
 }
 
 struct adp_sim_sockets *adp_sim_sockets_start(struct adp_sim_push *push, const char *address,
-    uint16_t *port, const char *certificate, const char *key, struct adp_sim_error *error)
+    uint16_t *port, uint16_t *plain, const char *certificate, const char *key,
+    struct adp_sim_error *error)
 {
     struct adp_sim_sockets *sockets = calloc(1, sizeof(*sockets));
     pthread_condattr_t monotonic;
@@ -284,7 +310,7 @@ struct adp_sim_sockets *adp_sim_sockets_start(struct adp_sim_push *push, const c
     pthread_cond_init(&sockets->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     lws_set_log_level(LLL_ERR, keep_complaint);
-    sockets->context = make_context(sockets, true);
+    sockets->context = make_context(sockets);
     if (sockets->context == NULL) {
         snprintf(error->text, sizeof(error->text),
             "feed: cannot listen on %.64s port %u with %.200s; choose another feed.port (0 takes a "
@@ -295,9 +321,8 @@ struct adp_sim_sockets *adp_sim_sockets_start(struct adp_sim_push *push, const c
         free(sockets);
         return NULL;
     }
-    struct lws_vhost *vhost = lws_get_vhost_by_name(sockets->context, "default");
-    LS_CHECK(vhost != NULL);
-    *port = sockets->port = (uint16_t)lws_get_vhost_listen_port(vhost);
+    *port = sockets->port;
+    *plain = sockets->plain_port;
     adp_sim_push_on_wake(push, wake, sockets);
     /* Signals are the main thread's. */
     sigfillset(&all);

@@ -17,9 +17,12 @@ struct adp_sim_sockets;
 /* adp_sim_sockets_start listens and begins the thread.
  *   address   IPv4 or IPv6 address to listen on
  *   port      in: the port asked for, 0 takes a free one; out: the port bound
+ *   plain     gets the port on 127.0.0.1 that serves the same without TLS, for the broker port's
+ *             relay
  *   returns   NULL with a sentence in error */
 struct adp_sim_sockets *adp_sim_sockets_start(struct adp_sim_push *push, const char *address,
-    uint16_t *port, const char *certificate, const char *key, struct adp_sim_error *error);
+    uint16_t *port, uint16_t *plain, const char *certificate, const char *key,
+    struct adp_sim_error *error);
 
 /* adp_sim_sockets_stop closes every connection and ends the thread. NULL is allowed. */
 void adp_sim_sockets_stop(struct adp_sim_sockets *sockets);

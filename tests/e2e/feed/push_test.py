@@ -90,13 +90,13 @@ class Push(unittest.TestCase):
         self.assertEqual((status, reply["status"], reply["message"]), (200, "Ok", "200"))
         return reply["result"][0]["orderToken"]
 
-    def socket(self, path=ORDER):
-        made = Socket(self.world.feed_port, path, self.world.path("certs", "ca.pem"))
+    def socket(self, path=ORDER, port=None):
+        made = Socket(port or self.world.feed_port, path, self.world.path("certs", "ca.pem"))
         self.addCleanup(made.close)
         return made
 
-    def order_socket(self, account="M1"):
-        made = self.socket()
+    def order_socket(self, account="M1", port=None):
+        made = self.socket(port=port)
         made.send({"orderToken": self.order_token(account), "userId": account})
         self.assertEqual(made.receive(), {"status": "Ok"})
         return made
@@ -114,6 +114,12 @@ class Push(unittest.TestCase):
         once = hashlib.sha256(self.world.tokens[account].encode()).hexdigest()
         return {"susertoken": hashlib.sha256(once.encode()).hexdigest(), "t": "c", "actid": f"{account}_API",
                 "uid": f"{account}_API", "source": "API"}
+
+    def returned(self):
+        try:
+            return self.order_socket()
+        except (Closed, OSError):
+            return None
 
     def feed(self, fault, **more):
         return self.world.admin("POST", "/sim/feed", {"fault": fault, **more})
@@ -392,15 +398,41 @@ class Push(unittest.TestCase):
         self.feed("restart", for_ms=300)
         with self.assertRaises(Closed):
             feed.receive()
-
-        def back():
-            try:
-                return self.order_socket()
-            except (Closed, OSError):
-                return None
-        feed = wait_for("the server's return on its port", back)
+        feed = wait_for("the server's return on its port", self.returned)
         order = self.buy()
         self.assertEqual(self.orders_heard(feed, 2), [order, order])
+
+    def test_the_broker_port_has_the_sockets_too(self):
+        feed = self.order_socket(port=self.world.sim_port)
+        order = self.buy()
+        self.assertEqual(self.orders_heard(feed, 2), [order, order])
+        self.socket(MARKET, self.world.sim_port)
+        with self.assertRaises(Closed):
+            self.socket("/other", self.world.sim_port)
+        self.feed("half", account="M1", channel="order")
+        self.buy()
+        with self.assertRaisesRegex(Closed, "middle of a message"):
+            feed.receive()
+        feed = self.order_socket(port=self.world.sim_port)
+        self.feed("cut", account="M1")
+        with self.assertRaisesRegex(Closed, "^(reset|TLS|end of)"):
+            feed.receive()
+        many = [self.order_socket(port=self.world.sim_port) for _ in range(20)]
+        order = self.buy()
+        for one in many:
+            self.assertEqual(self.orders_heard(one, 2), [order, order])
+        for one in many:
+            one.close()
+        wait_for("the end of what clients left", lambda: self.world.admin("GET", "/sim/feed")["open"]["order"] == 0)
+        self.feed("restart", for_ms=300)
+
+        def refused():
+            try:
+                self.order_socket(port=self.world.sim_port)
+            except Closed as error:
+                return "503" in str(error)
+        wait_for("a refusal while the server is away", refused, step=0.005)
+        wait_for("the server's return", self.returned)
 
     def test_bad_faults_are_refused_with_a_sentence(self):
         for body, word in (({"fault": "none"}, "fault"), ({"fault": "cut", "account": "X"}, "account"),
