@@ -98,7 +98,7 @@ class World:
         self.env = dict(os.environ, **(env or {}))
         self.processes = {}
         self.followers, self.accounts, self.instruments, self.tokens = [], [], [], {}
-        self.sim_options, self.broker_options, self.engine_options = {}, {}, {}
+        self.sim_options, self.broker_options, self.engine_options, self.ingest_options = {}, {}, {}, {}
         self.sim_port = self.admin_port = self.feed_port = None
         os.makedirs(self.directory, exist_ok=True)
         for program in ("lockstep-engine", "lockstep-ingest", "lockstep-brokersim", "lockstepctl"):
@@ -278,14 +278,16 @@ ports_file: {self.path('sim-ports')}
             return want > 0 and metrics.get("lockstep_engine_connections_ready", 0) >= want
         wait_for("the engine's readiness", ready, seconds, 0.05)
 
-    def start_ingest(self, interval_ms=200, follower_ms=None, wait=True):
+    def start_ingest(self, interval_ms=200, follower_ms=None, wait=True, feed=False):
+        """lockstep-ingest alice-blue: by the books alone, or with the broker's sockets (feed)."""
         config = self.write("ingest.yaml", f"""instance: {self.instance}
 key_file: {self.path('seal.key')}
 poll_master_ms: {interval_ms}
 poll_follower_ms: {follower_ms or interval_ms}
-""")
+""" + "".join(f"{key}: {value}\n" for key, value in self.ingest_options.items()))
         before = self.metrics().get("lockstep_engine_ring_records_total", 0)
-        process = self.start("ingest", "lockstep-ingest", "alice-blue", "--poll", "--config", config)
+        process = self.start("ingest", "lockstep-ingest", "alice-blue", *([] if feed else ["--poll"]),
+                             "--config", config)
         if wait:
             def ready():
                 process.check()
