@@ -40,6 +40,9 @@ int ctl_usage(const char *verb, const char *format, ...) __attribute__((format(p
 int ctl_snapshot_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_token_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_instruments_main(const struct ctl_cli *cli, int argc, char **argv);
+int ctl_calendar_main(const struct ctl_cli *cli, int argc, char **argv);
+int ctl_limits_main(const struct ctl_cli *cli, int argc, char **argv);
+int ctl_breaker_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_reasons_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_switch_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_price_main(const struct ctl_cli *cli, int argc, char **argv);

@@ -1,0 +1,489 @@
+/* lockstepctl limits and breaker: which money limits have tripped, from the journal; and a person's
+ * word that entries may go again, which reaches the engine through its ring and becomes a fact. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "control/ctl_common.h"
+#include "ipc/clock.h"
+#include "ipc/decimal.h"
+#include "ipc/event.h"
+#include "ipc/fact.h"
+#include "ipc/journal_reader.h"
+#include "ipc/ring.h"
+
+#define RING_SLOTS 256u
+#define WAIT_NS    (5 * LS_NS_PER_S)
+#define LOOK_NS    (20 * LS_NS_PER_MS)
+#define KINDS      8u
+#define PRODUCER   "lockstepctl"
+
+static const char help_text[] =
+    "Usage: lockstepctl limits show [FOLLOWER] [--shard K] [--disk DIR]\n"
+    "       lockstepctl limits resume FOLLOWER --by NAME\n"
+    "       lockstepctl limits resume --master LOGIN --by NAME\n"
+    "       lockstepctl limits resume --all --by NAME [--shard K]\n"
+    "       lockstepctl breaker reset FOLLOWER --by NAME\n\n"
+    "show tells which money limits have stopped entries, since when, and what lifts them. Limits "
+    "of\n"
+    "the day lift when the market's next session opens; trailing capital and equity stops wait for "
+    "a\n"
+    "person. resume lets entries go again: limits of the day are then not judged before the next\n"
+    "session, trailing capital starts anew, and an equity stop that is still reached trips again:\n"
+    "change its limit first. breaker reset closes the circuit that consecutive broker errors "
+    "opened.\n"
+    "Both return when the engine has journaled it.\n\n"
+    "  --by NAME   who decides; it is in the journal for good\n"
+    "  --shard K   the shard (default: the follower's, else 0)\n"
+    "  --disk DIR  where the disk files are, when the journal is no longer in memory\n";
+
+struct options {
+    const char *name, *by, *master, *disk;
+    uint32_t shard;
+    bool has_shard, all;
+};
+
+/* What the journal says of one follower, or of one group. */
+struct standing {
+    uint32_t follower_no, account;
+    struct ipc_fact_limit trips[KINDS]; /* by kind; act 0 = not tripped */
+    int64_t wall_ns[KINDS];
+    uint32_t session[KINDS]; /* session day when it tripped */
+    int64_t base_equity_e8, base_unrealised_e8;
+    uint32_t base_day;
+};
+
+struct table {
+    struct standing *at;
+    uint32_t count, room;
+    uint32_t day, session_day;
+};
+
+static struct standing *standing_of(struct table *table, const struct ipc_fact_limit *fact)
+{
+    uint32_t account = fact->follower_no == 0 ? fact->account : 0;
+    for (uint32_t i = 0; i < table->count; i++)
+        if (table->at[i].follower_no == fact->follower_no &&
+            (fact->follower_no != 0 || table->at[i].account == account))
+            return &table->at[i];
+    if (table->count == table->room) {
+        table->room = table->room == 0 ? 64 : 2 * table->room;
+        table->at = realloc(table->at, table->room * sizeof(*table->at));
+        LS_CHECK(table->at != NULL);
+    }
+    struct standing *made = &table->at[table->count++];
+    *made = (struct standing){.follower_no = fact->follower_no, .account = fact->account};
+    return made;
+}
+
+static bool is_of_the_day(uint32_t kind)
+{
+    return kind == IPC_LIMIT_DAILY_LOSS || kind == IPC_LIMIT_DAILY_LOSS_FRACTION ||
+           kind == IPC_LIMIT_DRAWDOWN || kind == IPC_LIMIT_DRAWDOWN_FRACTION;
+}
+
+/* Folds as the engine does. */
+static void take(struct table *table, const struct ipc_fact_limit *fact, int64_t wall_ns)
+{
+    if (!ipc_limit_act_valid(fact->act) || fact->kind >= KINDS)
+        return;
+    struct standing *standing;
+    switch ((enum ipc_limit_act)fact->act) {
+    case IPC_LIMIT_ACT_DAY:
+        table->day = fact->day;
+        return;
+    case IPC_LIMIT_ACT_SESSION:
+        table->session_day = fact->day;
+        return;
+    case IPC_LIMIT_ACT_BASE:
+        standing = standing_of(table, fact);
+        standing->base_day = fact->day;
+        standing->base_equity_e8 = fact->equity_e8;
+        standing->base_unrealised_e8 = fact->unrealised_e8;
+        return;
+    case IPC_LIMIT_ACT_TRIP:
+        standing = standing_of(table, fact);
+        standing->trips[fact->kind] = *fact;
+        standing->wall_ns[fact->kind] = wall_ns;
+        standing->session[fact->kind] = table->session_day;
+        return;
+    case IPC_LIMIT_ACT_LIFT:
+        memset(&standing_of(table, fact)->trips[fact->kind], 0, sizeof(*fact));
+        return;
+    case IPC_LIMIT_ACT_RESUME:
+        standing = standing_of(table, fact);
+        for (uint32_t kind = 0; kind < KINDS; kind++)
+            if (kind != IPC_LIMIT_FIGURES)
+                memset(&standing->trips[kind], 0, sizeof(*fact));
+        return;
+    case IPC_LIMIT_ACT_PEAK:
+    case IPC_LIMIT_ACT_BREAKER:
+        return;
+    }
+}
+
+/* Reads what there is of the journal. */
+static int journal_take(struct ipc_journal_reader *reader, struct table *table)
+{
+    for (;;) {
+        struct ipc_journal_entry entry;
+        struct ipc_fact_limit fact;
+        switch (ipc_journal_reader_next(reader, &entry)) {
+        case IPC_JOURNAL_FRAME:
+            if (entry.frame->type == IPC_FACT_LIMIT && entry.frame->payload_bytes == sizeof(fact)) {
+                memcpy(&fact, entry.payload, sizeof(fact));
+                take(table, &fact, entry.frame->wall_ns);
+            }
+            break;
+        case IPC_JOURNAL_HOLE:
+            fprintf(stderr, "lockstepctl: %s\n", entry.error.text);
+            break;
+        case IPC_JOURNAL_END:
+            return CTL_DONE;
+        case IPC_JOURNAL_TORN:
+        case IPC_JOURNAL_CORRUPT:
+        case IPC_JOURNAL_GONE:
+            return ctl_refuse("%s", entry.error.text);
+        }
+    }
+}
+
+/* --- show ---------------------------------------------------------------------------------------
+ */
+
+static void put_trip(const struct ctl_cli *cli, const struct standing *standing, uint32_t kind)
+{
+    const struct ipc_fact_limit *trip = &standing->trips[kind];
+    char when[32], value[IPC_DECIMAL_BYTES], limit[IPC_DECIMAL_BYTES];
+    const char *name = ipc_limit_kind_name((enum ipc_limit_kind)kind);
+    ctl_format_wall(standing->wall_ns[kind], when, sizeof(when));
+    ipc_decimal_format(trip->value_e8, value);
+    ipc_decimal_format(trip->limit_e8, limit);
+    if (cli->json) {
+        printf("{\"follower\":%u,\"account\":%u,\"limit\":\"%s\",\"scope\":\"%s\",\"value\":%s,"
+               "\"at\":%s,\"flatten\":%s,\"since\":\"%s\",\"lifts\":\"%s\"}\n",
+            trip->follower_no, trip->account, name,
+            ipc_limit_scope_name((enum ipc_limit_scope)trip->scope), value, limit,
+            trip->flatten ? "true" : "false", when,
+            is_of_the_day(kind)         ? "session"
+            : kind == IPC_LIMIT_FIGURES ? "figures"
+                                        : "person");
+        return;
+    }
+    if (kind == IPC_LIMIT_FIGURES) {
+        printf("  figures that its limits need are unknown or too old, since %s\n", when);
+        return;
+    }
+    printf("  %s: %s against %s, since %s; %s%s\n", name, value, limit, when,
+        is_of_the_day(kind) ? "lifts with the next session"
+                            : "stays until a person resumes (limits resume)",
+        trip->flatten ? "; its positions are closed" : "");
+}
+
+static void show_table(const struct ctl_cli *cli, const struct table *table, uint32_t follower_no)
+{
+    uint32_t shown = 0;
+    if (!cli->json && table->day != 0)
+        printf("market day %u, last session of %u\n", table->day, table->session_day);
+    for (uint32_t i = 0; i < table->count; i++) {
+        const struct standing *standing = &table->at[i];
+        bool is_named = false;
+        if (follower_no != 0 && standing->follower_no != follower_no)
+            continue;
+        for (uint32_t kind = 1; kind < KINDS; kind++) {
+            if (standing->trips[kind].act == 0 ||
+                (is_of_the_day(kind) && standing->session[kind] != table->session_day))
+                continue;
+            if (!is_named && !cli->json) {
+                if (standing->follower_no != 0)
+                    printf("follower %u: entries stop\n", standing->follower_no);
+                else
+                    printf("group of master account %u: entries stop\n", standing->account);
+            }
+            is_named = true;
+            shown++;
+            put_trip(cli, standing, kind);
+        }
+        if (follower_no != 0 && !cli->json && standing->base_day != 0) {
+            char equity[IPC_DECIMAL_BYTES], open[IPC_DECIMAL_BYTES];
+            ipc_decimal_format(standing->base_equity_e8, equity);
+            ipc_decimal_format(standing->base_unrealised_e8, open);
+            printf(
+                "  day %u began with equity %s, unrealised %s\n", standing->base_day, equity, open);
+        }
+    }
+    if (shown == 0 && !cli->json)
+        puts("no money limit has tripped");
+}
+
+static int show(const struct ctl_cli *cli, const struct options *options)
+{
+    struct ctl_live live;
+    struct table table = {.at = NULL};
+    struct ipc_error error;
+    struct ipc_journal_reader *reader = NULL;
+    int code = ctl_live_open(cli, &live);
+    uint32_t follower_no = 0, shard = options->shard;
+    if (code == CTL_DONE && options->name != NULL) {
+        int64_t slot = ctl_find_slot(&live.view, options->name);
+        if (slot < 0)
+            code = ctl_refuse("there is no follower %s in the live snapshot", options->name);
+        else
+            follower_no = live.view.followers[slot].follower_no;
+        if (slot >= 0 && !options->has_shard)
+            shard = live.view.followers[slot].shard;
+    }
+    struct ipc_journal_reader_options reading = {
+        .memory_directory = live.shm.path, .disk_directory = options->disk, .shard = shard};
+    if (code == CTL_DONE && ipc_journal_reader_open(&reading, &reader, &error) != IPC_OK)
+        code = ctl_refuse("%s", error.text);
+    if (code == CTL_DONE)
+        code = journal_take(reader, &table);
+    if (code == CTL_DONE)
+        show_table(cli, &table, follower_no);
+    if (reader != NULL)
+        ipc_journal_reader_close(reader);
+    free(table.at);
+    ctl_live_close(&live);
+    return code;
+}
+
+/* --- a person's act -----------------------------------------------------------------------------
+ */
+
+struct act {
+    struct ipc_event event;
+    uint32_t shard;
+};
+
+static int act_make(const struct ipc_snapshot_view *view, const struct options *options,
+    enum ipc_operator_act what, struct act *act)
+{
+    *act = (struct act){.shard = options->shard};
+    act->event.kind = IPC_EVENT_OPERATOR;
+    act->event.reserved = what;
+    act->event.received_mono_ns = act->event.published_mono_ns = ipc_clock_mono_ns();
+    memcpy(act->event.broker_order_id, options->by, strlen(options->by));
+    if (options->all) {
+        act->event.reserved = IPC_OPERATOR_RESUME_ALL;
+        act->event.account = 1; /* every event names one; this act is about none */
+        return CTL_DONE;
+    }
+    if (options->master != NULL) {
+        act->event.account = ctl_find_account(view, options->master);
+        for (uint32_t i = 0; i < view->master_count && !options->has_shard; i++)
+            if (view->masters[i].account == act->event.account)
+                act->shard = view->masters[i].shard;
+        return act->event.account != 0
+                   ? CTL_DONE
+                   : ctl_refuse("there is no account '%s' in the live snapshot", options->master);
+    }
+    int64_t slot = ctl_find_slot(view, options->name);
+    if (slot < 0)
+        return ctl_refuse("there is no follower %s in the live snapshot", options->name);
+    act->event.book_order_count = view->followers[slot].follower_no;
+    act->event.account = view->followers[slot].account;
+    act->shard = view->followers[slot].shard;
+    return CTL_DONE;
+}
+
+static bool is_answer(const struct ipc_journal_entry *entry, const struct act *act)
+{
+    struct ipc_fact_limit fact;
+    if (entry->frame->type != IPC_FACT_LIMIT || entry->frame->payload_bytes != sizeof(fact))
+        return false;
+    memcpy(&fact, entry->payload, sizeof(fact));
+    enum ipc_limit_act wanted = act->event.reserved == IPC_OPERATOR_BREAKER_RESET
+                                    ? IPC_LIMIT_ACT_BREAKER
+                                    : IPC_LIMIT_ACT_RESUME;
+    return fact.act == wanted && fact.follower_no == act->event.book_order_count &&
+           (fact.follower_no != 0 || fact.account == act->event.account) &&
+           strncmp(fact.by, act->event.broker_order_id, sizeof(fact.by)) == 0;
+}
+
+/* Follows the journal until the act is in it. */
+static int wait_for(struct ipc_journal_reader *reader, const struct act *act)
+{
+    int64_t until_ns = ipc_clock_mono_ns() + WAIT_NS;
+    while (ipc_clock_mono_ns() < until_ns) {
+        struct ipc_journal_entry entry;
+        switch (ipc_journal_reader_next(reader, &entry)) {
+        case IPC_JOURNAL_FRAME:
+            if (is_answer(&entry, act)) {
+                printf("done, at lsn %" PRIu64 "\n", entry.frame->lsn);
+                return CTL_DONE;
+            }
+            break;
+        case IPC_JOURNAL_END:
+        case IPC_JOURNAL_HOLE: {
+            struct timespec pause = {.tv_nsec = LOOK_NS};
+            nanosleep(&pause, NULL);
+            break;
+        }
+        case IPC_JOURNAL_TORN:
+        case IPC_JOURNAL_CORRUPT:
+        case IPC_JOURNAL_GONE:
+            return ctl_refuse("%s", entry.error.text);
+        }
+    }
+    ctl_refuse("the engine has not journaled it within 5 s: it lies in the ring %s and counts when "
+               "an engine runs; look with 'limits show'",
+        PRODUCER);
+    return CTL_TIMEOUT;
+}
+
+/* Stands the reader behind what is journaled already. */
+static int skip_to_end(struct ipc_journal_reader *reader)
+{
+    struct table ignored = {.at = NULL};
+    int code = journal_take(reader, &ignored);
+    free(ignored.at);
+    return code;
+}
+
+static int act_send(const struct ctl_live *live, const struct act *act)
+{
+    struct ipc_ring_name name = {
+        .producer = PRODUCER, .shard = act->shard, .ring_class = IPC_RING_ORDERS};
+    struct ipc_ring_producer ring;
+    struct ipc_error error;
+    if (ipc_ring_create(&live->shm, &name, RING_SLOTS, &error) != IPC_OK)
+        return ctl_refuse("%s", error.text);
+    enum ipc_rc rc = ipc_ring_attach_producer(&live->shm, &name, &ring, &error);
+    if (rc == IPC_BUSY)
+        return ctl_refuse("another lockstepctl is at it: try again");
+    if (rc != IPC_OK)
+        return ctl_refuse("%s", error.text);
+    rc = ipc_ring_offer(&ring, &act->event, sizeof(act->event), NULL);
+    ipc_ring_detach_producer(&ring);
+    if (rc != IPC_OK)
+        return ctl_refuse(
+            "the ring %s is full: no engine of shard %u takes from it", PRODUCER, act->shard);
+    return CTL_DONE;
+}
+
+static int run_act(
+    const struct ctl_cli *cli, const struct options *options, enum ipc_operator_act what)
+{
+    struct ctl_live live;
+    struct act act;
+    struct ipc_error error;
+    struct ipc_journal_reader *reader = NULL;
+    int code = ctl_live_open(cli, &live);
+    if (code == CTL_DONE)
+        code = act_make(&live.view, options, what, &act);
+    if (code == CTL_DONE && ipc_event_check(&act.event, &error) != IPC_OK)
+        code = ctl_refuse("%s", error.text);
+    if (code == CTL_DONE) {
+        struct ipc_journal_reader_options reading = {
+            .memory_directory = live.shm.path, .shard = act.shard};
+        if (ipc_journal_reader_open(&reading, &reader, &error) != IPC_OK)
+            code = ctl_refuse("%s: an engine of shard %u must run", error.text, act.shard);
+    }
+    if (code == CTL_DONE)
+        code = skip_to_end(reader);
+    if (code == CTL_DONE)
+        code = act_send(&live, &act);
+    if (code == CTL_DONE)
+        code = wait_for(reader, &act);
+    if (reader != NULL)
+        ipc_journal_reader_close(reader);
+    ctl_live_close(&live);
+    return code;
+}
+
+/* --- arguments ----------------------------------------------------------------------------------
+ */
+
+static bool by_is_sound(const char *by)
+{
+    size_t bytes = strlen(by);
+    if (bytes == 0 || bytes >= IPC_LIMIT_BY_BYTES)
+        return false;
+    for (size_t i = 0; i < bytes; i++)
+        if (by[i] <= ' ' || by[i] > '~')
+            return false;
+    return true;
+}
+
+static int parse(const char *verb, int argc, char **argv, struct options *options)
+{
+    *options = (struct options){.name = NULL};
+    for (int i = 2; i < argc; i++) {
+        const char **target = strcmp(argv[i], "--by") == 0       ? &options->by
+                              : strcmp(argv[i], "--master") == 0 ? &options->master
+                              : strcmp(argv[i], "--disk") == 0   ? &options->disk
+                                                                 : NULL;
+        if (strcmp(argv[i], "--all") == 0) {
+            options->all = true;
+        } else if (strcmp(argv[i], "--shard") == 0 && i + 1 < argc) {
+            char *end;
+            unsigned long shard = strtoul(argv[++i], &end, 10);
+            if (*end != '\0' || shard >= IPC_RING_SHARDS_MAX)
+                return ctl_usage(verb, "'%s' is no shard", argv[i]);
+            options->shard = (uint32_t)shard;
+            options->has_shard = true;
+        } else if (target != NULL) {
+            if (i + 1 == argc)
+                return ctl_usage(verb, "%s needs a value", argv[i]);
+            *target = argv[++i];
+        } else if (options->name == NULL && argv[i][0] != '-') {
+            options->name = argv[i];
+        } else {
+            return ctl_usage(verb, "'%s' is one too many", argv[i]);
+        }
+    }
+    return CTL_DONE;
+}
+
+static int check_act(const char *verb, const struct options *options)
+{
+    if ((options->name != NULL) + (options->master != NULL) + options->all != 1)
+        return ctl_usage(verb, "say whose: a FOLLOWER, --master LOGIN or --all");
+    if (options->by == NULL || !by_is_sound(options->by))
+        return ctl_usage(verb, "say who decides: --by NAME, up to %u characters without blanks",
+            IPC_LIMIT_BY_BYTES - 1);
+    return CTL_DONE;
+}
+
+int ctl_limits_main(const struct ctl_cli *cli, int argc, char **argv)
+{
+    struct options options;
+    if (argc < 2)
+        return ctl_usage("limits", "say show or resume");
+    if (strcmp(argv[1], "--help") == 0) {
+        fputs(help_text, stdout);
+        return CTL_DONE;
+    }
+    int code = parse("limits", argc, argv, &options);
+    if (code != CTL_DONE)
+        return code;
+    if (strcmp(argv[1], "show") == 0) {
+        if (options.by != NULL || options.master != NULL || options.all)
+            return ctl_usage("limits", "show takes a FOLLOWER, --shard and --disk");
+        return show(cli, &options);
+    }
+    if (strcmp(argv[1], "resume") != 0)
+        return ctl_usage("limits", "there is no '%s'", argv[1]);
+    code = check_act("limits", &options);
+    return code != CTL_DONE ? code : run_act(cli, &options, IPC_OPERATOR_RESUME);
+}
+
+int ctl_breaker_main(const struct ctl_cli *cli, int argc, char **argv)
+{
+    struct options options;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(help_text, stdout);
+        return CTL_DONE;
+    }
+    if (argc < 2 || strcmp(argv[1], "reset") != 0)
+        return ctl_usage("breaker", "say reset FOLLOWER --by NAME");
+    int code = parse("breaker", argc, argv, &options);
+    if (code == CTL_DONE)
+        code = check_act("breaker", &options);
+    if (code == CTL_DONE && options.name == NULL)
+        code = ctl_usage("breaker", "a circuit is a follower's: name one");
+    return code != CTL_DONE ? code : run_act(cli, &options, IPC_OPERATOR_BREAKER_RESET);
+}
