@@ -44,6 +44,7 @@ int ctl_calendar_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_limits_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_breaker_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_reasons_main(const struct ctl_cli *cli, int argc, char **argv);
+int ctl_sub_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_switch_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_price_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_account_main(const struct ctl_cli *cli, int argc, char **argv);

@@ -18,6 +18,8 @@ static const struct ctl_verb verbs[] = {
         ctl_token_main},
     {"instruments", "import FILE... | check FILE... | show [NAME]",
         "contract masters and freeze lists of the broker and the exchange", ctl_instruments_main},
+    {"sub", "FOLLOWER [pause|resume|disable|enable|end]",
+        "one subscription: show it, pause it, end it", ctl_sub_main},
     {"switch", "SCOPE [NAME] run|close-only|halt | show",
         "stop or allow orders, and wait until it holds", ctl_switch_main},
     {"price", "set BROKER SYMBOL PRICE... | show BROKER", "last prices, where no feed keeps them",

@@ -37,4 +37,9 @@ LS_MUST_USE enum ipc_rc ctl_snapshot_read_file(const char *path,
     struct ipc_secret_arena *arena, struct ipc_snapshot_image *image, void **memory,
     struct ipc_error *error);
 
+/* ctl_shared_order_image puts lists, policies and symbol maps in the order in which slots name
+ * them and drops those that nobody names, as reading a file does: for verbs that change rows of a
+ * live image. Equal policies stay two rows if they were two. */
+void ctl_shared_order_image(struct ipc_snapshot_image *image);
+
 #endif

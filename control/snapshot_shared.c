@@ -125,21 +125,66 @@ static void reorder_end(struct reorder *order, struct ctl_rows *runs, struct ctl
     free(order->moved);
 }
 
-void ctl_shared_order(struct ctl_reading *r)
+/* The tables that followers name rows of. */
+struct shared_tables {
+    struct ctl_rows *lists, *items, *policies, *maps, *map_items;
+};
+
+static void order_tables(
+    struct ipc_row_follower *followers, uint32_t count, const struct shared_tables *tables)
 {
-    struct reorder lists = reorder_start(&r->lists, &r->items);
-    struct reorder policies = reorder_start(&r->policies, NULL);
-    struct reorder maps = reorder_start(&r->maps, &r->map_items);
-    for (uint32_t slot = 0; slot < r->followers.count; slot++) {
-        struct ipc_row_follower *row = (struct ipc_row_follower *)r->followers.at + slot;
+    struct reorder lists = reorder_start(tables->lists, tables->items);
+    struct reorder policies = reorder_start(tables->policies, NULL);
+    struct reorder maps = reorder_start(tables->maps, tables->map_items);
+    for (uint32_t slot = 0; slot < count; slot++) {
+        struct ipc_row_follower *row = &followers[slot];
         row->allowed_list = reorder_take(&lists, row->allowed_list);
         row->denied_list = reorder_take(&lists, row->denied_list);
         row->policy = reorder_take(&policies, row->policy);
         row->map = reorder_take(&maps, row->map);
     }
-    reorder_end(&lists, &r->lists, &r->items);
-    reorder_end(&policies, &r->policies, NULL);
-    reorder_end(&maps, &r->maps, &r->map_items);
+    reorder_end(&lists, tables->lists, tables->items);
+    reorder_end(&policies, tables->policies, NULL);
+    reorder_end(&maps, tables->maps, tables->map_items);
+}
+
+void ctl_shared_order(struct ctl_reading *r)
+{
+    const struct shared_tables tables = {.lists = &r->lists,
+        .items = &r->items,
+        .policies = &r->policies,
+        .maps = &r->maps,
+        .map_items = &r->map_items};
+    order_tables(r->followers.at, r->followers.count, &tables);
+}
+
+void ctl_shared_order_image(struct ipc_snapshot_image *image)
+{
+    static const enum ipc_table which[] = {IPC_TABLE_LISTS, IPC_TABLE_LIST_ITEMS,
+        IPC_TABLE_POLICIES, IPC_TABLE_MAPS, IPC_TABLE_MAP_ITEMS};
+    struct ctl_rows rows[LS_COUNT_OF(which)];
+    for (size_t i = 0; i < LS_COUNT_OF(which); i++) {
+        uint32_t count = image->shape.rows[which[i]];
+        rows[i] = (struct ctl_rows){.bytes = ipc_table_row_bytes(which[i], 0)};
+        if (count == 0)
+            continue;
+        ctl_rows_reach(&rows[i], count);
+        memcpy(rows[i].at, image->rows[which[i]], (size_t)count * rows[i].bytes);
+        memset(image->rows[which[i]], 0, (size_t)count * rows[i].bytes);
+    }
+    const struct shared_tables tables = {.lists = &rows[0],
+        .items = &rows[1],
+        .policies = &rows[2],
+        .maps = &rows[3],
+        .map_items = &rows[4]};
+    order_tables(image->rows[IPC_TABLE_FOLLOWERS], image->shape.rows[IPC_TABLE_FOLLOWERS], &tables);
+    for (size_t i = 0; i < LS_COUNT_OF(which); i++) {
+        LS_CHECK(rows[i].count <= image->capacity.rows[which[i]]);
+        image->shape.rows[which[i]] = rows[i].count;
+        if (rows[i].count > 0)
+            memcpy(image->rows[which[i]], rows[i].at, (size_t)rows[i].count * rows[i].bytes);
+        free(rows[i].at);
+    }
 }
 
 /* ---- symbol maps ----------------------------------------------------------------------------- */

@@ -289,6 +289,15 @@ static const char *comma(bool *first)
     return text;
 }
 
+static void show_end(
+    const struct ipc_snapshot_view *view, const struct ipc_row_follower *row, FILE *out)
+{
+    bool flattens =
+        row->policy != 0 && (view->policies[row->policy - 1].flags & IPC_POLICY_END_FLATTENS) != 0;
+    fprintf(out, "{\"follower\":%u,\"account\":%u,\"master\":%u,\"at_end\":\"%s\"}",
+        row->follower_no, row->account, row->master, flattens ? "flatten" : "keep_close_only");
+}
+
 /* Subscriptions that ended: for people; a publication takes them from the live snapshot. */
 static void show_ended(const struct ipc_snapshot_view *view, FILE *out)
 {
@@ -298,12 +307,22 @@ static void show_ended(const struct ipc_snapshot_view *view, FILE *out)
         const struct ipc_row_follower *row = &view->followers[slot];
         if (row->follower_no == 0 || (row->flags & IPC_FOLLOWER_RETIRED) == 0)
             continue;
-        bool flattens = row->policy != 0 &&
-                        (view->policies[row->policy - 1].flags & IPC_POLICY_END_FLATTENS) != 0;
-        fprintf(out, "%s{\"follower\":%u,\"account\":%u,\"master\":%u,\"at_end\":\"%s\"}",
-            comma(&first), row->follower_no, row->account, row->master,
-            flattens ? "flatten" : "keep_close_only");
+        fputs(comma(&first), out);
+        show_end(view, row, out);
     }
+}
+
+void ctl_snapshot_show_one(const struct ipc_snapshot_view *view, uint32_t slot, FILE *out)
+{
+    struct ctl_name_map names;
+    LS_CHECK(slot < view->follower_slots && view->followers[slot].follower_no != 0);
+    names_fill(view, &names);
+    if (view->followers[slot].flags & IPC_FOLLOWER_RETIRED)
+        show_end(view, &view->followers[slot], out);
+    else
+        show_subscription(view, &names, &view->followers[slot], out);
+    fputs("\n", out);
+    ctl_name_map_free(&names);
 }
 
 void ctl_snapshot_show(const struct ipc_snapshot_image *image, FILE *out)

@@ -13,4 +13,8 @@
  *          another one is live */
 void ctl_snapshot_show(const struct ipc_snapshot_image *image, FILE *out);
 
+/* ctl_snapshot_show_one writes the subscription of one slot in use as an element of
+ * "subscriptions", or of "ended", on a line. */
+void ctl_snapshot_show_one(const struct ipc_snapshot_view *view, uint32_t slot, FILE *out);
+
 #endif
