@@ -178,6 +178,7 @@ const struct adp_dialect adp_alice_blue = {
     .decode_reply = alice_decode_reply,
     .decode_book = alice_decode_book,
     .decode_push = alice_decode_push,
+    .push = &alice_push,
     .sign = NULL,
     .follow_up = NULL,
     .funds = {"GET", "/open-api/od/v1/limits/", NULL, false},

@@ -50,6 +50,7 @@ enum adp_rc alice_decode_book(uint32_t http_status, struct adp_span body,
     adp_find_instrument_fn find_instrument, adp_book_fn each, void *context, bool *is_empty_code);
 enum adp_rc alice_decode_push(struct adp_span frame, adp_find_instrument_fn find_instrument,
     void *context, struct ipc_event *out);
+extern const struct adp_push alice_push;
 enum adp_rc alice_decode_funds(uint32_t http_status, struct adp_span body, struct adp_funds *out);
 
 #endif

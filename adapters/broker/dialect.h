@@ -105,6 +105,33 @@ struct adp_funds {
     int64_t equity_e8;    /* own funds, by the broker's figures or their sum */
 };
 
+/* The order feed's socket: what is asked for before it, and what is said on it. The frames with
+ * orders are decode_push's. All functions are pure; texts they write are NUL-terminated, and the
+ * ones that write into `out` return the bytes written, 0 when it does not fit. */
+struct adp_push {
+    struct adp_request token; /* GET, with the account's authorization: gives a one-time token */
+    const char *socket_path;
+    uint32_t heartbeat_ms; /* a heartbeat is sent at least so often */
+
+    /*   returns  ADP_OK; ADP_UNSUPPORTED when the account has no feed; ADP_AUTH when the session is
+     *            over; ADP_MALFORMED for all else */
+    enum adp_rc (*decode_token)(
+        uint32_t http_status, struct adp_span body, char *token, size_t token_bytes);
+    size_t (*subscribe)(const char *token, const char *login, char *out, size_t out_bytes);
+    size_t (*heartbeat)(const char *login, char *out, size_t out_bytes);
+    /*   returns  ADP_OK for the acknowledgement; ADP_UNSUPPORTED when it is a refusal; ADP_NOTHING
+     *            for any other frame */
+    enum adp_rc (*decode_ack)(struct adp_span frame);
+    /* false when the frame names another account than this login. */
+    bool (*is_of)(struct adp_span frame, const char *login);
+
+    /* Registration of a webhook; path NULL where the broker has none. The body names the address
+     * that the broker is to call. */
+    struct adp_request hook_on, hook_off;
+    size_t (*hook_body)(const char *callback_url, char *out, size_t out_bytes);
+    enum adp_rc (*decode_hook)(uint32_t http_status, struct adp_span body);
+};
+
 struct adp_dialect {
     const char *name;
     struct adp_capabilities capabilities;
@@ -137,6 +164,9 @@ struct adp_dialect {
         uint32_t (*find_instrument)(
             enum ipc_exchange exchange, struct adp_span token, void *context),
         void *context, struct ipc_event *out);
+
+    /* The socket of the order feed; NULL where the broker has none. */
+    const struct adp_push *push;
 
     /* sign appends per-request signature headers; NULL where the broker has none.
      *   returns bytes written to out, or a negative adp_rc */

@@ -14,6 +14,11 @@ struct raw_config {
     uint32_t *ring_slots, *held_events, *account_cells;
     uint32_t *poll_master_ms, *poll_follower_ms, *funds_ms;
     uint32_t *parallel_requests, *backoff_max_ms;
+    uint32_t *feed_book_ms, *feed_heartbeat_ms, *feed_ping_ms, *feed_silence_ms;
+    uint32_t *feed_absent_most, *feed_failed_most, *feed_retry_s, *feed_connects_per_second;
+    char *hook_address, *hook_certificate, *hook_private_key, *hook_paths, *hook_allow;
+    char *hook_url, *hook_register;
+    uint32_t *hook_port, *hook_body_bytes_max, *hook_connections_max, *hook_idle_s;
 };
 
 #define FLAGS       (CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER)
@@ -35,6 +40,25 @@ static const cyaml_schema_field_t fields[] = {
     U32(funds_ms),
     U32(parallel_requests),
     U32(backoff_max_ms),
+    U32(feed_book_ms),
+    U32(feed_heartbeat_ms),
+    U32(feed_ping_ms),
+    U32(feed_silence_ms),
+    U32(feed_absent_most),
+    U32(feed_failed_most),
+    U32(feed_retry_s),
+    U32(feed_connects_per_second),
+    TEXT(hook_address, 63),
+    U32(hook_port),
+    TEXT(hook_certificate, 255),
+    TEXT(hook_private_key, 255),
+    TEXT(hook_paths, 255),
+    TEXT(hook_allow, 511),
+    U32(hook_body_bytes_max),
+    U32(hook_connections_max),
+    U32(hook_idle_s),
+    TEXT(hook_url, 255),
+    TEXT(hook_register, 127),
     CYAML_FIELD_END,
 };
 
@@ -53,6 +77,20 @@ void adp_ingest_config_defaults(struct adp_ingest_config *config)
         .funds_ms = 20000,
         .parallel_requests = 64,
         .backoff_max_ms = 30000,
+        .feed_book_ms = 10000,
+        .feed_heartbeat_ms = 50000,
+        .feed_ping_ms = 10000,
+        .feed_silence_ms = 25000,
+        .feed_absent_most = 3,
+        .feed_failed_most = 20,
+        .feed_retry_s = 300,
+        .feed_connects_per_second = 10,
+        .hook_address = "127.0.0.1",
+        .hook_port = 8441,
+        .hook_allow = "127.0.0.1",
+        .hook_body_bytes_max = 16384,
+        .hook_connections_max = 256,
+        .hook_idle_s = 10,
         .log_level = IPC_LOG_INFO,
     };
 }
@@ -99,6 +137,25 @@ static enum ipc_rc take(
     take_number(raw->funds_ms, &config->funds_ms);
     take_number(raw->parallel_requests, &config->parallel_requests);
     take_number(raw->backoff_max_ms, &config->backoff_max_ms);
+    take_number(raw->feed_book_ms, &config->feed_book_ms);
+    take_number(raw->feed_heartbeat_ms, &config->feed_heartbeat_ms);
+    take_number(raw->feed_ping_ms, &config->feed_ping_ms);
+    take_number(raw->feed_silence_ms, &config->feed_silence_ms);
+    take_number(raw->feed_absent_most, &config->feed_absent_most);
+    take_number(raw->feed_failed_most, &config->feed_failed_most);
+    take_number(raw->feed_retry_s, &config->feed_retry_s);
+    take_number(raw->feed_connects_per_second, &config->feed_connects_per_second);
+    take_text(raw->hook_address, config->hook_address, sizeof(config->hook_address));
+    take_number(raw->hook_port, &config->hook_port);
+    take_text(raw->hook_certificate, config->hook_certificate, sizeof(config->hook_certificate));
+    take_text(raw->hook_private_key, config->hook_private_key, sizeof(config->hook_private_key));
+    take_text(raw->hook_paths, config->hook_paths, sizeof(config->hook_paths));
+    take_text(raw->hook_allow, config->hook_allow, sizeof(config->hook_allow));
+    take_number(raw->hook_body_bytes_max, &config->hook_body_bytes_max);
+    take_number(raw->hook_connections_max, &config->hook_connections_max);
+    take_number(raw->hook_idle_s, &config->hook_idle_s);
+    take_text(raw->hook_url, config->hook_url, sizeof(config->hook_url));
+    take_text(raw->hook_register, config->hook_register, sizeof(config->hook_register));
     if (raw->memory_lock != NULL)
         config->memory_lock = *raw->memory_lock;
     if (raw->log_level != NULL && !ipc_log_level_parse(raw->log_level, &config->log_level)) {
@@ -160,12 +217,30 @@ enum ipc_rc adp_ingest_config_finish(
         {"poll_follower_ms", config->poll_follower_ms, 10, 600000},
         {"parallel_requests", config->parallel_requests, 1, 4096},
         {"backoff_max_ms", config->backoff_max_ms, 100, 600000},
+        {"feed_book_ms", config->feed_book_ms, 100, 600000},
+        {"feed_heartbeat_ms", config->feed_heartbeat_ms, 100, 59000},
+        {"feed_ping_ms", config->feed_ping_ms, 50, 59000},
+        {"feed_silence_ms", config->feed_silence_ms, 100, 600000},
+        {"feed_absent_most", config->feed_absent_most, 1, 1000},
+        {"feed_failed_most", config->feed_failed_most, 1, 100000},
+        {"feed_retry_s", config->feed_retry_s, 1, 86400},
+        {"feed_connects_per_second", config->feed_connects_per_second, 1, 1000},
+        {"hook_port", config->hook_port, 0, 65535},
+        {"hook_body_bytes_max", config->hook_body_bytes_max, 1024, 1u << 20},
+        {"hook_connections_max", config->hook_connections_max, 1, 4096},
+        {"hook_idle_s", config->hook_idle_s, 1, 600},
     };
     for (size_t i = 0; i < LS_COUNT_OF(ranges); i++) {
         const enum ipc_rc rc =
             in_range(ranges[i].field, ranges[i].value, ranges[i].least, ranges[i].most, error);
         if (rc != IPC_OK)
             return rc;
+    }
+    if (config->feed_silence_ms <= config->feed_ping_ms) {
+        ipc_error_set(error,
+            "feed_silence_ms is %u; it must be above feed_ping_ms (%u), whose answers it waits for",
+            config->feed_silence_ms, config->feed_ping_ms);
+        return IPC_BAD_INPUT;
     }
     if (!ls_is_power_of_two(config->ring_slots)) {
         ipc_error_set(error, "ring_slots is %u; it must be a power of two", config->ring_slots);

@@ -20,6 +20,25 @@ struct adp_ingest_config {
     uint32_t funds_ms;                         /* 0 = no funds calls */
     uint32_t parallel_requests;                /* under way at one time, all accounts together */
     uint32_t backoff_max_ms;
+    /* The order socket. */
+    uint32_t feed_book_ms;      /* book of an account whose feed is live */
+    uint32_t feed_heartbeat_ms; /* at most the broker's own */
+    uint32_t feed_ping_ms, feed_silence_ms;
+    uint32_t feed_absent_most, feed_failed_most; /* in a row, then a pause of feed_retry_s */
+    uint32_t feed_retry_s;
+    uint32_t feed_connects_per_second; /* per broker */
+
+    /* The webhook's server. */
+    char hook_address[64];      /* bound; never a wildcard by default */
+    uint32_t hook_port;         /* 0 = any free one (tests) */
+    char hook_certificate[256]; /* PEM chain and key; empty = plain HTTP behind a proxy of ours */
+    char hook_private_key[256];
+    char hook_paths[256]; /* file of secret paths, 0400 */
+    char hook_allow[512]; /* peers: addresses and networks, separated by blanks */
+    uint32_t hook_body_bytes_max, hook_connections_max, hook_idle_s;
+    char hook_url[256];      /* what the broker is to call, without the secret path */
+    char hook_register[128]; /* host[:port] of the registration call; empty = the broker's */
+
     uint32_t memory_lock; /* 1 = refuse to start when memory cannot be locked */
     enum ipc_log_level log_level;
 };

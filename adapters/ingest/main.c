@@ -4,8 +4,11 @@
 #include "adapters/ingest/config.h"
 #include "adapters/ingest/feed.h"
 #include "adapters/ingest/ndjson.h"
+#include "adapters/ingest/order_feed.h"
 #include "adapters/ingest/poll.h"
 #include "adapters/ingest/report.h"
+#include "adapters/ingest/webhook.h"
+#include "adapters/ingest/webhook_register.h"
 #include "ipc/clock.h"
 #include "version.h"
 
@@ -22,6 +25,8 @@
 #define FOLLOW_NS   (200 * LS_NS_PER_MS) /* looks for a new snapshot generation */
 #define STATUS_NS   (60 * LS_NS_PER_S)   /* one line of figures */
 #define FILES_LEAST 1024u
+/* libwebsockets makes tables of as many descriptors as are allowed, 24 bytes each. */
+#define FILES_MOST  65536u
 
 static volatile sig_atomic_t stop;
 
@@ -36,14 +41,19 @@ static const char help[] =
     "memory.\n"
     "\n"
     "  lockstep-ingest [OPTION...] ndjson [FILE|-]     order states, one JSON object per line\n"
-    "  lockstep-ingest [OPTION...] alice-blue --poll   order books and funds of the snapshot's\n"
-    "                                                  accounts at brokers of that dialect\n"
+    "  lockstep-ingest [OPTION...] alice-blue [--poll] order feed, books and funds of the\n"
+    "                                                  snapshot's accounts at brokers of that\n"
+    "                                                  dialect; --poll: books and funds only\n"
+    "  lockstep-ingest [OPTION...] webhook [DIALECT]   takes the broker's order webhook\n"
+    "                                                  (alice-blue)\n"
+    "  lockstep-ingest [OPTION...] webhook-register on|off ACCOUNT   tells the broker where to\n"
+    "                                                  post an account's orders, or not to\n"
     "\n"
     "  --instance NAME   shared memory /dev/shm/lockstep.NAME (main)\n"
     "  --config FILE     YAML; conf/ingest.yaml has every field\n"
     "  --producer NAME   names the rings; two processes need two names (the subcommand)\n"
     "  --key FILE        opens sealed tokens (/etc/lockstep/<instance>.key)\n"
-    "  --poll            read the books again and again\n"
+    "  --poll            without the broker's order feed: read the books again and again\n"
     "  --follow          ndjson: wait for more at the end of the file\n"
     "  --book            ndjson: the lines are whole books of their accounts\n"
     "  --check           validate, say what would be done, do nothing\n"
@@ -53,11 +63,20 @@ static const char help[] =
     "Exit codes: 0 done or told to stop, 1 lines were bad or something was refused, 2 cannot "
     "start.\n";
 
+enum command {
+    COMMAND_NDJSON,
+    COMMAND_ACCOUNTS, /* of a dialect */
+    COMMAND_WEBHOOK,
+    COMMAND_REGISTER, /* of a webhook */
+};
+
 struct options {
     struct adp_ingest_config config;
-    const struct adp_dialect *dialect; /* NULL = ndjson */
+    enum command command;
+    const struct adp_dialect *dialect; /* NULL for ndjson */
     struct adp_ndjson_options ndjson;
-    bool is_check, is_poll;
+    const char *account; /* COMMAND_REGISTER */
+    bool is_check, is_poll, is_on;
 };
 
 enum parsed { PARSED_RUN, PARSED_DONE, PARSED_BAD };
@@ -143,27 +162,52 @@ static enum parsed parse_options(int argc, char **argv, bool is_first_pass, stru
     return PARSED_RUN;
 }
 
+static enum parsed take_dialect(struct options *options, const char *name)
+{
+    options->dialect = adp_dialect_find(name);
+    return options->dialect == NULL ? complain("there is no such subcommand or dialect: ", name)
+                                    : PARSED_RUN;
+}
+
+static enum parsed parse_words(int argc, char **argv, struct options *options)
+{
+    const char *command = argv[optind++];
+    options->ndjson.path = "-";
+    if (strcmp(command, "ndjson") == 0) {
+        options->command = COMMAND_NDJSON;
+        if (optind < argc)
+            options->ndjson.path = argv[optind++];
+        return PARSED_RUN;
+    }
+    if (strcmp(command, "webhook") == 0) {
+        options->command = COMMAND_WEBHOOK;
+        return take_dialect(options, optind < argc ? argv[optind++] : "alice-blue");
+    }
+    if (strcmp(command, "webhook-register") == 0) {
+        options->command = COMMAND_REGISTER;
+        if (argc - optind != 2 ||
+            (strcmp(argv[optind], "on") != 0 && strcmp(argv[optind], "off") != 0))
+            return complain("webhook-register wants: on|off ACCOUNT", "");
+        options->is_on = strcmp(argv[optind++], "on") == 0;
+        options->account = argv[optind++];
+        return PARSED_RUN;
+    }
+    options->command = COMMAND_ACCOUNTS;
+    return take_dialect(options, command);
+}
+
 static enum parsed parse_command(int argc, char **argv, struct options *options)
 {
     struct ipc_error error = {.text = ""};
     if (optind >= argc)
-        return complain("say what to read: ndjson or alice-blue", "");
-    const char *command = argv[optind++];
-    options->ndjson.path = "-";
-    if (strcmp(command, "ndjson") == 0) {
-        if (optind < argc)
-            options->ndjson.path = argv[optind++];
-        if (options->is_poll)
-            return complain("--poll is not for ndjson", "");
-    } else {
-        options->dialect = adp_dialect_find(command);
-        if (options->dialect == NULL)
-            return complain("there is no such subcommand: ", command);
-        if (!options->is_poll)
-            return complain("accounts are read with --poll", "");
-        if (options->ndjson.follow || options->ndjson.is_book)
-            return complain("--follow and --book are for ndjson", "");
-    }
+        return complain("say what to read: ndjson, alice-blue or webhook", "");
+    const char *command = argv[optind];
+    if (parse_words(argc, argv, options) != PARSED_RUN)
+        return PARSED_BAD;
+    if (options->is_poll && options->command != COMMAND_ACCOUNTS)
+        return complain("--poll is for alice-blue", "");
+    if ((options->ndjson.follow || options->ndjson.is_book) && options->command != COMMAND_NDJSON)
+        return complain("--follow and --book are for ndjson", "");
     if (optind < argc)
         return complain("not understood: ", argv[optind]);
     if (adp_ingest_config_finish(&options->config, command, &error) != IPC_OK)
@@ -176,7 +220,7 @@ static bool check_limits(const struct adp_ingest_config *config)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
+        limit.rlim_cur = limit.rlim_max < FILES_MOST ? limit.rlim_max : FILES_MOST;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
         if (limit.rlim_cur < FILES_LEAST)
             ipc_log(IPC_LOG_WARN, "RLIMIT_NOFILE is %llu; raise it to %u or more (ulimit -n)",
@@ -194,6 +238,20 @@ static bool check_limits(const struct adp_ingest_config *config)
     return !config->memory_lock;
 }
 
+static int check_webhook(const struct adp_ingest_config *config)
+{
+    struct ipc_error error = {.text = ""};
+    uint32_t paths = 0;
+    if (adp_webhook_validate(config, &paths, &error) != IPC_OK) {
+        (void)fprintf(stderr, "lockstep-ingest: %s\n", error.text);
+        return 2;
+    }
+    (void)printf("would serve %u paths at %s port %u, %s, for peers %s\n", paths,
+        config->hook_address, config->hook_port,
+        config->hook_certificate[0] != '\0' ? "TLS" : "plain HTTP", config->hook_allow);
+    return 0;
+}
+
 /* --check: what would be done, without taking a lock or making a file. */
 static int check(const struct options *options)
 {
@@ -203,6 +261,8 @@ static int check(const struct options *options)
     uint32_t watched = 0, masters = 0;
     (void)printf("instance %s, rings ring.%s.<shard>.orders and .updates\n", config->instance,
         config->producer);
+    if (options->command == COMMAND_WEBHOOK || options->command == COMMAND_REGISTER)
+        return check_webhook(config);
     enum ipc_rc rc = ipc_shm_open(&shm, NULL, config->instance, false, &error);
     if (rc == IPC_NOT_FOUND) {
         (void)printf("no shared memory yet: %s\n", error.text);
@@ -214,7 +274,8 @@ static int check(const struct options *options)
     }
     struct adp_live *live = adp_live_open(&shm);
     const struct ipc_snapshot_view *view = adp_live_follow(live) ? adp_live_view(live) : NULL;
-    for (uint32_t i = 0; view != NULL && options->dialect != NULL && i < view->account_count; i++) {
+    const bool is_accounts = options->command == COMMAND_ACCOUNTS;
+    for (uint32_t i = 0; view != NULL && is_accounts && i < view->account_count; i++) {
         const struct ipc_row_account *row = &view->accounts[i];
         if (row->account == 0 || row->roles == 0 || row->token_bytes == 0 ||
             (row->flags & IPC_ACCOUNT_DISABLED) != 0 ||
@@ -233,61 +294,153 @@ static int check(const struct options *options)
                      "%u ms, funds every %u ms, key %s\n",
             watched, masters, (unsigned long long)view->generation, config->poll_master_ms,
             config->poll_follower_ms, config->funds_ms, config->key_file);
+    if (view != NULL && is_accounts)
+        (void)printf(options->is_poll || options->dialect->push == NULL
+                         ? "order feed: none, books only\n"
+                         : "order feed: %s, books of accounts with a live feed every %u ms\n",
+            options->is_poll || options->dialect->push == NULL
+                ? ""
+                : options->dialect->push->socket_path,
+            config->feed_book_ms);
     adp_live_close(live);
     ipc_shm_close(&shm);
     return 0;
 }
 
-/* The loop of --poll. Timers: FOLLOW_NS, STATUS_NS; the accounts' own are in poll.c. */
-static void poll_until_stopped(struct adp_live *live, struct adp_feed *feed,
-    struct adp_publisher *publisher, struct adp_poll *poll, struct adp_report *report)
+/* What runs for a dialect's accounts. */
+struct watch {
+    struct adp_live *live;
+    struct adp_feed *feed;
+    struct adp_publisher *publisher;
+    struct adp_sockets *sockets;
+    struct adp_poll *poll;
+    struct adp_order_feed *order_feed; /* NULL with --poll */
+    struct adp_report *report;
+};
+
+static struct adp_report_sources sources_of(const struct watch *watch)
 {
+    return (struct adp_report_sources){.feed = watch->feed,
+        .publisher = watch->publisher,
+        .poll = watch->poll,
+        .order_feed = watch->order_feed};
+}
+
+/* Timers here: FOLLOW_NS, STATUS_NS; the accounts' own are in poll.c and order_feed.c. */
+static void watch_until_stopped(const struct watch *watch)
+{
+    const struct adp_report_sources sources = sources_of(watch);
     int64_t next_follow = 0, next_status = ipc_clock_mono_ns() + STATUS_NS;
     while (!stop) {
         const int64_t now = ipc_clock_mono_ns();
         if (now >= next_follow) {
             next_follow = now + FOLLOW_NS;
-            adp_report_update(report, feed, publisher, poll);
-            if (adp_live_follow(live)) {
-                adp_feed_generation(feed);
-                adp_poll_generation(poll);
+            adp_report_update(watch->report, &sources);
+            if (adp_live_follow(watch->live)) {
+                adp_feed_generation(watch->feed);
+                adp_poll_generation(watch->poll);
             }
         }
         if (now >= next_status) {
             next_status = now + STATUS_NS;
-            adp_report_say(feed, publisher, poll);
+            adp_report_say(&sources);
         }
-        adp_poll_step(poll, adp_live_view(live) == NULL ? FOLLOW_NS : FOLLOW_NS / 4);
-        (void)adp_publisher_flush(publisher, ipc_clock_mono_ns());
+        int64_t wait = FOLLOW_NS / 4;
+        if (watch->order_feed != NULL)
+            wait = ls_min_i64(wait, adp_order_feed_step(watch->order_feed));
+        wait = ls_min_i64(wait, adp_poll_step(watch->poll));
+        adp_sockets_wait(watch->sockets, wait);
+        (void)adp_publisher_flush(watch->publisher, ipc_clock_mono_ns());
     }
 }
 
-static int run_poll(const struct options *options, const struct ipc_shm *shm, struct adp_live *live,
-    struct adp_feed *feed, struct adp_publisher *publisher)
+static bool open_watch(struct watch *watch, const struct options *options,
+    const struct ipc_shm *shm, const struct ipc_seal_key *key, struct ipc_error *error)
+{
+    const struct adp_ingest_config *config = &options->config;
+    if (adp_sockets_open(&watch->sockets, error) != IPC_OK ||
+        adp_poll_open(config, options->dialect, shm, key, watch->live, watch->feed, watch->sockets,
+            &watch->poll, error) != IPC_OK)
+        return false;
+    watch->report = adp_report_open(shm, config->producer);
+    if (!options->is_poll && options->dialect->push != NULL)
+        watch->order_feed = adp_order_feed_open(config, options->dialect, watch->live, watch->feed,
+            watch->publisher, watch->sockets, watch->poll, adp_report_frame_to_ring(watch->report));
+    return true;
+}
+
+static void close_watch(struct watch *watch)
+{
+    adp_order_feed_close(watch->order_feed);
+    adp_poll_close(watch->poll);
+    adp_sockets_close(watch->sockets);
+    adp_report_close(watch->report);
+}
+
+static int run_accounts(const struct options *options, const struct ipc_shm *shm,
+    struct adp_live *live, struct adp_feed *feed, struct adp_publisher *publisher)
 {
     struct ipc_secret_arena *secrets = NULL;
     struct ipc_seal_key *key = NULL;
-    struct adp_poll *poll = NULL;
+    struct watch watch = {.live = live, .feed = feed, .publisher = publisher};
     struct ipc_error error = {.text = ""};
     int code = 2;
     if (ipc_secret_arena_create(4096, &secrets, &error) != IPC_OK ||
         ipc_seal_key_load(secrets, options->config.key_file, &key, &error) != IPC_OK ||
-        adp_poll_open(&options->config, options->dialect, shm, key, live, feed, &poll, &error) !=
-            IPC_OK) {
+        !open_watch(&watch, options, shm, key, &error)) {
         ipc_log(IPC_LOG_ERROR, "%s", error.text);
     } else {
-        struct adp_report *report = adp_report_open(shm, options->config.producer);
-        poll_until_stopped(live, feed, publisher, poll, report);
+        const struct adp_report_sources sources = sources_of(&watch);
+        watch_until_stopped(&watch);
         /* What waits is read again after the next start: a book is published whole then. */
         (void)adp_publisher_flush(publisher, ipc_clock_mono_ns());
-        adp_report_say(feed, publisher, poll);
-        adp_report_update(report, feed, publisher, poll);
-        adp_report_close(report);
+        adp_report_say(&sources);
+        adp_report_update(watch.report, &sources);
         code = 0;
     }
-    adp_poll_close(poll);
+    close_watch(&watch);
     ipc_secret_arena_destroy(secrets);
     return code;
+}
+
+static int run_webhook(const struct options *options, const struct ipc_shm *shm,
+    struct adp_live *live, struct adp_feed *feed, struct adp_publisher *publisher)
+{
+    struct adp_webhook *webhook = NULL;
+    struct ipc_error error = {.text = ""};
+    struct adp_report *report = adp_report_open(shm, options->config.producer);
+    int64_t next_follow = 0, next_status = ipc_clock_mono_ns() + STATUS_NS;
+    if (adp_webhook_open(&options->config, options->dialect, live, feed, publisher,
+            adp_report_frame_to_ring(report), &webhook, &error) != IPC_OK) {
+        ipc_log(IPC_LOG_ERROR, "%s", error.text);
+        adp_report_close(report);
+        return 2;
+    }
+    const struct adp_report_sources sources = {
+        .feed = feed, .publisher = publisher, .webhook = webhook};
+    while (!stop) {
+        const int64_t now = ipc_clock_mono_ns();
+        if (now >= next_follow) {
+            next_follow = now + FOLLOW_NS;
+            adp_report_update(report, &sources);
+            if (adp_live_follow(live)) {
+                adp_feed_generation(feed);
+                adp_webhook_generation(webhook);
+            }
+        }
+        if (now >= next_status) {
+            next_status = now + STATUS_NS;
+            adp_report_say(&sources);
+        }
+        adp_webhook_wait(webhook, FOLLOW_NS / 4);
+        (void)adp_publisher_flush(publisher, ipc_clock_mono_ns());
+    }
+    (void)adp_publisher_flush(publisher, ipc_clock_mono_ns());
+    adp_report_say(&sources);
+    adp_report_update(report, &sources);
+    adp_webhook_close(webhook);
+    adp_report_close(report);
+    return 0;
 }
 
 static int run_ndjson(const struct options *options, struct adp_live *live, struct adp_feed *feed,
@@ -319,6 +472,26 @@ static bool prepare_rings(const struct adp_live *live, struct adp_publisher *pub
     return true;
 }
 
+static int run_register(const struct options *options, struct adp_live *live)
+{
+    struct ipc_secret_arena *secrets = NULL;
+    struct ipc_seal_key *key = NULL;
+    struct ipc_error error = {.text = ""};
+    (void)adp_live_follow(live);
+    const bool is_done =
+        ipc_secret_arena_create(4096, &secrets, &error) == IPC_OK &&
+        ipc_seal_key_load(secrets, options->config.key_file, &key, &error) == IPC_OK &&
+        adp_webhook_register(
+            &options->config, live, key, options->account, options->is_on, &error) == IPC_OK;
+    if (is_done)
+        (void)printf("the broker posts the orders of %s %s\n", options->account,
+            options->is_on ? "from now on" : "no more");
+    else
+        ipc_log(IPC_LOG_ERROR, "%s", error.text);
+    ipc_secret_arena_destroy(secrets);
+    return is_done ? 0 : 1;
+}
+
 static int run(const struct options *options)
 {
     const struct adp_ingest_config *config = &options->config;
@@ -330,14 +503,23 @@ static int run(const struct options *options)
         return 2;
     }
     struct adp_live *live = adp_live_open(&shm);
+    if (options->command == COMMAND_REGISTER) {
+        code = run_register(options, live);
+        adp_live_close(live);
+        ipc_shm_close(&shm);
+        return code;
+    }
     struct adp_publisher *publisher =
         adp_publisher_open(&shm, config->producer, config->ring_slots, config->held_events);
     struct adp_feed *feed = adp_feed_open(live, publisher);
-    if (options->dialect == NULL)
-        (void)adp_live_follow(live); /* --poll waits for its first snapshot, and hears of it */
+    if (options->command == COMMAND_NDJSON)
+        (void)adp_live_follow(live); /* the others wait for their first snapshot, and hear of it */
     if (prepare_rings(live, publisher))
-        code = options->dialect != NULL ? run_poll(options, &shm, live, feed, publisher)
-                                        : run_ndjson(options, live, feed, publisher);
+        code = options->command == COMMAND_ACCOUNTS
+                   ? run_accounts(options, &shm, live, feed, publisher)
+               : options->command == COMMAND_WEBHOOK
+                   ? run_webhook(options, &shm, live, feed, publisher)
+                   : run_ndjson(options, live, feed, publisher);
     adp_feed_close(feed);
     adp_publisher_close(publisher);
     adp_live_close(live);
@@ -358,7 +540,10 @@ int main(int argc, char **argv)
         parsed = parse_command(argc, argv, &options);
     if (parsed != PARSED_RUN)
         return parsed == PARSED_DONE ? 0 : 2;
-    ipc_log_init(options.dialect != NULL ? "ingest" : "ingest ndjson", options.config.log_level);
+    ipc_log_init(options.command == COMMAND_ACCOUNTS ? "ingest"
+                 : options.command == COMMAND_NDJSON ? "ingest ndjson"
+                                                     : "ingest webhook",
+        options.config.log_level);
     if (options.is_check)
         return check(&options);
     if (ipc_secret_process_harden(&error) != IPC_OK) {

@@ -4,37 +4,114 @@
 #include "ipc/clock.h"
 #include "ipc/log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #define PAGE_RETRY_NS (10 * LS_NS_PER_S)
 
 /* A pause of an account's reads beyond this is a gap that its engines are told of. */
 #define GAP_NS        (30 * LS_NS_PER_S)
 
+/* libcurl in the loop: its descriptors are in an epoll set, which the loop watches. */
+
+static int on_descriptor(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
+{
+    struct adp_poll *poll = context;
+    struct epoll_event event = {.data.fd = fd};
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        (void)epoll_ctl(poll->epoll, EPOLL_CTL_DEL, fd, NULL);
+        (void)curl_multi_assign(poll->multi, fd, NULL);
+        return 0;
+    }
+    if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
+        event.events |= EPOLLIN;
+    if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
+        event.events |= EPOLLOUT;
+    if (epoll_ctl(poll->epoll, known != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0 &&
+        epoll_ctl(poll->epoll, known != NULL ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) != 0)
+        return -1;
+    (void)curl_multi_assign(poll->multi, fd, poll);
+    return 0;
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *context)
+{
+    struct adp_poll *poll = context;
+    (void)multi;
+    poll->timer_ns =
+        timeout_ms < 0 ? INT64_MAX : ipc_clock_mono_ns() + (int64_t)timeout_ms * LS_NS_PER_MS;
+    return 0;
+}
+
+static void take_finished(struct adp_poll *poll);
+
+static void on_ready(void *context)
+{
+    struct adp_poll *poll = context;
+    struct epoll_event events[64];
+    int running;
+    const int count = epoll_wait(poll->epoll, events, (int)LS_COUNT_OF(events), 0);
+    for (int i = 0; i < count; i++) {
+        const int what = ((events[i].events & EPOLLIN) != 0 ? CURL_CSELECT_IN : 0) |
+                         ((events[i].events & EPOLLOUT) != 0 ? CURL_CSELECT_OUT : 0) |
+                         ((events[i].events & (EPOLLERR | EPOLLHUP)) != 0 ? CURL_CSELECT_ERR : 0);
+        (void)curl_multi_socket_action(poll->multi, events[i].data.fd, what, &running);
+    }
+    take_finished(poll);
+}
+
 enum ipc_rc adp_poll_open(const struct adp_ingest_config *config, const struct adp_dialect *dialect,
     const struct ipc_shm *shm, const struct ipc_seal_key *key, struct adp_live *live,
-    struct adp_feed *feed, struct adp_poll **poll, struct ipc_error *error)
+    struct adp_feed *feed, struct adp_sockets *sockets, struct adp_poll **poll,
+    struct ipc_error *error)
 {
-    struct adp_poll *new_poll = calloc(1, sizeof(*new_poll));
-    LS_CHECK(new_poll != NULL);
+    struct adp_poll *made = calloc(1, sizeof(*made));
+    LS_CHECK(made != NULL);
     *poll = NULL;
+    made->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (made->epoll < 0) {
+        ipc_error_set(error, "no epoll descriptor: %s", strerror(errno));
+        free(made);
+        return IPC_SYSTEM;
+    }
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
-        (new_poll->multi = curl_multi_init()) == NULL) {
-        free(new_poll);
+        (made->multi = curl_multi_init()) == NULL) {
+        (void)close(made->epoll);
+        free(made);
         ipc_error_set(error, "libcurl cannot start");
         return IPC_SYSTEM;
     }
-    new_poll->config = config;
-    new_poll->dialect = dialect;
-    new_poll->shm = shm;
-    new_poll->key = key;
-    new_poll->live = live;
-    new_poll->feed = feed;
-    ipc_prng_seed(&new_poll->prng, (uint64_t)ipc_clock_wall_ns());
-    *poll = new_poll;
+    made->config = config;
+    made->dialect = dialect;
+    made->shm = shm;
+    made->key = key;
+    made->live = live;
+    made->feed = feed;
+    made->sockets = sockets;
+    made->timer_ns = INT64_MAX;
+    ipc_prng_seed(&made->prng, (uint64_t)ipc_clock_wall_ns());
+    (void)curl_multi_setopt(made->multi, CURLMOPT_SOCKETFUNCTION, on_descriptor);
+    (void)curl_multi_setopt(made->multi, CURLMOPT_SOCKETDATA, made);
+    (void)curl_multi_setopt(made->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    (void)curl_multi_setopt(made->multi, CURLMOPT_TIMERDATA, made);
+    const enum ipc_rc rc = adp_sockets_watch(sockets, made->epoll, on_ready, made, error);
+    if (rc != IPC_OK) {
+        adp_poll_close(made);
+        return rc;
+    }
+    *poll = made;
     return IPC_OK;
+}
+
+void adp_poll_tell(struct adp_poll *poll, const struct adp_poll_calls *calls, void *context)
+{
+    poll->calls = calls;
+    poll->context = context;
 }
 
 void adp_poll_close(struct adp_poll *poll)
@@ -53,6 +130,7 @@ void adp_poll_close(struct adp_poll *poll)
         if (poll->has_page[broker])
             ipc_accounts_close(&poll->pages[broker]);
     curl_multi_cleanup(poll->multi);
+    (void)close(poll->epoll);
     ipc_secret_arena_destroy(poll->secrets);
     curl_global_cleanup();
     free(poll);
@@ -181,6 +259,9 @@ void adp_poll_generation(struct adp_poll *poll)
             poll->accounts[i]->is_watched = false;
         if (poll->accounts[i] != NULL && poll->accounts[i]->is_watched)
             poll->counts.accounts++;
+        if (poll->accounts[i] != NULL && poll->calls != NULL && poll->calls->watched != NULL)
+            poll->calls->watched(i + 1,
+                poll->accounts[i]->is_watched && !poll->accounts[i]->is_paused, poll->context);
     }
     ipc_secret_arena_destroy(old_secrets);
     /* Without this libcurl keeps four connections per request under way, and closes the rest. */
@@ -193,7 +274,9 @@ void adp_poll_generation(struct adp_poll *poll)
 
 static int64_t interval_of(const struct adp_poll *poll, const struct poll_account *account)
 {
-    uint32_t ms = account->row.poll_interval_ms;
+    uint32_t ms = account->pace_ms;
+    if (ms == 0)
+        ms = account->row.poll_interval_ms;
     if (ms == 0)
         ms = (account->row.roles & IPC_ROLE_MASTER) != 0 ? poll->config->poll_master_ms
                                                          : poll->config->poll_follower_ms;
@@ -205,7 +288,7 @@ static int64_t interval_of(const struct adp_poll *poll, const struct poll_accoun
 static int64_t backoff_of(struct adp_poll *poll, const struct poll_account *account)
 {
     const int64_t most = (int64_t)poll->config->backoff_max_ms * LS_NS_PER_MS;
-    int64_t wait = ls_max_i64(interval_of(poll, account), 100 * LS_NS_PER_MS);
+    int64_t wait = ls_min_i64(most, ls_max_i64(interval_of(poll, account), 100 * LS_NS_PER_MS));
     for (uint32_t i = 0; i < account->failures && wait < most; i++)
         wait *= 2;
     wait = ls_min_i64(wait, most);
@@ -235,6 +318,8 @@ static void pause_account(struct adp_poll *poll, struct poll_account *account)
         "account %u (%s): the broker refuses its token; it is not read until it gets a new one "
         "(lockstepctl token set %s)",
         account->row.account, account->row.login, account->row.login);
+    if (poll->calls != NULL && poll->calls->watched != NULL)
+        poll->calls->watched(account->row.account, false, poll->context);
 }
 
 struct book_reading {
@@ -276,6 +361,7 @@ static enum adp_rc take_book(struct adp_poll *poll, struct poll_account *account
         .read_mono_ns = account->sent_mono_ns,
         .read_wall_ns = ipc_clock_wall_ns() - (ipc_clock_mono_ns() - account->sent_mono_ns),
         .last_read_mono_ns = account->last_read_mono_ns,
+        .book_lag_ns = poll->dialect->capabilities.book_lag_ns,
     };
     struct book_reading reading = {.poll = poll, .account = account, .times = &times};
     bool is_empty_code = false;
@@ -290,6 +376,8 @@ static enum adp_rc take_book(struct adp_poll *poll, struct poll_account *account
         adp_feed_book_end(poll->feed);
         account->wants_whole = false;
         account->last_read_mono_ns = times.read_mono_ns;
+        if (poll->calls != NULL && poll->calls->book != NULL)
+            poll->calls->book(account->row.account, times.read_mono_ns, poll->context);
     }
     return ADP_OK;
 }
@@ -333,11 +421,30 @@ static enum adp_rc take_funds(struct adp_poll *poll, struct poll_account *accoun
     return ADP_OK;
 }
 
+static void give_answer(struct adp_poll *poll, struct poll_account *account, CURLcode code)
+{
+    long status = 0;
+    if (code == CURLE_OK)
+        (void)curl_easy_getinfo(account->easy, CURLINFO_RESPONSE_CODE, &status);
+    const struct adp_span body = {account->body, account->body_bytes};
+    account->question = NULL;
+    if (poll->calls != NULL && poll->calls->answer != NULL)
+        poll->calls->answer(account->row.account, (uint32_t)status, body,
+            account->body_too_long ? "the reply is too long" : curl_easy_strerror(code),
+            poll->context);
+    ipc_secret_wipe(account->body, account->body_bytes); /* it may hold a token */
+    account->body_bytes = 0;
+}
+
 static void finish(struct adp_poll *poll, struct poll_account *account, CURLcode code)
 {
     long status = 0;
     char why[128];
     poll->counts.requests++;
+    if (account->kind == POLL_ASK) {
+        give_answer(poll, account, code);
+        return;
+    }
     if (code != CURLE_OK) {
         (void)snprintf(why, sizeof(why), "%s",
             account->body_too_long ? "the reply is too long" : curl_easy_strerror(code));
@@ -361,10 +468,14 @@ static void finish(struct adp_poll *poll, struct poll_account *account, CURLcode
         ipc_log(IPC_LOG_INFO, "account %u (%s): is read again after %u failures",
             account->row.account, account->row.login, account->failures);
     account->failures = 0;
-    if (account->kind == POLL_BOOK) /* from the request's start: the interval is the lag's bound */
+    if (account->kind ==
+        POLL_BOOK) { /* from the request's start: the interval is the lag's bound */
         account->due_mono_ns[POLL_BOOK] =
-            ls_max_i64(account->sent_mono_ns + interval_of(poll, account), now);
-    else
+            ls_max_i64(account->sent_mono_ns +
+                           (account->wants_book ? POLL_HURRY_NS : interval_of(poll, account)),
+                now);
+        account->wants_book = false;
+    } else
         account->due_mono_ns[POLL_FUNDS] = now + (int64_t)poll->config->funds_ms * LS_NS_PER_MS;
 }
 
@@ -383,16 +494,23 @@ static int64_t start_due(struct adp_poll *poll, bool masters, int64_t now)
         const bool has_funds = poll->config->funds_ms > 0 && poll->dialect->decode_funds != NULL;
         const int64_t book = account->due_mono_ns[POLL_BOOK];
         const int64_t funds = has_funds ? account->due_mono_ns[POLL_FUNDS] : INT64_MAX;
-        /* What was due first goes first, so that slow books do not starve the funds. */
-        const enum poll_kind kind = book <= funds ? POLL_BOOK : POLL_FUNDS;
-        const int64_t due = kind == POLL_BOOK ? book : funds;
+        /* A question goes first; else what was due first, so that slow books do not starve the
+         * funds. */
+        const enum poll_kind kind = account->question != NULL ? POLL_ASK
+                                    : book <= funds           ? POLL_BOOK
+                                                              : POLL_FUNDS;
+        const int64_t due = kind == POLL_ASK ? now : ls_min_i64(book, funds);
         if (due > now) {
             next = ls_min_i64(next, due);
             continue;
         }
         if (poll->under_way >= poll->config->parallel_requests)
             return next;
-        if (!poll_http_start(poll, account, kind))
+        if (poll_http_start(poll, account, kind))
+            continue;
+        if (kind == POLL_ASK)
+            give_answer(poll, account, CURLE_FAILED_INIT);
+        else
             fail(poll, account, "libcurl");
     }
     return next;
@@ -416,18 +534,71 @@ static void take_finished(struct adp_poll *poll)
     }
 }
 
-void adp_poll_step(struct adp_poll *poll, int64_t wait_ns)
+int64_t adp_poll_step(struct adp_poll *poll)
 {
     const int64_t now = ipc_clock_mono_ns();
     int running;
     const int64_t masters = start_due(poll, true, now);
     const int64_t others = start_due(poll, false, now);
-    const int64_t until = ls_min_i64(ls_min_i64(masters, others) - now, wait_ns);
-    (void)curl_multi_perform(poll->multi, &running);
-    (void)curl_multi_poll(
-        poll->multi, NULL, 0, (int)(ls_max_i64(until, 0) / LS_NS_PER_MS) + 1, NULL);
-    (void)curl_multi_perform(poll->multi, &running);
-    take_finished(poll);
+    if (poll->timer_ns <= now) {
+        poll->timer_ns = INT64_MAX;
+        (void)curl_multi_socket_action(poll->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        take_finished(poll);
+    }
+    const int64_t due = ls_min_i64(ls_min_i64(masters, others), poll->timer_ns);
+    return ls_max_i64(due - now, 0);
+}
+
+static struct poll_account *find(const struct adp_poll *poll, uint32_t account)
+{
+    if (account == 0 || account > poll->account_count || poll->accounts[account - 1] == NULL ||
+        !poll->accounts[account - 1]->is_watched)
+        return NULL;
+    return poll->accounts[account - 1];
+}
+
+void adp_poll_ask(struct adp_poll *poll, uint32_t account, const struct adp_request *request)
+{
+    struct poll_account *found = find(poll, account);
+    if (found != NULL)
+        found->question = request;
+}
+
+void adp_poll_hurry(struct adp_poll *poll, uint32_t account, bool whole)
+{
+    struct poll_account *found = find(poll, account);
+    if (found == NULL)
+        return;
+    found->wants_whole |= whole;
+    if (found->is_under_way && found->kind == POLL_BOOK)
+        found->wants_book = true; /* that one may have been answered before */
+    else if (found->failures == 0)
+        found->due_mono_ns[POLL_BOOK] = ls_min_i64(found->due_mono_ns[POLL_BOOK],
+            ls_max_i64(found->last_read_mono_ns + POLL_HURRY_NS, ipc_clock_mono_ns()));
+}
+
+void adp_poll_pace(struct adp_poll *poll, uint32_t account, uint32_t interval_ms)
+{
+    struct poll_account *found = find(poll, account);
+    if (found == NULL || found->pace_ms == interval_ms)
+        return;
+    found->pace_ms = interval_ms;
+    /* A shorter interval counts at once; a longer one after the book that is due. */
+    if (found->failures == 0)
+        found->due_mono_ns[POLL_BOOK] = ls_min_i64(
+            found->due_mono_ns[POLL_BOOK], found->sent_mono_ns + interval_of(poll, found));
+}
+
+const struct ipc_row_account *adp_poll_row(const struct adp_poll *poll, uint32_t account)
+{
+    const struct poll_account *found = find(poll, account);
+    return found == NULL ? NULL : &found->row;
+}
+
+int64_t adp_poll_last_read_ns(const struct adp_poll *poll, uint32_t account)
+{
+    const struct poll_account *found = find(poll, account);
+    return found == NULL ? 0 : found->last_read_mono_ns;
 }
 
 void adp_poll_counts(const struct adp_poll *poll, struct adp_poll_counts *out)

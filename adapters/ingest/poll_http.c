@@ -97,15 +97,18 @@ static CURL *make_easy(const struct ipc_row_broker *broker, struct poll_account 
     return easy;
 }
 
-static const struct adp_request *request_of(const struct adp_dialect *dialect, enum poll_kind kind)
+static const struct adp_request *request_of(
+    const struct adp_dialect *dialect, const struct poll_account *account, enum poll_kind kind)
 {
+    if (kind == POLL_ASK)
+        return account->question;
     return kind == POLL_BOOK ? &dialect->requests[ADP_REQUEST_BOOK] : &dialect->funds;
 }
 
 bool poll_http_start(struct adp_poll *poll, struct poll_account *account, enum poll_kind kind)
 {
     const struct ipc_row_broker *broker = &adp_live_view(poll->live)->brokers[account->broker];
-    const struct adp_request *request = request_of(poll->dialect, kind);
+    const struct adp_request *request = request_of(poll->dialect, account, kind);
     char url[512];
     LS_CHECK(!account->is_under_way && account->authorization != NULL);
     LS_CHECK(strcmp(request->method, "GET") == 0); /* never an order from here */

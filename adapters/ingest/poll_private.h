@@ -11,12 +11,16 @@
 #define POLL_BODY_BYTES_MAX (32u << 20) /* a book of 30,000 orders */
 #define POLL_BROKERS        64u
 
-enum poll_kind { POLL_BOOK = 0, POLL_FUNDS = 1, POLL_KINDS = 2 };
+enum poll_kind { POLL_BOOK = 0, POLL_FUNDS = 1, POLL_ASK = 2, POLL_KINDS = 3 };
+
+/* Two books of one account are not closer than this, however often somebody hurries. */
+#define POLL_HURRY_NS (100 * LS_NS_PER_MS)
 
 /* One account that is watched. Its number is its index + 1. */
 struct poll_account {
     bool is_watched, is_paused, is_under_way;
     bool wants_whole; /* after a failure longer than the feed may bridge */
+    bool wants_book;  /* hurried while a book was under way */
     uint8_t kind;     /* enum poll_kind of what is under way */
     uint16_t broker;
     uint64_t token_version;
@@ -24,9 +28,11 @@ struct poll_account {
     size_t authorization_bytes;
     struct curl_slist header; /* points at authorization; libcurl does not copy it */
     CURL *easy;
-    struct curl_slist *connect_to; /* owned while easy lives */
-    struct ipc_row_account row;    /* as it was when the easy handle was made */
-    int64_t due_mono_ns[POLL_KINDS];
+    struct curl_slist *connect_to;      /* owned while easy lives */
+    struct ipc_row_account row;         /* as it was when the easy handle was made */
+    const struct adp_request *question; /* of POLL_ASK; NULL without */
+    uint32_t pace_ms;                   /* 0 = the account's own interval */
+    int64_t due_mono_ns[2];             /* of POLL_BOOK and POLL_FUNDS */
     int64_t sent_mono_ns, last_read_mono_ns;
     uint32_t failures; /* in a row */
     uint8_t *body;
@@ -43,7 +49,12 @@ struct adp_poll {
     struct adp_feed *feed;
     struct ipc_secret_arena *secrets;
     size_t secret_bytes; /* of the arena */
+    struct adp_sockets *sockets;
+    const struct adp_poll_calls *calls; /* NULL without */
+    void *context;
     CURLM *multi;
+    int epoll;        /* libcurl's descriptors */
+    int64_t timer_ns; /* libcurl wants to be called then; INT64_MAX never */
     uint32_t under_way;
     struct poll_account **accounts; /* by account - 1 */
     uint32_t account_count;

@@ -22,7 +22,23 @@
     X(accounts, GAUGE, "accounts", "Accounts watched")                                             \
     X(paused, GAUGE, "accounts_paused", "Accounts whose token the broker refuses")                 \
     X(failing, GAUGE, "accounts_failing", "Accounts in back-off")                                  \
-    X(unpublished, GAUGE, "accounts_unpublished", "Accounts whose whole book is not published")
+    X(unpublished, GAUGE, "accounts_unpublished", "Accounts whose whole book is not published")    \
+    X(pushed, COUNTER, "frames_with_orders_total", "Pushed order states looked at")                \
+    X(repeated, COUNTER, "frames_repeated_total", "Pushed states that said nothing new")           \
+    X(withheld, COUNTER, "frames_withheld_total", "Pushed states that wait for their source")      \
+    X(early, COUNTER, "frames_early_total", "Pushed states before the account's first book")       \
+    X(feeds_live, GAUGE, "feeds_live", "Accounts whose order socket is live")                      \
+    X(feeds_waiting, GAUGE, "feeds_waiting", "Accounts whose order socket is being connected")     \
+    X(feeds_absent, GAUGE, "feeds_absent", "Accounts polled because they have no order feed")      \
+    X(connects, COUNTER, "feed_connects_total", "Order sockets acknowledged")                      \
+    X(cuts, COUNTER, "feed_cuts_total", "Live order sockets lost")                                 \
+    X(frames, COUNTER, "feed_messages_total", "Messages of order sockets")                         \
+    X(odd_frames, COUNTER, "feed_messages_odd_total", "Messages this build does not know")         \
+    X(hooks, COUNTER, "webhook_requests_total", "Webhook requests answered")                       \
+    X(hooks_refused, COUNTER, "webhook_refused_total", "Webhook requests answered 4xx")            \
+    X(strangers, COUNTER, "webhook_strangers_total", "Peers outside of the allow-list")            \
+    X(undated, COUNTER, "webhook_undated_total", "Webhook states without any time")                \
+    X(turned_back, COUNTER, "webhook_turned_back_total", "Webhook requests answered 503")
 
 struct figures {
 #define X(name, kind, metric, text) int64_t name;
@@ -37,6 +53,7 @@ struct adp_report {
         FIGURE_LIST(X)
 #undef X
     } metrics;
+    struct ipc_hist *frame_to_ring;
 };
 
 struct adp_report *adp_report_open(const struct ipc_shm *shm, const char *producer)
@@ -59,7 +76,17 @@ struct adp_report *adp_report_open(const struct ipc_shm *shm, const char *produc
         ipc_metrics_add(report->page, IPC_METRIC_##kind, "lockstep_ingest_" metric, text, "");
     FIGURE_LIST(X)
 #undef X
+    report->frame_to_ring =
+        ipc_metrics_add_hist(report->page, "lockstep_ingest_frame_to_ring_seconds",
+            "From a pushed frame's bytes to its event in the "
+            "ring",
+            "");
     return report;
+}
+
+struct ipc_hist *adp_report_frame_to_ring(struct adp_report *report)
+{
+    return report->frame_to_ring;
 }
 
 void adp_report_close(struct adp_report *report)
@@ -70,16 +97,23 @@ void adp_report_close(struct adp_report *report)
     free(report);
 }
 
-static struct figures figures_of(
-    const struct adp_feed *feed, const struct adp_publisher *publisher, const struct adp_poll *poll)
+static struct figures figures_of(const struct adp_report_sources *sources)
 {
-    struct adp_feed_counts fed;
-    struct adp_publisher_counts sent;
+    struct adp_feed_counts fed = {0};
+    struct adp_publisher_counts sent = {0};
     struct adp_poll_counts read = {0};
-    adp_feed_counts(feed, &fed);
-    adp_publisher_counts(publisher, &sent);
-    if (poll != NULL)
-        adp_poll_counts(poll, &read);
+    struct adp_order_feed_counts pushed = {0};
+    struct adp_webhook_counts hooks = {0};
+    if (sources->feed != NULL)
+        adp_feed_counts(sources->feed, &fed);
+    if (sources->publisher != NULL)
+        adp_publisher_counts(sources->publisher, &sent);
+    if (sources->poll != NULL)
+        adp_poll_counts(sources->poll, &read);
+    if (sources->order_feed != NULL)
+        adp_order_feed_counts(sources->order_feed, &pushed);
+    if (sources->webhook != NULL)
+        adp_webhook_counts(sources->webhook, &hooks);
     return (struct figures){
         .published = (int64_t)sent.published,
         .held = (int64_t)sent.held,
@@ -96,30 +130,66 @@ static struct figures figures_of(
         .paused = read.paused,
         .failing = read.failing,
         .unpublished = read.unpublished,
+        .pushed = (int64_t)fed.pushed,
+        .repeated = (int64_t)fed.repeated,
+        .withheld = (int64_t)fed.withheld,
+        .early = (int64_t)fed.early,
+        .feeds_live = pushed.live,
+        .feeds_waiting = pushed.waiting,
+        .feeds_absent = pushed.absent,
+        .connects = (int64_t)pushed.connects,
+        .cuts = (int64_t)pushed.cuts,
+        .frames = (int64_t)pushed.frames,
+        .odd_frames = (int64_t)(pushed.not_understood + hooks.not_understood),
+        .hooks = (int64_t)hooks.requests,
+        .hooks_refused = (int64_t)hooks.refused,
+        .strangers = (int64_t)hooks.strangers,
+        .undated = (int64_t)hooks.undated,
+        .turned_back = (int64_t)hooks.turned_back,
     };
 }
 
-void adp_report_update(struct adp_report *report, const struct adp_feed *feed,
-    const struct adp_publisher *publisher, const struct adp_poll *poll)
+void adp_report_update(struct adp_report *report, const struct adp_report_sources *sources)
 {
     if (report->page == NULL)
         return;
-    const struct figures now = figures_of(feed, publisher, poll);
+    const struct figures now = figures_of(sources);
 #define X(name, kind, metric, text) ipc_metric_set(report->metrics.name, now.name);
     FIGURE_LIST(X)
 #undef X
 }
 
-void adp_report_say(
-    const struct adp_feed *feed, const struct adp_publisher *publisher, const struct adp_poll *poll)
+static void say_common(const struct figures *now)
 {
-    const struct figures now = figures_of(feed, publisher, poll);
     ipc_log(IPC_LOG_INFO,
         "%lld accounts (%lld paused, %lld failing, %lld not published), %lld requests (%lld "
         "failed), %lld states, %lld books, %lld gaps, %lld rows not understood, %lld events wait, "
         "%lld refused",
-        (long long)now.accounts, (long long)now.paused, (long long)now.failing,
-        (long long)now.unpublished, (long long)now.requests, (long long)now.failures,
-        (long long)now.changes, (long long)now.books, (long long)now.gaps,
-        (long long)now.not_understood, (long long)now.waiting, (long long)now.refused);
+        (long long)now->accounts, (long long)now->paused, (long long)now->failing,
+        (long long)now->unpublished, (long long)now->requests, (long long)now->failures,
+        (long long)now->changes, (long long)now->books, (long long)now->gaps,
+        (long long)now->not_understood, (long long)now->waiting, (long long)now->refused);
+}
+
+void adp_report_say(const struct adp_report_sources *sources)
+{
+    const struct figures now = figures_of(sources);
+    if (sources->webhook == NULL)
+        say_common(&now);
+    if (sources->order_feed != NULL)
+        ipc_log(IPC_LOG_INFO,
+            "order feeds: %lld live, %lld connecting, %lld polled instead, %lld connects, %lld "
+            "cuts, %lld messages (%lld not understood), %lld states (%lld said again, %lld "
+            "withheld, %lld early)",
+            (long long)now.feeds_live, (long long)now.feeds_waiting, (long long)now.feeds_absent,
+            (long long)now.connects, (long long)now.cuts, (long long)now.frames,
+            (long long)now.odd_frames, (long long)now.pushed, (long long)now.repeated,
+            (long long)now.withheld, (long long)now.early);
+    if (sources->webhook != NULL)
+        ipc_log(IPC_LOG_INFO,
+            "webhook: %lld requests (%lld refused, %lld turned back), %lld strangers, %lld states "
+            "published, %lld undated, %lld not understood, %lld events wait",
+            (long long)now.hooks, (long long)now.hooks_refused, (long long)now.turned_back,
+            (long long)now.strangers, (long long)now.changes, (long long)now.undated,
+            (long long)now.odd_frames, (long long)now.waiting);
 }
