@@ -145,8 +145,13 @@ static void read_caps(struct whatif_reader *reader)
         out->row.flags |= IPC_FOLLOWER_CAP_SKIPS;
         policy->flags |= IPC_POLICY_POSITION_SKIPS | IPC_POLICY_RISK_SKIPS;
     }
-    /* A forced maximum is a quantity cap that reduces. */
-    int64_t forced = whatif_amount(reader, params, "force_max");
+    /* A forced maximum is a quantity cap that reduces; true makes max_quantity one. */
+    uint32_t token;
+    int64_t forced = 0;
+    if (whatif_find(params, "force_max", &token) && !adp_json_is(params, token, ADP_JSON_WORD))
+        forced = whatif_amount(reader, params, "force_max");
+    else if (whatif_flag(reader, params, "force_max", false))
+        out->row.flags &= (uint8_t)~IPC_FOLLOWER_CAP_SKIPS;
     if (forced != 0 && (out->row.max_qty_e8 == 0 || forced < out->row.max_qty_e8))
         out->row.max_qty_e8 = forced;
     out->shared.freeze_e8 = whatif_amount(reader, params, "freeze");

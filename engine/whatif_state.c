@@ -51,10 +51,17 @@ static int64_t copied_position(struct whatif_reader *reader)
 
 static void read_holdings(struct whatif_reader *reader)
 {
+    uint32_t token;
     const struct adp_json *state = &reader->state;
     struct whatif_case *out = reader->out;
     struct eng_case_follower *follower = &out->judged.follower;
     follower->held_e8 = copied_position(reader);
+    int64_t account;
+    /* The account's own position bounds a close, where the case says both. */
+    follower->has_account =
+        whatif_find(state, "copied_pos", &token) && whatif_number(reader, state, "pos", &account);
+    if (follower->has_account)
+        follower->account_e8 = account;
     follower->coming_e8 = whatif_amount(reader, state, "working_entry");
     int64_t same_side = whatif_amount(reader, state, "working_same_side");
     follower->stop_e8 = whatif_amount(reader, state, "working_stop");

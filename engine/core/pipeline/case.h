@@ -164,8 +164,9 @@ struct eng_case_follower {
                           Stops openings at step 8 */
     uint32_t failures; /* consecutive broker errors */
     uint8_t entry_product; /* enum ipc_product of its own entry, for exits; 0 = the master's */
+    uint8_t has_account;   /* account_e8 is known */
     uint8_t cancel_lost;   /* the cancel before a replacement lost to a fill */
-    uint8_t reserved8[2];
+    uint8_t reserved8;
 
     /* --- the instrument it trades, when mapped --------------------------------------------------
      */
@@ -192,6 +193,8 @@ struct eng_case_follower {
     /* --- its copied position of this instrument and product --------------------------------------
      */
     int64_t held_e8;     /* signed fold of its fills, also before the broker's position feed */
+    int64_t account_e8;  /* signed: what the account itself holds of the instrument, by hand too;
+                            read when has_account: a close is never above it */
     int64_t coming_e8;   /* >= 0: what own working entries may still bring */
     int64_t reserved_e8; /* >= 0: what own working closes may still fill, in-flight ones included */
     int64_t stop_e8;     /* >= 0: of it, by a protective stop that rests */

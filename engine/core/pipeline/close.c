@@ -15,13 +15,12 @@ static enum ipc_reason zero_reason(const struct eng_judging *judging)
     return judging->unit_e8 > LS_E8 ? IPC_REASON_SUB_LOT : IPC_REASON_QTY_ZERO;
 }
 
-/* What an order of the judged side reduces. */
-static int64_t held_e8(const struct eng_judging *judging)
+/* Of a signed position, what an order of the judged side reduces. */
+static int64_t reducible_e8(const struct eng_judging *judging, int64_t position_e8)
 {
-    int64_t held = judging->follower->held_e8;
     if (judging->side == IPC_SIDE_SELL)
-        return held > 0 ? held : 0;
-    return held < 0 ? eng_magnitude(held) : 0;
+        return position_e8 > 0 ? position_e8 : 0;
+    return position_e8 < 0 ? eng_magnitude(position_e8) : 0;
 }
 
 int64_t eng_close_share(
@@ -135,7 +134,7 @@ bool eng_judge_close(struct eng_judging *judging, const struct eng_reduction *re
 {
     const struct eng_case_follower *follower = judging->follower;
     struct eng_verdict *out = judging->out;
-    int64_t held = held_e8(judging);
+    int64_t held = reducible_e8(judging, follower->held_e8);
     int64_t copied =
         held > INT64_MAX - follower->coming_e8 ? INT64_MAX : held + follower->coming_e8;
     out->sample_e8 = held;
@@ -168,7 +167,17 @@ bool eng_judge_close(struct eng_judging *judging, const struct eng_reduction *re
             return true;
         }
     }
-    __int128 open = (__int128)held - follower->reserved_e8 - follower->against_e8;
+    /* What its owner closed by hand is not there any more; what is missing is drift. */
+    int64_t there = held;
+    if (follower->has_account && reducible_e8(judging, follower->account_e8) < held) {
+        there = reducible_e8(judging, follower->account_e8);
+        out->has_drift = 1;
+        out->drift_e8 = there - held;
+        eng_note(judging, IPC_STEP_DRIFT, out->drift_e8, 0);
+        if (there == 0)
+            return stop_here(judging, ENG_ACT_SKIP, IPC_REASON_NO_POSITION);
+    }
+    __int128 open = (__int128)there - follower->reserved_e8 - follower->against_e8;
     int64_t most = open > 0 ? (int64_t)open : 0;
     most = free_of_stop(judging, reduction, want, most);
     if (want > most) {

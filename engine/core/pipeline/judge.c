@@ -121,10 +121,9 @@ static void join_opening(struct eng_judging *judging, bool closes, enum ipc_reas
             out->act = ENG_ACT_PLACE;
         return;
     }
-    if (closes) {
-        eng_because(judging, reason); /* the close goes, and this is why nothing opens */
-        eng_note(judging, IPC_STEP_SKIP, 0, (uint8_t)reason);
-    } else
+    if (closes) /* the close goes, and this is why nothing opens */
+        eng_because(judging, reason);
+    else
         skip(judging, reason == IPC_REASON_AT_TARGET ? ENG_ACT_NONE : ENG_ACT_SKIP, reason);
 }
 
@@ -160,6 +159,17 @@ static void end_episode(struct eng_judging *judging, const struct movement *move
         judging->out->run = (struct eng_run){.seen_e8 = judging->out->run.seen_e8};
 }
 
+/* What became of one part of a reversal, before the next part is told. */
+static void note_part(struct eng_judging *judging, bool leaves, enum ipc_reason reason)
+{
+    const struct eng_verdict *out = judging->out;
+    judging->noted = true;
+    if (leaves && out->leg_count != 0)
+        eng_note_leg(judging, &out->legs[out->leg_count - 1], 0);
+    else
+        eng_note(judging, IPC_STEP_SKIP, 0, (uint8_t)reason);
+}
+
 static void judge_movement(struct eng_judging *judging, const struct movement *moved)
 {
     struct eng_verdict *out = judging->out;
@@ -178,6 +188,8 @@ static void judge_movement(struct eng_judging *judging, const struct movement *m
         closes = eng_judge_close(judging, &reduction);
         if (turns && out->reason == IPC_REASON_EXIT_IN_FLIGHT)
             return; /* the open leg is judged with the close, after the answer */
+        if (turns)
+            note_part(judging, out->leg_count != 0, (enum ipc_reason)out->reason);
     }
     if (moved->opens) {
         if (turns)
@@ -187,6 +199,8 @@ static void judge_movement(struct eng_judging *judging, const struct movement *m
         int64_t freed = closes && out->leg_count != 0 ? out->legs[0].qty_e8 : 0;
         enum ipc_reason reason = eng_judge_opening(judging, moved->opened_e8, turns, freed, split);
         join_opening(judging, closes, reason);
+        if (turns)
+            note_part(judging, reason == IPC_REASON_NONE, reason);
     }
     see_fill(judging);
     end_episode(judging, moved);
@@ -342,7 +356,7 @@ static void judge_exit(struct eng_judging *judging)
 static void note_outcome(struct eng_judging *judging)
 {
     const struct eng_verdict *out = judging->out;
-    if (judging->trace == NULL)
+    if (judging->trace == NULL || judging->noted)
         return;
     switch ((enum eng_act)out->act) {
     case ENG_ACT_SKIP:
@@ -364,15 +378,8 @@ static void note_outcome(struct eng_judging *judging)
     case ENG_ACT_REPLACE:
         break;
     }
-    for (uint32_t i = 0; i < out->leg_count; i++) {
-        const struct eng_leg *leg = &out->legs[i];
-        eng_note(judging, leg->side == IPC_SIDE_BUY ? IPC_STEP_BUY : IPC_STEP_SELL, leg->qty_e8,
-            out->reason);
-        if (leg->type == IPC_TYPE_MARKET)
-            eng_note(judging, IPC_STEP_TYPE_MARKET, 0, 0);
-        else if (leg->price_e8 != 0)
-            eng_note(judging, IPC_STEP_TYPE_LIMIT, leg->price_e8, 0);
-    }
+    for (uint32_t i = 0; i < out->leg_count; i++)
+        eng_note_leg(judging, &out->legs[i], out->reason);
 }
 
 void eng_judge(const struct eng_case *judged, struct eng_verdict *out, struct eng_trace *trace)

@@ -19,6 +19,7 @@ struct eng_judging {
     struct eng_trace *trace; /* NULL = nobody asks */
     uint8_t side;            /* of the follower's order */
     bool reversed;
+    bool noted; /* the outcome of each leg is on record already */
     uint32_t instrument;
     int64_t unit_e8; /* quantities are multiples of it; 0 = not rounded */
     int64_t lot_e8, tick_e8, freeze_e8;
@@ -43,11 +44,25 @@ static inline void eng_note(
     struct eng_trace *trace = judging->trace;
     if (trace == NULL)
         return;
-    /* Two places are kept for the outcome. */
-    uint32_t room = code >= IPC_STEP_LEG_CLOSE ? IPC_STEPS_MAX : IPC_STEPS_MAX - 4;
+    /* Places are kept for what becomes of it. */
+    uint32_t room = code >= IPC_STEP_LEG_CLOSE ? IPC_STEPS_MAX : IPC_STEPS_MAX - 6;
     if (trace->count < room)
         trace->steps[trace->count++] =
             (struct ipc_step){.value_e8 = value_e8, .code = (uint16_t)code, .reason = reason};
+}
+
+/* A leg that leaves, as the last step of its part. */
+static inline void eng_note_leg(
+    struct eng_judging *judging, const struct eng_leg *leg, uint8_t reason)
+{
+    eng_note(
+        judging, leg->side == IPC_SIDE_BUY ? IPC_STEP_BUY : IPC_STEP_SELL, leg->qty_e8, reason);
+    if (leg->type == IPC_TYPE_MARKET)
+        eng_note(judging, IPC_STEP_TYPE_MARKET, 0, 0);
+    else if (leg->price_e8 != 0)
+        eng_note(judging, IPC_STEP_TYPE_LIMIT, leg->price_e8, 0);
+    if (leg->trigger_e8 != 0)
+        eng_note(judging, IPC_STEP_TYPE_TRIGGER, leg->trigger_e8, 0);
 }
 
 /* The first reason that reduced something stays. */
