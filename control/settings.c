@@ -142,6 +142,7 @@ static const struct setting settings[] = {
     {"limits", "circuit_hold_ms", COUNT, .at = AT(circuit_hold_ms), .high = DAY_MS},
     {"limits", "margin_step_down", YES, FLAG(MARGIN_STEP)},
     {"limits", "on_breach", WORDS, FLAG(TRIP_FLATTENS), .words = "halt_entries|flatten"},
+    {"limits", "scope", NAMES, .at = AT(trip_scope), .high = 1, .words = "link|follower|group|all"},
     {"limits", "group_deactivate", YES, FLAG(TRIP_GROUP)},
 };
 

@@ -105,13 +105,31 @@ static uint32_t place_of_broker(const struct ctl_reading *r, const char *name)
     return r->brokers.count > live ? r->brokers.count : live;
 }
 
+/* What the broker charges, for money limits: a percent of turnover, money per order. */
+static enum ipc_rc read_fees(struct ctl_reading *r, uint32_t object, struct ipc_row_broker *row)
+{
+    int64_t percent_e8 = 0, order_e8 = 0;
+    if (ctl_read_failed(ctl_read_e8(r, object, "fee_turnover_pct", 0, 100 * LS_E8, &percent_e8)) ||
+        ctl_read_failed(ctl_read_e8(r, object, "fee_order", 0, 100000 * LS_E8, &order_e8)))
+        return IPC_BAD_INPUT;
+    if (percent_e8 % 100 != 0)
+        return CTL_COMPLAIN(r, ctl_document_member(r->document, object, "fee_turnover_pct"),
+            "must have at most 6 decimal places: it is a percent");
+    if (order_e8 % 10000 != 0)
+        return CTL_COMPLAIN(r, ctl_document_member(r->document, object, "fee_order"),
+            "must have at most 4 decimal places");
+    row->fee_turnover_e8 = (uint32_t)(percent_e8 / 100);
+    row->fee_order_e4 = (uint32_t)(order_e8 / 10000);
+    return IPC_OK;
+}
+
 enum ipc_rc ctl_read_broker(struct ctl_reading *r, uint32_t object)
 {
     static const char *const keys[] = {"name", "dialect", "host", "port", "authority", "ca_file",
         "base_path", "pool_connections", "alpn", "requests_per_connection", "connects_per_second",
         "reply_timeout_ms", "orders_per_second", "orders_per_minute", "orders_per_day",
         "address_orders_per_second", "ping_interval_ms", "keepalive_get_ms", "trust_goaway",
-        "trust_refused_stream", "pacing", NULL};
+        "trust_refused_stream", "pacing", "fee_turnover_pct", "fee_order", NULL};
     if (ctl_document_only(r->document, object, keys, r->error) != IPC_OK)
         return IPC_BAD_INPUT;
     char name[IPC_NAME_BYTES] = "";
@@ -157,6 +175,7 @@ enum ipc_rc ctl_read_broker(struct ctl_reading *r, uint32_t object)
             ctl_read_u32(r, object, "ping_interval_ms", 100, 60000, &row->ping_interval_ms)) ||
         ctl_read_failed(
             ctl_read_u32(r, object, "keepalive_get_ms", 100, 600000, &row->keepalive_get_ms)) ||
+        read_fees(r, object, row) != IPC_OK ||
         ctl_read_failed(ctl_read_flag(r, object, "trust_goaway", false, &goaway)) ||
         ctl_read_failed(ctl_read_flag(r, object, "trust_refused_stream", false, &refused)) ||
         ctl_read_failed(ctl_read_flag(r, object, "pacing", true, &pacing)))

@@ -101,6 +101,8 @@ static void show_broker(const struct ipc_row_broker *row, FILE *out)
     put_count(&o, "address_orders_per_second", row->address_orders_per_second);
     put_count(&o, "ping_interval_ms", row->ping_interval_ms);
     put_count(&o, "keepalive_get_ms", row->keepalive_get_ms);
+    put_e8(&o, "fee_turnover_pct", (int64_t)row->fee_turnover_e8 * 100);
+    put_e8(&o, "fee_order", (int64_t)row->fee_order_e4 * 10000);
     put_flag(&o, "trust_goaway", row->flags & IPC_BROKER_TRUST_GOAWAY, false);
     put_flag(&o, "trust_refused_stream", row->flags & IPC_BROKER_TRUST_REFUSED_STREAM, false);
     put_flag(&o, "pacing", !(row->flags & IPC_BROKER_NO_PACING), true);

@@ -2,6 +2,8 @@
  * maps, contracts per broker, market sessions. */
 #include "ipc/snapshot_rules.h"
 
+#include "ipc/fact.h"
+
 #define MINUTES_PER_DAY 1440u
 #define MS_PER_DAY      86400000u
 #define COUNT_MAX       1000000u
@@ -78,8 +80,9 @@ static const char *policy_problem(const struct ipc_row_policy *row)
         return "a count is above a million";
     if (row->circuit_hold_ms > MS_PER_DAY || row->duplicate_window_ms > MS_PER_DAY)
         return "circuit_hold_ms or duplicate_window_ms is above a day";
-    if (row->reserved16 != 0 || row->reserved8[0] != 0 || row->reserved8[1] != 0 ||
-        row->reserved8[2] != 0)
+    if (row->trip_scope != 0 && !ipc_limit_scope_valid(row->trip_scope))
+        return "trip_scope is not known";
+    if (row->reserved16 != 0 || row->reserved8[0] != 0 || row->reserved8[1] != 0)
         return "reserved is not zero";
     for (uint32_t i = 0; i < LS_COUNT_OF(row->reserved); i++) {
         if (row->reserved[i] != 0)

@@ -134,6 +134,8 @@ static const char *broker_problem(const struct ipc_row_broker *row)
     if (row->flags &
         ~(IPC_BROKER_TRUST_GOAWAY | IPC_BROKER_TRUST_REFUSED_STREAM | IPC_BROKER_NO_PACING))
         return "flags has unknown bits";
+    if (row->fee_turnover_e8 > LS_E8 || row->fee_order_e4 > 1000000000)
+        return "a fee is absurd";
     if (!all_zero(row->reserved, sizeof(row->reserved)))
         return "reserved is not zero";
     return NULL;

@@ -18,7 +18,8 @@
 
 #define HEAD                                                                                       \
     "{\"cluster\":\"c\",\"brokers\":[{\"name\":\"sim\",\"dialect\":\"alice-blue\",\"host\":"       \
-    "\"h\"}],\n\"accounts\":[{\"account\":1,\"broker\":\"sim\",\"login\":\"M\",\"roles\":["        \
+    "\"h\",\"fee_turnover_pct\":0.035,\"fee_order\":20.5}],\n\"accounts\":[{\"account\":1,"        \
+    "\"broker\":\"sim\",\"login\":\"M\",\"roles\":["                                               \
     "\"master\"]},\n{\"account\":2,\"broker\":\"sim\",\"login\":\"F\",\"roles\":[\"follower\"]}"   \
     "%s],\n\"instruments\":[{\"instrument\":1,\"exchange\":\"NSE\",\"token\":\"1\",\"symbol\":"    \
     "\"A\",\"tick\":0.05},{\"instrument\":2,\"exchange\":\"NSE\",\"token\":\"2\",\"symbol\":"      \
@@ -174,6 +175,7 @@ static const struct field_case field_cases[] = {
     {R ",\"limits\":{\"margin_step_down\":true}", FLAG(MARGIN_STEP)},
     {R ",\"limits\":{\"on_breach\":\"flatten\"}", FLAG(TRIP_FLATTENS)},
     {R ",\"limits\":{\"group_deactivate\":true}", FLAG(TRIP_GROUP)},
+    {R ",\"limits\":{\"scope\":\"group\"}", P(trip_scope), 3},
 };
 
 static void each_field_reaches_its_place(void **state)

@@ -64,7 +64,11 @@ SPOIL(broker_ping, world_broker(w, 0)->ping_interval_ms = 3600001)
 SPOIL(broker_keepalive, world_broker(w, 0)->keepalive_get_ms = 3600001)
 SPOIL(broker_rate, world_broker(w, 0)->orders_per_day = 1000000001)
 SPOIL(broker_flags, world_broker(w, 0)->flags = 8)
-SPOIL(broker_reserved, world_broker(w, 0)->reserved[5] = 1)
+SPOIL(broker_fee_turnover, world_broker(w, 0)->fee_turnover_e8 = LS_E8 + 1)
+SPOIL(broker_fee_order, world_broker(w, 0)->fee_order_e4 = 1000000001)
+SPOIL(broker_fees_good, world_broker(w, 0)->fee_order_e4 = 200000;
+      world_broker(w, 0)->fee_turnover_e8 = 30000)
+SPOIL(broker_reserved, world_broker(w, 0)->reserved[3] = 1)
 
 SPOIL(account_number, world_account(w, 4)->account = 5)
 SPOIL(account_broker, world_account(w, 4)->broker = 2)
@@ -356,8 +360,10 @@ SPOIL(policy_window_good, world_policy(w, 1)->window_from_min = 0;
 SPOIL(policy_master_window, world_policy(w, 1)->master_min_e8 = 2;
       world_policy(w, 1)->master_max_e8 = 1)
 SPOIL(policy_master_open, world_policy(w, 1)->master_min_e8 = 2)
+SPOIL(policy_scope, world_policy(w, 1)->trip_scope = 5)
+SPOIL(policy_scope_good, world_policy(w, 1)->trip_scope = 4)
 SPOIL(policy_reserved16, world_policy(w, 1)->reserved16 = 1)
-SPOIL(policy_reserved8, world_policy(w, 1)->reserved8[2] = 1)
+SPOIL(policy_reserved8, world_policy(w, 1)->reserved8[1] = 1)
 SPOIL(policy_reserved, world_policy(w, 1)->reserved[13] = 1)
 SPOIL(tier_count, world_policy(w, 1)->tier_count = 9)
 SPOIL(tier_mult_zero, world_policy(w, 1)->tiers[0].mult_e8 = 0)
@@ -520,6 +526,9 @@ static const struct spoil spoils[] = {
     {broker_keepalive, "brokers, row 0", "keepalive_get_ms"},
     {broker_rate, "brokers, row 0", "order rate"},
     {broker_flags, "brokers, row 0", "flags"},
+    {broker_fee_turnover, "brokers, row 0", "fee"},
+    {broker_fee_order, "brokers, row 0", "fee"},
+    {broker_fees_good, NULL, NULL},
     {broker_reserved, "brokers, row 0", "reserved"},
 
     {account_number, "accounts, row 3", "account"},
@@ -753,6 +762,8 @@ static const struct spoil spoils[] = {
     {policy_window_good, NULL, NULL},
     {policy_master_window, "policies, row 1", "master's quantity"},
     {policy_master_open, NULL, NULL},
+    {policy_scope, "policies, row 1", "trip_scope"},
+    {policy_scope_good, NULL, NULL},
     {policy_reserved16, "policies, row 1", "reserved"},
     {policy_reserved8, "policies, row 1", "reserved"},
     {policy_reserved, "policies, row 1", "reserved"},
