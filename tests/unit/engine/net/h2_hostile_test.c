@@ -168,7 +168,6 @@ static const struct {
     /* what a peer may do */
     {"a table all the same, as h2o keeps one", "F 1 5 1 \210\100\001x\001y\276", ANSWERED, 200, 0},
     {"the table of RFC 7541", "F 1 5 1 \077\341\037\210", ANSWERED, 200, 0},
-    {"no table, said", "F 1 5 1 \040\210", ANSWERED, 200, 0},
     {"unknown frame", "F 77 0 1 abc", GOES_ON, 0, 0},
     {"priority", "F 2 0 1 abcde", GOES_ON, 0, 0},
     {"window of our stream", "W 1 5", GOES_ON, 0, 0},
