@@ -289,7 +289,7 @@ static int64_t book_version_of(const struct adp_feed_times *times, int64_t broke
 {
     int64_t version = broker_version_ns;
     if (broker_version_ns == 0) {
-        version = times->read_wall_ns;
+        version = times->read_wall_ns - times->book_lag_ns;
     } else if (broker_version_ns % BROKER_TIME_STEP_NS == 0) {
         const int64_t since = times->read_wall_ns - times->book_lag_ns - broker_version_ns;
         version += ls_min_i64(ls_max_i64(since, 0), BROKER_TIME_STEP_NS - 1);
@@ -479,7 +479,13 @@ void adp_feed_book_row(struct adp_feed *feed, const struct ipc_event *order, con
     const bool is_again = !is_new && (event.flags & IPC_EVENT_OWN_TAG) != 0 &&
                           !ipc_status_final((enum ipc_status)event.status) &&
                           times->read_mono_ns - last->published_mono_ns >= REPEAT_NS;
-    const bool is_due = is_new || is_again || feed->book_is_whole;
+    /* The last word of a second is said once, also where nothing changed: another producer may
+     * have brought an earlier state of the second late. */
+    const bool is_firm = last != NULL && last->version < event.version && order->version > 0 &&
+                         event.version == order->version + BROKER_TIME_STEP_NS - 1;
+    /* And terms that do not agree with the newest published ones are said until they prevail. */
+    const bool is_other = last != NULL && last->version > 0 && last->terms != terms_of(&event);
+    const bool is_due = is_new || is_again || is_firm || is_other || feed->book_is_whole;
     const bool is_understood = order->status != 0 && rc == IPC_OK;
     entry.content = content;
     if (is_due)

@@ -23,9 +23,10 @@
  *     T + 0 .. 1 s - 1 ns books, by the time they were read less the book's own lag: a book that
  * was read when the second was over (and its lag) has the last word of it
  *
+ * (so each state is published once more by the first book after its second, if it had less)
  * and a book that was read clearly later than the last published state of an order (its lag and a
  * second) and shows other terms is newer, whatever the broker's clock says. A state without a time
- * gets the time of its reading.
+ * gets the time of its reading, less a book's lag.
  *
  * One thread. */
 #ifndef LS_ADAPTERS_INGEST_FEED_H
