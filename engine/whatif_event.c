@@ -39,6 +39,8 @@ static void read_master_account(struct whatif_reader *reader)
     shared->master_balance_e8 = whatif_number_or(reader, event, "balance", account);
     shared->master_free_e8 = whatif_number_or(
         reader, event, "free_margin", whatif_number_or(reader, event, "available", account));
+    if (reader->out->row.mode == IPC_MODE_AUTO_RISK && account != 0)
+        shared->master_equity_e8 = shared->master_balance_e8 = shared->master_free_e8 = account;
     shared->master_leverage_e8 = whatif_amount(reader, event, "leverage");
     shared->master_max_available_e8 = whatif_amount(reader, event, "max_available");
     shared->given_fraction_e8 = whatif_percent(reader, event, "ratio_pct");

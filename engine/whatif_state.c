@@ -96,6 +96,12 @@ static void read_money(struct whatif_reader *reader)
     follower->balance_e8 = whatif_number_or(reader, state, "balance", account);
     follower->free_e8 = whatif_number_or(
         reader, state, "available", whatif_number_or(reader, state, "free_margin", account));
+    /* The word of the mode counts before the words of other modes. */
+    uint8_t mode = reader->out->row.mode;
+    int64_t own;
+    if ((mode == IPC_MODE_PERCENTAGE && whatif_number(reader, state, "capital", &own)) ||
+        (mode == IPC_MODE_AUTO_RISK && whatif_number(reader, state, "account", &own)))
+        follower->equity_e8 = follower->balance_e8 = follower->free_e8 = own;
     follower->leverage_e8 = whatif_amount(reader, state, "leverage");
     follower->max_available_e8 = whatif_amount(reader, state, "max_available");
     follower->join_equity_e8 = whatif_amount(reader, state, "equity_at_join");
