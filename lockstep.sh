@@ -9,6 +9,7 @@ packages_build=(build-essential cmake ninja-build pkg-config git ca-certificates
     libjsmn-dev libcyaml-dev libwebsockets-dev libcmocka-dev python3)
 packages_test=(clang libclang-rt-14-dev llvm nghttp2-server nghttp2-client valgrind binutils gdb
     openssl)
+packages_servers=(nginx haproxy apache2 caddy h2o nghttp2-proxy)
 packages_bench=(python3-httpx python3-h2)
 
 programs=(lockstep-engine lockstep-ingest lockstep-brokersim lockstepctl lockstep-whatif)
@@ -50,8 +51,27 @@ install() {
     command -v apt-get >/dev/null || die "this script installs Debian packages and finds no apt-get; install these yourself: ${missing[*]}"
     say "installing ${#missing[@]} Debian packages: ${missing[*]}"
     local log; log=$(mktemp)
+    # Servers are for tests, which start them: none may start by itself, now or at the next boot.
+    local policy=/usr/sbin/policy-rc.d made=no
+    if [ ! -e $policy ]; then
+        made=yes
+        printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+        as_root chmod 755 $policy
+    fi
+    local installed=yes
     as_root apt-get update -qq >"$log" 2>&1 || true
     if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >>"$log" 2>&1; then
+        installed=no
+    fi
+    [ $made = no ] || as_root rm -f $policy
+    if [ $installed = yes ] && command -v systemctl >/dev/null; then
+        for package in "${missing[@]}"; do
+            case " ${packages_servers[*]} " in
+            *" $package "*) as_root systemctl disable "${package/nghttp2-proxy/nghttpx}" >>"$log" 2>&1 || true ;;
+            esac
+        done
+    fi
+    if [ $installed = no ]; then
         tail -n 15 "$log" >&2
         die "the packages above could not be installed: correct the package sources and run this again (log: $log)"
     fi
@@ -104,7 +124,7 @@ area() {
 command_test() {
     local areas=("$@")
     [ ${#areas[@]} = 0 ] && areas=(unit gate sim e2e asan tsan fuzz)
-    install "${packages_build[@]}" "${packages_test[@]}"
+    install "${packages_build[@]}" "${packages_test[@]}" "${packages_servers[@]}"
     local started=$SECONDS name
     for name in "${areas[@]}"; do
         case $name in

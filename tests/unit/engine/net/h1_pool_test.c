@@ -263,7 +263,7 @@ static void successors_come_early(enum eng_edge_kind edge)
         replies = rig.outcomes->count;
         assert_true(rig.outcomes->items[child].is_reply);
     }
-    assert_true(peer.count >= 4);
+    assert_true(peer.count >= 3); /* and none had more than three: answer_all */
     close_rig();
     open_rig(edge, 1, 0);
     own_lane(1);
