@@ -2,6 +2,7 @@
 
 #include "engine/core/children.h"
 #include "engine/core/pace.h"
+#include "engine/core/pipeline/day.h"
 #include "engine/core/positions.h"
 
 /* --- what a batch shares ------------------------------------------------------------------------
@@ -34,7 +35,7 @@ static enum ipc_reason batch_bar(const struct eng_plan *plan)
     if (plan->ended)
         return plan->order->status == IPC_STATUS_REJECTED ? IPC_REASON_MASTER_REJECTED
                                                           : IPC_REASON_SUPERSEDED;
-    return plan->closed ? IPC_REASON_SUPERSEDED : IPC_REASON_NONE;
+    return plan->closed ? IPC_REASON_SUPERSEDED : plan->group_bar;
 }
 
 void eng_plan_make(struct eng_plan *plan, const struct eng_core *core, uint32_t order_index,
@@ -54,6 +55,7 @@ void eng_plan_make(struct eng_plan *plan, const struct eng_core *core, uint32_t 
     plan->effective_qty_e8 = plan->ended ? order->filled_qty_e8 : order->qty_e8;
     plan->age_ns = eng_order_age_ns(core, order, sample->now_mono_ns);
     plan->age_limit_ns = eng_entry_age_limit_ns(&(struct ipc_row_follower){0}, order->type);
+    plan->group_bar = eng_day_plan(plan);
     plan->barred = batch_bar(plan);
     plan->price_age_ns = sample->price_e8 > 0 ? age_of(sample->price_mono_ns, sample->now_mono_ns)
                                               : ENG_AGE_INFINITE;
@@ -140,22 +142,30 @@ static enum ipc_reason entry_state(const struct ipc_row_follower *row)
 }
 
 /* Steps 1-7: whether it may be copied at all. */
-static inline enum ipc_reason entry_filters(struct eng_plan *plan,
-    const struct ipc_row_follower *row, const struct eng_account *account, enum ipc_switch word)
+static inline enum ipc_reason entry_filters(
+    struct eng_plan *plan, const struct eng_follower *follower, bool asks_day)
 {
+    const struct ipc_row_follower *row = follower->row;
     const uint32_t states = IPC_FOLLOWER_ENABLED | IPC_FOLLOWER_RETIRED | IPC_FOLLOWER_PAUSED;
-    if (LS_UNLIKELY(word != IPC_SWITCH_RUN))
+    if (LS_UNLIKELY(follower->word != IPC_SWITCH_RUN))
         return IPC_REASON_KILL_SWITCH;
     if (LS_UNLIKELY(plan->barred != IPC_REASON_NONE))
         return plan->barred;
     if (LS_UNLIKELY((row->flags & states) != IPC_FOLLOWER_ENABLED))
         return entry_state(row);
-    if (LS_UNLIKELY(!eng_account_session_valid(account)))
+    if (LS_UNLIKELY(!eng_account_session_valid(follower->account)))
         return IPC_REASON_SESSION_EXPIRED;
+    if (LS_UNLIKELY(asks_day) && eng_day_circuit(plan, follower) != IPC_REASON_NONE)
+        return IPC_REASON_CIRCUIT_OPEN;
     if (LS_UNLIKELY(plan->instrument == NULL))
         return IPC_REASON_INSTRUMENT_UNKNOWN;
     if ((row->sides | row->products | row->types | row->allowed_list | row->denied_list) != 0) {
         enum ipc_reason reason = entry_lists(plan, row);
+        if (reason != IPC_REASON_NONE)
+            return reason;
+    }
+    if (LS_UNLIKELY(asks_day)) {
+        enum ipc_reason reason = eng_day_hours(plan, follower);
         if (reason != IPC_REASON_NONE)
             return reason;
     }
@@ -277,6 +287,14 @@ static bool entry_qty_caps(const struct eng_plan *plan, const struct ipc_row_fol
     return true;
 }
 
+/* What values the order: its own limit, else a fresh last price; 0 = none. */
+static int64_t value_price_e8(const struct eng_plan *plan, const struct ipc_row_follower *row)
+{
+    if (plan->value_price_e8 != 0)
+        return plan->value_price_e8;
+    return price_fresh(plan, row) ? plan->sample->price_e8 : 0;
+}
+
 /* Step 13: the order's value at its limit, else at a fresh last price. */
 static bool entry_value_cap(
     const struct eng_plan *plan, const struct ipc_row_follower *row, struct ipc_fact_child *fact)
@@ -323,7 +341,10 @@ enum eng_plan_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_fol
         fact->sample_e8 = usable_capital_e8(plan, row, follower->sample);
 
     int64_t raw_e8 = 0;
-    enum ipc_reason reason = entry_filters(plan, row, follower->account, follower->word);
+    bool asks_day = eng_day_asks(plan, follower);
+    enum ipc_reason reason = entry_filters(plan, follower, asks_day);
+    if (LS_UNLIKELY(asks_day) && reason == IPC_REASON_NONE)
+        reason = eng_day_limits(plan, follower, own != NULL);
     if (reason == IPC_REASON_NONE)
         reason = entry_raw(plan, row, fact->sample_e8, &raw_e8);
     fact->qty_e8 = raw_e8;
@@ -344,6 +365,15 @@ enum eng_plan_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_fol
         return ENG_VERDICT_SKIP;
     if (row->max_order_value_e8 != 0 && !entry_value_cap(plan, row, fact))
         return ENG_VERDICT_SKIP;
+    if (LS_UNLIKELY(asks_day)) {
+        reason = eng_day_value(plan, follower, fact->qty_e8,
+            (own == NULL ? 0 : eng_child_claim_e8(own) + own->filled_qty_e8),
+            value_price_e8(plan, row));
+        if (reason != IPC_REASON_NONE) {
+            fact->reason = (uint8_t)reason;
+            return ENG_VERDICT_SKIP;
+        }
+    }
     return entry_guards(plan, row, follower->slot, fact) ? ENG_VERDICT_SEND : ENG_VERDICT_SKIP;
 }
 
@@ -356,8 +386,8 @@ static enum eng_plan_verdict exit_skip(struct ipc_fact_child *fact, enum ipc_rea
     return ENG_VERDICT_SKIP;
 }
 
-enum eng_plan_verdict eng_plan_exit(const struct eng_plan *plan, const struct eng_follower *follower,
-    const struct eng_child *own, struct ipc_fact_child *fact)
+enum eng_plan_verdict eng_plan_exit(const struct eng_plan *plan,
+    const struct eng_follower *follower, const struct eng_child *own, struct ipc_fact_child *fact)
 {
     const struct ipc_row_follower *row = follower->row;
     const struct eng_order *order = plan->order;

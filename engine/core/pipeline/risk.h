@@ -8,6 +8,7 @@
 #define LS_ENGINE_CORE_PIPELINE_RISK_H
 
 #include "engine/core/core_private.h"
+#include "engine/core/hours.h"
 #include "engine/core/protect.h"
 #include "engine/core/sizing.h"
 
@@ -27,7 +28,10 @@ struct eng_plan {
     struct eng_shape shape;
     int64_t effective_qty_e8; /* what of the order is copied: all, or of an ended exit its fill */
     int64_t age_ns;
-    int64_t age_limit_ns;   /* of followers that set none */
+    int64_t age_limit_ns;      /* of followers that set none */
+    struct eng_hours hours;    /* of the instrument's exchange, now */
+    uint32_t asks_day;         /* not 0 = day.h is asked of every follower */
+    enum ipc_reason group_bar; /* what stops the master's whole group */
     enum ipc_reason barred; /* what stops every entry of the batch before a follower is looked at */
     int64_t price_age_ns;   /* of the last price; infinite when it is unknown */
     int64_t value_price_e8; /* the order's own limit, else 0: the last price counts */
@@ -67,7 +71,7 @@ enum eng_plan_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_fol
 
 /* eng_plan_exit sizes a reduction from the copied position and clamps it; it never flips a sign.
  * Arguments as above. */
-enum eng_plan_verdict eng_plan_exit(const struct eng_plan *plan, const struct eng_follower *follower,
-    const struct eng_child *own, struct ipc_fact_child *fact);
+enum eng_plan_verdict eng_plan_exit(const struct eng_plan *plan,
+    const struct eng_follower *follower, const struct eng_child *own, struct ipc_fact_child *fact);
 
 #endif
