@@ -28,6 +28,14 @@ struct adp_ingest_config {
     uint32_t feed_retry_s;
     uint32_t feed_connects_per_second; /* per broker */
 
+    /* The market-data socket. */
+    uint32_t market;                 /* 1 = prices are kept, except with --poll */
+    uint32_t market_instruments_max; /* of one connection */
+    uint32_t price_cells;            /* of a prices page that does not exist yet */
+    char market_account[32];         /* login whose session it is; empty = any, followers first */
+    char market_socket[128];         /* host[:port]; empty = the broker's own */
+    char market_instruments[2048];   /* wanted from the start: EXCHANGE:SYMBOL, blanks between */
+
     /* The webhook's server. */
     char hook_address[64];      /* bound; never a wildcard by default */
     uint32_t hook_port;         /* 0 = any free one (tests) */

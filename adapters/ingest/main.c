@@ -1,8 +1,10 @@
 /* lockstep-ingest: watches accounts and writes what happens there into shared memory.
  *
  * One thread: follow the snapshot, read accounts (or lines), publish, beat the rings' hearts. */
+#include "adapters/broker/market.h"
 #include "adapters/ingest/config.h"
 #include "adapters/ingest/feed.h"
+#include "adapters/ingest/market.h"
 #include "adapters/ingest/ndjson.h"
 #include "adapters/ingest/order_feed.h"
 #include "adapters/ingest/poll.h"
@@ -315,6 +317,7 @@ struct watch {
     struct adp_sockets *sockets;
     struct adp_poll *poll;
     struct adp_order_feed *order_feed; /* NULL with --poll */
+    struct adp_market_feed *market;    /* NULL with --poll, and without market: 1 */
     struct adp_report *report;
 };
 
@@ -323,7 +326,8 @@ static struct adp_report_sources sources_of(const struct watch *watch)
     return (struct adp_report_sources){.feed = watch->feed,
         .publisher = watch->publisher,
         .poll = watch->poll,
-        .order_feed = watch->order_feed};
+        .order_feed = watch->order_feed,
+        .market = watch->market};
 }
 
 /* Timers here: FOLLOW_NS, STATUS_NS; the accounts' own are in poll.c and order_feed.c. */
@@ -339,6 +343,8 @@ static void watch_until_stopped(const struct watch *watch)
             if (adp_live_follow(watch->live)) {
                 adp_feed_generation(watch->feed);
                 adp_poll_generation(watch->poll);
+                if (watch->market != NULL)
+                    adp_market_feed_generation(watch->market);
             }
         }
         if (now >= next_status) {
@@ -348,10 +354,18 @@ static void watch_until_stopped(const struct watch *watch)
         int64_t wait = FOLLOW_NS / 4;
         if (watch->order_feed != NULL)
             wait = ls_min_i64(wait, adp_order_feed_step(watch->order_feed));
+        if (watch->market != NULL)
+            wait = ls_min_i64(wait, adp_market_feed_step(watch->market));
         wait = ls_min_i64(wait, adp_poll_step(watch->poll));
         adp_sockets_wait(watch->sockets, wait);
         (void)adp_publisher_flush(watch->publisher, ipc_clock_mono_ns());
     }
+}
+
+/* Every order that is read needs the price of its instrument sooner or later. */
+static void want_price(uint32_t instrument, void *context)
+{
+    adp_market_feed_want(context, instrument);
 }
 
 static bool open_watch(struct watch *watch, const struct options *options,
@@ -366,11 +380,19 @@ static bool open_watch(struct watch *watch, const struct options *options,
     if (!options->is_poll && options->dialect->push != NULL)
         watch->order_feed = adp_order_feed_open(config, options->dialect, watch->live, watch->feed,
             watch->publisher, watch->sockets, watch->poll, adp_report_frame_to_ring(watch->report));
+    if (options->is_poll || config->market == 0 || adp_market_find(options->dialect->name) == NULL)
+        return true;
+    if (adp_market_feed_open(config, options->dialect, shm, key, watch->live, watch->sockets,
+            &watch->market, error) != IPC_OK)
+        return false;
+    adp_publisher_watch(watch->publisher, want_price, watch->market);
     return true;
 }
 
 static void close_watch(struct watch *watch)
 {
+    adp_publisher_watch(watch->publisher, NULL, NULL);
+    adp_market_feed_close(watch->market);
     adp_order_feed_close(watch->order_feed);
     adp_poll_close(watch->poll);
     adp_sockets_close(watch->sockets);

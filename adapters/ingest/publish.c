@@ -27,6 +27,8 @@ struct adp_publisher {
     struct lane lanes[IPC_RING_SHARDS_MAX][CLASSES];
     struct ipc_wake bells[IPC_RING_SHARDS_MAX];
     bool has_bell[IPC_RING_SHARDS_MAX];
+    void (*seen)(uint32_t instrument, void *context); /* NULL = nobody */
+    void *context;
 };
 
 struct adp_publisher *adp_publisher_open(
@@ -150,11 +152,20 @@ bool adp_publisher_accepts(
            !lane_of(publisher, shard, ring_class)->is_overflowed;
 }
 
+void adp_publisher_watch(struct adp_publisher *publisher,
+    void (*seen)(uint32_t instrument, void *context), void *context)
+{
+    publisher->seen = seen;
+    publisher->context = context;
+}
+
 enum ipc_rc adp_publish(struct adp_publisher *publisher, uint32_t shard,
     enum ipc_ring_class ring_class, const struct ipc_event *event)
 {
     struct lane *lane = lane_of(publisher, shard, ring_class);
     struct ipc_event copy = *event;
+    if (publisher->seen != NULL && event->instrument != 0)
+        publisher->seen(event->instrument, publisher->context);
     if (!attach(publisher, shard, ring_class)) {
         publisher->counts.refused++;
         return IPC_BUSY;

@@ -25,6 +25,11 @@ struct adp_publisher *adp_publisher_open(
     const struct ipc_shm *shm, const char *producer, uint32_t ring_slots, uint32_t held_events);
 void adp_publisher_close(struct adp_publisher *publisher);
 
+/* adp_publisher_watch names who is told of the instrument of every event that is offered, taken or
+ * not; NULL = nobody. */
+void adp_publisher_watch(struct adp_publisher *publisher,
+    void (*seen)(uint32_t instrument, void *context), void *context);
+
 /* adp_publisher_prepare attaches one ring now, so that a start can fail with a sentence.
  *   returns  IPC_OK; IPC_BUSY when another process is this producer; else as ring.h */
 LS_MUST_USE enum ipc_rc adp_publisher_prepare(struct adp_publisher *publisher, uint32_t shard,

@@ -34,6 +34,13 @@
     X(cuts, COUNTER, "feed_cuts_total", "Live order sockets lost")                                 \
     X(frames, COUNTER, "feed_messages_total", "Messages of order sockets")                         \
     X(odd_frames, COUNTER, "feed_messages_odd_total", "Messages this build does not know")         \
+    X(markets, GAUGE, "market_sockets", "Brokers whose prices are kept here")                      \
+    X(markets_live, GAUGE, "market_sockets_live", "Of them, with a live market socket")            \
+    X(priced, GAUGE, "market_instruments", "Instruments whose price is wanted")                    \
+    X(unpriced, COUNTER, "market_instruments_refused_total", "Instruments beyond the bound")       \
+    X(prices, COUNTER, "market_prices_total", "Prices written to a page")                          \
+    X(odd_prices, COUNTER, "market_messages_odd_total", "Market messages that are not believed")   \
+    X(market_cuts, COUNTER, "market_cuts_total", "Live market sockets lost")                       \
     X(hooks, COUNTER, "webhook_requests_total", "Webhook requests answered")                       \
     X(hooks_refused, COUNTER, "webhook_refused_total", "Webhook requests answered 4xx")            \
     X(strangers, COUNTER, "webhook_strangers_total", "Peers outside of the allow-list")            \
@@ -104,6 +111,7 @@ static struct figures figures_of(const struct adp_report_sources *sources)
     struct adp_poll_counts read = {0};
     struct adp_order_feed_counts pushed = {0};
     struct adp_webhook_counts hooks = {0};
+    struct adp_market_counts market = {0};
     if (sources->feed != NULL)
         adp_feed_counts(sources->feed, &fed);
     if (sources->publisher != NULL)
@@ -112,6 +120,8 @@ static struct figures figures_of(const struct adp_report_sources *sources)
         adp_poll_counts(sources->poll, &read);
     if (sources->order_feed != NULL)
         adp_order_feed_counts(sources->order_feed, &pushed);
+    if (sources->market != NULL)
+        adp_market_feed_counts(sources->market, &market);
     if (sources->webhook != NULL)
         adp_webhook_counts(sources->webhook, &hooks);
     return (struct figures){
@@ -141,6 +151,13 @@ static struct figures figures_of(const struct adp_report_sources *sources)
         .cuts = (int64_t)pushed.cuts,
         .frames = (int64_t)pushed.frames,
         .odd_frames = (int64_t)(pushed.not_understood + hooks.not_understood),
+        .markets = market.brokers,
+        .markets_live = market.live,
+        .priced = market.wanted,
+        .unpriced = (int64_t)market.refused,
+        .prices = (int64_t)market.prices,
+        .odd_prices = (int64_t)(market.not_understood + market.mismatched),
+        .market_cuts = (int64_t)market.cuts,
         .hooks = (int64_t)hooks.requests,
         .hooks_refused = (int64_t)hooks.refused,
         .strangers = (int64_t)hooks.strangers,
@@ -185,6 +202,13 @@ void adp_report_say(const struct adp_report_sources *sources)
             (long long)now.connects, (long long)now.cuts, (long long)now.frames,
             (long long)now.odd_frames, (long long)now.pushed, (long long)now.repeated,
             (long long)now.withheld, (long long)now.early);
+    if (sources->market != NULL)
+        ipc_log(IPC_LOG_INFO,
+            "prices: %lld of %lld market sockets live, %lld instruments, %lld prices, %lld "
+            "messages "
+            "not believed, %lld cuts",
+            (long long)now.markets_live, (long long)now.markets, (long long)now.priced,
+            (long long)now.prices, (long long)now.odd_prices, (long long)now.market_cuts);
     if (sources->webhook != NULL)
         ipc_log(IPC_LOG_INFO,
             "webhook: %lld requests (%lld refused, %lld turned back), %lld strangers, %lld states "

@@ -3,6 +3,7 @@
 #ifndef LS_ADAPTERS_INGEST_REPORT_H
 #define LS_ADAPTERS_INGEST_REPORT_H
 
+#include "adapters/ingest/market.h"
 #include "adapters/ingest/order_feed.h"
 #include "adapters/ingest/webhook.h"
 
@@ -14,6 +15,7 @@ struct adp_report_sources {
     const struct adp_publisher *publisher;
     const struct adp_poll *poll;
     const struct adp_order_feed *order_feed;
+    const struct adp_market_feed *market;
     const struct adp_webhook *webhook;
 };
 
