@@ -326,18 +326,18 @@ int ws_receive(struct tls_connection *connection, char *out, size_t room, int wa
     if (SSL_pending(connection->ssl) == 0 && poll(&ready, 1, wait_ms) <= 0)
         return -1;
     if (!read_exactly(connection, head, 2))
-        return -1;
+        return -2;
     size_t count = head[1] & 0x7f;
     if (count == 126) {
         if (!read_exactly(connection, more, 2))
-            return -1;
+            return -2;
         count = (size_t)more[0] << 8 | more[1];
     } else if (count == 127) {
-        return -1; /* no test sends so much */
+        return -2; /* no test sends so much */
     }
     if ((head[1] & 0x80) == 0 || count >= room || !read_exactly(connection, mask, 4) ||
         !read_exactly(connection, out, count))
-        return -1;
+        return -2;
     for (size_t i = 0; i < count; i++)
         out[i] = (char)(out[i] ^ mask[i % 4]);
     out[count] = '\0';

@@ -39,7 +39,7 @@ bool ws_accept(struct tls_connection *connection, const char *request);
 bool ws_send(struct tls_connection *connection, uint8_t opcode, bool is_last, const void *bytes,
     size_t count);
 /* ws_receive reads one frame, unmasked and NUL-terminated; control frames too.
- *   returns  the opcode, -1 at the end of the connection or after `wait_ms` without a byte */
+ *   returns  the opcode, -1 after `wait_ms` without a byte, -2 at the end of the connection */
 int ws_receive(struct tls_connection *connection, char *out, size_t room, int wait_ms);
 
 /* tls_cut closes the TCP connection with a reset, without any TLS goodbye. */
