@@ -136,9 +136,16 @@ static void act(struct fed_account *fed, unsigned todo)
 
 /* Frames. */
 
+/* Instruments as the account's broker calls them. */
+struct finder {
+    const struct adp_live *live;
+    uint32_t broker;
+};
+
 static uint32_t find_instrument(enum ipc_exchange exchange, struct adp_span token, void *context)
 {
-    return adp_live_find_instrument(context, exchange, token);
+    const struct finder *finder = context;
+    return adp_live_find_instrument_at(finder->live, finder->broker, exchange, token);
 }
 
 static void report_odd(struct fed_account *fed, struct adp_span frame, const char *why)
@@ -203,8 +210,9 @@ static void on_message(
             return;
         }
     }
-    switch (owner->dialect->decode_push(
-        message->bytes, find_instrument, (void *)(uintptr_t)owner->live, &order)) {
+    const struct ipc_row_account *of = adp_live_account(owner->live, fed->account);
+    struct finder finder = {owner->live, of != NULL ? of->broker : ADP_LIVE_ANY_BROKER};
+    switch (owner->dialect->decode_push(message->bytes, find_instrument, &finder, &order)) {
     case ADP_OK: {
         const struct ipc_row_account *row = adp_poll_row(owner->poll, fed->account);
         if (row != NULL && owner->dialect->push->is_of(message->bytes, row->login))

@@ -332,7 +332,8 @@ struct book_reading {
 static uint32_t find_instrument(enum ipc_exchange exchange, struct adp_span token, void *context)
 {
     const struct book_reading *reading = context;
-    return adp_live_find_instrument(reading->poll->live, exchange, token);
+    return adp_live_find_instrument_at(
+        reading->poll->live, reading->account->broker, exchange, token);
 }
 
 /* Rows come only after the dialect has believed the whole book. */

@@ -81,9 +81,16 @@ static int answer(struct lws *wsi, struct adp_webhook *webhook, uint32_t status)
 
 /* One posted state. */
 
+/* Instruments as the account's broker calls them. */
+struct finder {
+    const struct adp_live *live;
+    uint32_t broker;
+};
+
 static uint32_t find_instrument(enum ipc_exchange exchange, struct adp_span token, void *context)
 {
-    return adp_live_find_instrument(context, exchange, token);
+    const struct finder *finder = context;
+    return adp_live_find_instrument_at(finder->live, finder->broker, exchange, token);
 }
 
 static void report_odd(struct adp_webhook *webhook, uint32_t account, const char *why)
@@ -140,8 +147,8 @@ static uint32_t take_body(struct adp_webhook *webhook, const struct visit *visit
             row->account, row->login);
         return 403;
     }
-    const enum adp_rc rc =
-        webhook->dialect->decode_push(body, find_instrument, webhook->live, &order);
+    struct finder finder = {webhook->live, row->broker};
+    const enum adp_rc rc = webhook->dialect->decode_push(body, find_instrument, &finder, &order);
     if (rc == ADP_NOTHING)
         return 400;
     if (rc != ADP_OK) {
