@@ -156,6 +156,30 @@ class Operator(unittest.TestCase):
         self.world.publish()
         self.assertEqual(int(self.ctl("snapshot", "show").split()[1]), int(generation) + 2)
 
+    def test_the_end_of_a_subscription(self):
+        """An ended subscription makes no more entries, and the master's exit still closes what it copied."""
+        held = lambda: {a: sum(int(row["filled"]) * (1 if row["side"] == "BUY" else -1)
+                               for row in self.world.book(a) if row["symbol"] == OTHER)
+                        for a in ("F0001", "F0002", "F0003")}
+        before = held()
+        gained = lambda: {a: n - before[a] for a, n in held().items()}
+
+        def trade(side, quantity, expected):
+            self.world.ctl("price", "set", "sim", OTHER, "824.65")  # fresh: protection needs it
+            self.world.terminal("M0001", OTHER, side, quantity, "MARKET")
+            wait_for(f"{expected} after {side} {quantity}", lambda: gained() == expected)
+
+        trade("BUY", 10, {"F0001": 10, "F0002": 20, "F0003": 30})
+        self.ctl("sub", "3", "end", "--keep", "--override", says="engine of shard 0: adopted")
+        self.assertIn("keep_close_only", self.ctl("sub", "3"))
+        trade("BUY", 10, {"F0001": 20, "F0002": 40, "F0003": 30})
+        trade("SELL", 10, {"F0001": 10, "F0002": 20, "F0003": 15})
+        trade("SELL", 10, {"F0001": 0, "F0002": 0, "F0003": 0})
+        self.ctl("snapshot", "publish", self.world.path("snapshot.json"), "--override", says="adopted")
+        self.assertIn('"mode":"FIXED_RATIO"', self.ctl("sub", "3"))
+        trade("BUY", 10, {"F0001": 10, "F0002": 20, "F0003": 30})
+        trade("SELL", 10, {"F0001": 0, "F0002": 0, "F0003": 0})
+
     def test_reasons(self):
         self.assertIn("below one lot", self.ctl("reasons", "SUB_LOT"))
         rows = json.loads(self.ctl("reasons", "--json"))
