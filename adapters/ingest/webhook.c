@@ -16,11 +16,11 @@
 /* A refused body is read to its end, so that the answer arrives, but only up to this. */
 #define DRAIN_BYTES_MOST (1u << 20)
 
-/* One request under way. */
+/* One connection, and the request under way on it. */
 struct visit {
     struct visit *next, **link; /* of all visits */
     struct lws *wsi;
-    int64_t until_ns; /* a client that is slower is cut */
+    int64_t until_ns; /* it is cut then, whatever it is about: head, body, or the next request */
     uint32_t account; /* that the path names; 0 = none */
     uint32_t status;  /* decided before the body: 0, or 4xx */
     size_t bytes, room;
@@ -140,7 +140,7 @@ static uint32_t take_body(struct adp_webhook *webhook, const struct visit *visit
     struct ipc_event order;
     if (row == NULL)
         return 404;
-    if (adp_json_check(body) != ADP_OK)
+    if (adp_json_check(body) != ADP_OK || adp_span_trim(body).bytes[0] != '{')
         return 400;
     if (webhook->dialect->push != NULL && !webhook->dialect->push->is_of(body, row->login)) {
         ipc_log(IPC_LOG_ERROR, "account %u (%s): its path got an order of another account",
@@ -160,30 +160,44 @@ static uint32_t take_body(struct adp_webhook *webhook, const struct visit *visit
 
 /* Requests. */
 
-static void forget(struct visit *visit)
+static void end_request(struct visit *visit)
+{
+    free(visit->body);
+    visit->body = NULL;
+    visit->bytes = visit->room = 0;
+    visit->account = visit->status = 0;
+}
+
+static void forget(struct adp_webhook *webhook, struct visit *visit)
 {
     if (visit == NULL)
         return;
     *visit->link = visit->next;
     if (visit->next != NULL)
         visit->next->link = visit->link;
+    webhook->counts.connections--;
     free(visit->body);
     free(visit);
 }
 
-static struct visit *begin_visit(struct adp_webhook *webhook, struct lws *wsi)
+static int64_t deadline_of(const struct adp_webhook *webhook)
+{
+    return ipc_clock_mono_ns() + (int64_t)webhook->config->hook_idle_s * LS_NS_PER_S;
+}
+
+static void begin_visit(struct adp_webhook *webhook, struct lws *wsi)
 {
     struct visit *visit = calloc(1, sizeof(*visit));
     LS_CHECK(visit != NULL);
     visit->wsi = wsi;
-    visit->until_ns = ipc_clock_mono_ns() + (int64_t)webhook->config->hook_idle_s * LS_NS_PER_S;
+    visit->until_ns = deadline_of(webhook);
     visit->next = webhook->visits;
     visit->link = &webhook->visits;
     if (visit->next != NULL)
         visit->next->link = &visit->next;
     webhook->visits = visit;
+    webhook->counts.connections++;
     lws_set_opaque_user_data(wsi, visit);
-    return visit;
 }
 
 /* Bytes of the body by its header: -1 without one (a chunked body too), -2 when it is no number. */
@@ -223,14 +237,17 @@ static uint32_t judge(struct adp_webhook *webhook, struct lws *wsi, const char *
     return length > webhook->config->hook_body_bytes_max ? 413 : 0;
 }
 
-static int begin(struct adp_webhook *webhook, struct lws *wsi, const char *path, size_t bytes)
+static int begin(struct adp_webhook *webhook, struct lws *wsi, struct visit *visit,
+    const char *path, size_t bytes)
 {
     const int64_t length = length_of(wsi);
     uint32_t account = 0;
+    if (visit == NULL)
+        return -1;
     const uint32_t status = judge(webhook, wsi, path, bytes, length, &account);
-    forget(lws_get_opaque_user_data(wsi));
-    lws_set_opaque_user_data(wsi, NULL);
     const bool has_body = length > 0;
+    end_request(visit);
+    visit->until_ns = deadline_of(webhook);
     if (status != 0 && (!has_body || length > DRAIN_BYTES_MOST)) {
         const int rc = answer(wsi, webhook, status);
         /* What follows of the body must not be read as a request. */
@@ -238,7 +255,6 @@ static int begin(struct adp_webhook *webhook, struct lws *wsi, const char *path,
     }
     if (!has_body)
         return answer(wsi, webhook, 400);
-    struct visit *visit = begin_visit(webhook, wsi);
     visit->account = account;
     visit->status = status;
     visit->room = (size_t)length;
@@ -263,11 +279,11 @@ static int end(struct adp_webhook *webhook, struct lws *wsi, struct visit *visit
 {
     if (visit == NULL)
         return -1;
-    if (visit->status == 0)
-        visit->status = visit->bytes == visit->room ? take_body(webhook, visit) : 400;
-    const uint32_t status = visit->status;
-    forget(visit);
-    lws_set_opaque_user_data(wsi, NULL);
+    const uint32_t status = visit->status != 0            ? visit->status
+                            : visit->bytes == visit->room ? take_body(webhook, visit)
+                                                          : 400;
+    end_request(visit);
+    visit->until_ns = deadline_of(webhook);
     return answer(wsi, webhook, status);
 }
 
@@ -290,35 +306,27 @@ static int on_http(
     struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t bytes)
 {
     struct adp_webhook *webhook = webhook_of(wsi);
-    bool *is_counted = user;
+    struct visit *visit;
+    (void)user;
     if (webhook == NULL)
         return 0;
     switch ((int)reason) {
     case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
         return admit(webhook, (int)(intptr_t)in);
-    case LWS_CALLBACK_HTTP_BIND_PROTOCOL:
-        if (is_counted != NULL && !*is_counted) {
-            *is_counted = true;
-            webhook->counts.connections++;
-        }
-        return 0;
-    case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
-        if (is_counted != NULL && *is_counted) {
-            *is_counted = false;
-            webhook->counts.connections--;
-        }
+    case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
+        begin_visit(webhook, wsi);
         return 0;
     case LWS_CALLBACK_HTTP:
-        return begin(webhook, wsi, in, bytes);
+        return begin(webhook, wsi, lws_get_opaque_user_data(wsi), in, bytes);
     case LWS_CALLBACK_HTTP_BODY:
         return take_piece(lws_get_opaque_user_data(wsi), in, bytes);
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
         webhook->pass_ns = ipc_clock_mono_ns();
         return end(webhook, wsi, lws_get_opaque_user_data(wsi));
-    case LWS_CALLBACK_CLOSED_HTTP:
     case LWS_CALLBACK_WSI_DESTROY:
-        forget(lws_get_opaque_user_data(wsi));
+        visit = lws_get_opaque_user_data(wsi);
         lws_set_opaque_user_data(wsi, NULL);
+        forget(webhook, visit);
         return 0;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: /* no WebSocket here */
         return -1;
@@ -328,7 +336,7 @@ static int on_http(
 }
 
 static const struct lws_protocols protocols[] = {
-    {.name = "lockstep-webhook", .callback = on_http, .per_session_data_size = sizeof(bool)},
+    {.name = "lockstep-webhook", .callback = on_http},
     {.name = NULL},
 };
 
@@ -465,7 +473,7 @@ void adp_webhook_close(struct adp_webhook *webhook)
     if (webhook->context != NULL)
         lws_context_destroy(webhook->context);
     while (webhook->visits != NULL)
-        forget(webhook->visits);
+        forget(webhook, webhook->visits);
     adp_hook_paths_free(&webhook->paths);
     free(webhook->path_accounts);
     free(webhook);
