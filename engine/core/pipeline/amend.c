@@ -42,7 +42,7 @@ static enum ipc_reason total_of(
     struct eng_judging *judging, int64_t master_e8, struct eng_sizing *sizing)
 {
     *sizing = (struct eng_sizing){.master_e8 = master_e8,
-        .freed_e8 = judging->follower->child_open_e8 + judging->follower->child_filled_e8};
+        .freed_e8 = eng_sum(judging->follower->child_open_e8, judging->follower->child_filled_e8)};
     enum ipc_reason reason = eng_mode_raw(judging, sizing);
     if (reason == IPC_REASON_NONE && !sizing->passed_over)
         reason = eng_round_opening(judging, sizing);
@@ -86,16 +86,17 @@ static enum ipc_reason closing_total(struct eng_judging *judging, int64_t now_e8
         return IPC_REASON_KILL_SWITCH;
     if (!judging->shared->has_qty)
         return IPC_REASON_NONE;
-    int64_t held = judging->side == IPC_SIDE_SELL ? follower->held_e8 : -follower->held_e8;
-    held = held > 0 ? held : 0;
-    int64_t copied = held + follower->coming_e8 + follower->child_filled_e8;
+    int64_t held = eng_reducible(judging, follower->held_e8);
+    int64_t copied = eng_sum(eng_sum(held, follower->coming_e8), follower->child_filled_e8);
     int64_t whole = eng_magnitude(judging->shared->before_e8);
     int64_t total = judging->shared->qty_e8 >= whole
                         ? copied
                         : eng_close_share(judging, copied, judging->shared->qty_e8, whole);
-    int64_t others = follower->reserved_e8 - follower->child_open_e8;
-    int64_t free = held - (others > 0 ? others : 0) - follower->against_e8;
-    int64_t most = follower->child_filled_e8 + (free > 0 ? free : 0);
+    /* What other working closes leave; this one's own rest is not in its way. */
+    __int128 free = (__int128)held - follower->reserved_e8 - follower->against_e8;
+    free += follower->reserved_e8 > follower->child_open_e8 ? follower->child_open_e8
+                                                            : follower->reserved_e8;
+    int64_t most = eng_sum(follower->child_filled_e8, free > 0 ? (int64_t)free : 0);
     if (total > most) {
         eng_note(judging, IPC_STEP_CLAMP, most, IPC_REASON_CLOSE_CLAMPED);
         eng_because(judging, IPC_REASON_CLOSE_CLAMPED);
@@ -141,7 +142,7 @@ void eng_judge_amend(struct eng_judging *judging)
 {
     const struct eng_case_follower *follower = judging->follower;
     struct eng_verdict *out = judging->out;
-    int64_t now = follower->child_open_e8 + follower->child_filled_e8;
+    int64_t now = eng_sum(follower->child_open_e8, follower->child_filled_e8);
     if (now == 0) {
         answer(judging, ENG_ACT_SKIP, IPC_REASON_NO_COPY);
         return;
@@ -198,7 +199,7 @@ void eng_judge_cancel(struct eng_judging *judging)
 {
     const struct eng_case_follower *follower = judging->follower;
     bool rejected = judging->shared->occasion == ENG_ON_REJECT;
-    if (follower->child_open_e8 + follower->child_filled_e8 == 0) {
+    if (eng_sum(follower->child_open_e8, follower->child_filled_e8) == 0) {
         answer(judging, ENG_ACT_SKIP, rejected ? IPC_REASON_MASTER_REJECTED : IPC_REASON_NO_COPY);
         return;
     }
@@ -212,7 +213,7 @@ void eng_judge_cancel(struct eng_judging *judging)
     struct eng_sizing sizing = {0};
     int64_t should = 0;
     if (judging->shared->filled_e8 > 0 && reduces(judging)) {
-        int64_t held = eng_magnitude(follower->held_e8) + follower->child_filled_e8;
+        int64_t held = eng_sum(eng_magnitude(follower->held_e8), follower->child_filled_e8);
         should = eng_close_share(
             judging, held, judging->shared->filled_e8, eng_magnitude(judging->shared->before_e8));
     } else if (judging->shared->filled_e8 > 0) {

@@ -138,7 +138,8 @@ struct eng_run {
     int64_t granted_e8; /* what it came to, rounded, before caps */
 };
 
-/* The run of reductions from one base (SEMANTICS 4.2). All zero = take the base anew. */
+/* The run of reductions from one base (SEMANTICS 4.2). All zero = take the base anew: so it is
+ * after every opening that was judged, refused ones too. */
 struct eng_base {
     int64_t master_e8;  /* M0 > 0 */
     int64_t copied_e8;  /* F0 >= 0 */

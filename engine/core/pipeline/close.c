@@ -15,14 +15,6 @@ static enum ipc_reason zero_reason(const struct eng_judging *judging)
     return judging->unit_e8 > LS_E8 ? IPC_REASON_SUB_LOT : IPC_REASON_QTY_ZERO;
 }
 
-/* Of a signed position, what an order of the judged side reduces. */
-static int64_t reducible_e8(const struct eng_judging *judging, int64_t position_e8)
-{
-    if (judging->side == IPC_SIDE_SELL)
-        return position_e8 > 0 ? position_e8 : 0;
-    return position_e8 < 0 ? eng_magnitude(position_e8) : 0;
-}
-
 int64_t eng_close_share(
     struct eng_judging *judging, int64_t copied_e8, int64_t part_e8, int64_t whole_e8)
 {
@@ -46,15 +38,18 @@ int64_t eng_close_share(
     return rounded < copied_e8 ? rounded : copied_e8;
 }
 
-/* The base of the run is still true when both sides stand where it says: the master at or below
- * M0 - D (reductions that were missed join), the follower at F0 less what was ordered. */
+/* The base of the run is still true when the follower stands where it says, F0 less what was
+ * ordered, and the master's event belongs to it. Fills are known by where they end, so that a late
+ * or repeated one belongs to it too and adds nothing; orders add up, as far as the base goes. An
+ * opening has ended it (verdict.base is zero then). */
 static struct eng_base base_of(
     const struct eng_judging *judging, const struct eng_reduction *reduction, int64_t copied_e8)
 {
     const struct eng_base *base = &judging->follower->base;
     const struct eng_case_follower *follower = judging->follower;
-    bool master_stands =
-        base->master_e8 > 0 && reduction->whole_e8 <= base->master_e8 - base->reduced_e8;
+    int64_t reach = judging->shared->occasion == ENG_ON_FILL ? base->master_e8
+                                                             : base->master_e8 - base->reduced_e8;
+    bool master_stands = base->master_e8 > 0 && reduction->whole_e8 <= reach;
     int64_t working = follower->reserved_e8 < copied_e8 ? follower->reserved_e8 : copied_e8;
     if (master_stands && base->copied_e8 - base->closed_e8 == copied_e8 - working)
         return *base;
@@ -66,7 +61,9 @@ static int64_t wanted_of_run(
     struct eng_judging *judging, const struct eng_reduction *reduction, int64_t copied_e8)
 {
     struct eng_base base = base_of(judging, reduction, copied_e8);
-    base.reduced_e8 = base.master_e8 - (reduction->whole_e8 - reduction->part_e8);
+    int64_t reduced = base.master_e8 - (reduction->whole_e8 - reduction->part_e8);
+    if (reduced > base.reduced_e8)
+        base.reduced_e8 = reduced;
     int64_t total = eng_close_share(judging, base.copied_e8, base.reduced_e8, base.master_e8);
     if (base.closed_e8 != 0)
         eng_note(judging, IPC_STEP_CLOSED_SO_FAR, base.closed_e8, 0);
@@ -103,7 +100,7 @@ static int64_t free_of_stop(struct eng_judging *judging, const struct eng_reduct
     if (!reduction->leaves_now || stop == 0 || want_e8 <= most_e8)
         return most_e8;
     judging->out->cancels |= ENG_CANCELS_STOP;
-    return most_e8 + stop;
+    return eng_sum(most_e8, stop);
 }
 
 static bool add_leg(struct eng_judging *judging, int64_t qty_e8, uint8_t flags)
@@ -134,9 +131,8 @@ bool eng_judge_close(struct eng_judging *judging, const struct eng_reduction *re
 {
     const struct eng_case_follower *follower = judging->follower;
     struct eng_verdict *out = judging->out;
-    int64_t held = reducible_e8(judging, follower->held_e8);
-    int64_t copied =
-        held > INT64_MAX - follower->coming_e8 ? INT64_MAX : held + follower->coming_e8;
+    int64_t held = eng_reducible(judging, follower->held_e8);
+    int64_t copied = eng_sum(held, follower->coming_e8);
     out->sample_e8 = held;
     if (follower->word == IPC_SWITCH_HALT)
         return stop_here(judging, ENG_ACT_SKIP, IPC_REASON_KILL_SWITCH);
@@ -169,8 +165,8 @@ bool eng_judge_close(struct eng_judging *judging, const struct eng_reduction *re
     }
     /* What its owner closed by hand is not there any more; what is missing is drift. */
     int64_t there = held;
-    if (follower->has_account && reducible_e8(judging, follower->account_e8) < held) {
-        there = reducible_e8(judging, follower->account_e8);
+    if (follower->has_account && eng_reducible(judging, follower->account_e8) < held) {
+        there = eng_reducible(judging, follower->account_e8);
         out->has_drift = 1;
         out->drift_e8 = there - held;
         eng_note(judging, IPC_STEP_DRIFT, out->drift_e8, 0);

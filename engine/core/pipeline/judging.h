@@ -82,6 +82,21 @@ static inline int64_t eng_magnitude(int64_t value)
     return value < 0 ? (value == INT64_MIN ? INT64_MAX : -value) : value;
 }
 
+/* Sums of what is not negative, saturated. */
+static inline int64_t eng_sum(int64_t a, int64_t b)
+{
+    int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+/* Of a signed position, what an order of the judged side reduces. */
+static inline int64_t eng_reducible(const struct eng_judging *judging, int64_t position_e8)
+{
+    if (judging->side == IPC_SIDE_SELL)
+        return position_e8 > 0 ? position_e8 : 0;
+    return position_e8 < 0 ? eng_magnitude(position_e8) : 0;
+}
+
 static inline bool eng_pending_type(uint8_t type)
 {
     return type == IPC_TYPE_LIMIT || type == IPC_TYPE_SL || type == IPC_TYPE_SLM;

@@ -10,12 +10,6 @@ static bool sized_by_event(enum ipc_mode mode)
            mode == IPC_MODE_PCT_BALANCE_BASIS;
 }
 
-static int64_t sum_e8(int64_t a, int64_t b)
-{
-    int64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
-}
-
 /* Steps 9 to 11: what the run comes to with this part, less what it came to before. */
 static enum ipc_reason size_opening(
     struct eng_judging *judging, struct eng_sizing *sizing, const struct eng_run *before, bool runs)
@@ -26,7 +20,7 @@ static enum ipc_reason size_opening(
     if (by_event && judging->shared->occasion == ENG_ON_FILL && before->seen_e8 > 0)
         return IPC_REASON_AT_TARGET; /* an earlier fill of the order was the event */
     if (runs && !by_event)
-        sizing->master_e8 = sum_e8(before->sum_e8, part_e8);
+        sizing->master_e8 = eng_sum(before->sum_e8, part_e8);
     enum ipc_reason reason = eng_mode_raw(judging, sizing);
     if (reason != IPC_REASON_NONE || sizing->passed_over || sizing->in_money)
         return reason;
@@ -39,8 +33,8 @@ static enum ipc_reason size_opening(
             eng_note(judging, IPC_STEP_CHILD_SENT, before->granted_e8, 0);
         sizing->qty_e8 = total > before->granted_e8 ? total - before->granted_e8 : 0;
     }
-    run->sum_e8 = sum_e8(before->sum_e8, part_e8);
-    run->granted_e8 = sum_e8(before->granted_e8, sizing->qty_e8);
+    run->sum_e8 = eng_sum(before->sum_e8, part_e8);
+    run->granted_e8 = eng_sum(before->granted_e8, sizing->qty_e8);
     if (sizing->qty_e8 != 0)
         return IPC_REASON_NONE;
     return judging->unit_e8 > LS_E8 ? IPC_REASON_SUB_LOT : IPC_REASON_QTY_ZERO;
