@@ -77,6 +77,21 @@ bool eng_contract_at(
     return true;
 }
 
+int64_t eng_contract_freeze_e8(const struct eng_contracts *contracts)
+{
+    int64_t freeze_e8 = 0;
+    if (contracts->instrument == NULL)
+        return 0;
+    if (contracts->count == 0)
+        return contracts->instrument->freeze_qty_e8;
+    for (uint32_t i = 0; i < contracts->count; i++) {
+        int64_t own_e8 = contracts->rows[i].freeze_qty_e8;
+        if (own_e8 != 0 && (freeze_e8 == 0 || own_e8 < freeze_e8))
+            freeze_e8 = own_e8;
+    }
+    return freeze_e8;
+}
+
 enum ipc_reason eng_contract_bars(
     const struct eng_contracts *contracts, uint32_t master, uint32_t follower, bool is_exit)
 {

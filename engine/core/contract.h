@@ -41,6 +41,10 @@ void eng_contracts_of(
 LS_MUST_USE bool eng_contract_at(
     const struct eng_contracts *contracts, uint32_t broker, struct eng_contract *out);
 
+/* eng_contract_freeze_e8 is the smallest freeze quantity of all brokers, 0 = none: a slice of that
+ * size is taken everywhere. */
+int64_t eng_contract_freeze_e8(const struct eng_contracts *contracts);
+
 /* eng_contract_bars is the guard.
  *   master    the broker number of the master's account; of an instrument that a symbol map put in
  *             place of the master's, the follower's broker: there is nothing to compare it with

@@ -147,6 +147,25 @@ static void what_a_broker_says_is_used(void **state)
     assert_int_equal(at.lot_qty_e8, 1); /* left alone */
 }
 
+static void the_smallest_freeze_quantity_fits_everywhere(void **state)
+{
+    (void)state;
+    struct market market;
+    struct eng_contracts contracts;
+    market_make(&market);
+    add(&market, 2, 0, 77, 65, 0);
+    add(&market, 2, 1, 77, 65, 0);
+    add(&market, 2, 2, 77, 65, 0);
+    market.contracts[0].freeze_qty_e8 = 0; /* not known there */
+    market.contracts[2].freeze_qty_e8 = 600 * LS_E8;
+    eng_contracts_of(&market.view, 2, &contracts);
+    assert_int_equal(eng_contract_freeze_e8(&contracts), 600 * LS_E8);
+    eng_contracts_of(&market.view, 3, &contracts);
+    assert_int_equal(eng_contract_freeze_e8(&contracts), 1800 * LS_E8);
+    eng_contracts_of(&market.view, 0, &contracts);
+    assert_int_equal(eng_contract_freeze_e8(&contracts), 0);
+}
+
 /* Random tables against a scan of all rows. */
 static void lookups_equal_a_scan(void **state)
 {
@@ -206,6 +225,7 @@ int main(void)
         cmocka_unit_test(without_rows_every_broker_is_alike),
         cmocka_unit_test(the_guard_is_this_table),
         cmocka_unit_test(what_a_broker_says_is_used),
+        cmocka_unit_test(the_smallest_freeze_quantity_fits_everywhere),
         cmocka_unit_test(lookups_equal_a_scan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
