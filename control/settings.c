@@ -19,6 +19,7 @@ enum kind {
     COUNT,    /* whole number, [0, high] */
     YES,      /* true sets the bit */
     NO,       /* false sets the bit; true is the default */
+    WHOLE,    /* false is a step of 1: another name, never written */
     WORDS,    /* one of two words, the second sets the bit */
     NAMES,    /* one of a vocabulary: high = its first value */
     TIME,     /* "15:20" */
@@ -102,6 +103,7 @@ static const struct setting settings[] = {
         .reads = M(MULTIPLIER_NOTIONAL)},
 
     {"rounding", "step", NUMBER, .at = AT(step_e8), .high = QTY_MAX},
+    {"rounding", "fractional", WHOLE, .at = AT(step_e8)},
     {"rounding", "round", NAMES, .at = AT(round), .words = "down|nearest"},
     {"rounding", "min_policy", WORDS, FLAG(FORCE_MIN), .words = "skip|force_min"},
     {"rounding", "refuse_below", NUMBER, .at = AT(refuse_below_e8), .high = QTY_MAX},
@@ -238,6 +240,17 @@ static enum ipc_rc read_bool(const struct ctl_document *document, uint32_t group
     return rc;
 }
 
+/* A step that is given is coarser or finer on purpose: both together are refused by the caller. */
+static enum ipc_rc read_whole(const struct ctl_document *document, uint32_t group,
+    const struct setting *s, struct ipc_row_policy *policy, struct ipc_error *error)
+{
+    bool fractional = true;
+    enum ipc_rc rc = ctl_document_bool(document, group, s->key, &fractional, error);
+    if (rc == IPC_OK && !fractional)
+        *number_at(policy, s) = LS_E8;
+    return rc;
+}
+
 /* "15:20" to minutes; 24:00 is the end of the day. */
 static bool minute_of(const char *text, uint16_t *out)
 {
@@ -330,6 +343,8 @@ static enum ipc_rc read_one(const struct ctl_document *document, uint32_t group,
     case YES:
     case NO:
         return read_bool(document, group, s, policy, error);
+    case WHOLE:
+        return read_whole(document, group, s, policy, error);
     case WORDS:
     case NAMES:
         return read_word(document, group, s, policy, error);
@@ -345,7 +360,7 @@ static enum ipc_rc read_one(const struct ctl_document *document, uint32_t group,
 /* Two names of one number, both given, would leave one of them without effect. */
 static bool said_twice(const struct ipc_row_policy *policy, const struct setting *s)
 {
-    return (s->kind == NUMBER || s->kind == FRACTION || s->kind == PCT) &&
+    return (s->kind == NUMBER || s->kind == FRACTION || s->kind == PCT || s->kind == WHOLE) &&
            *(const int64_t *)((const uint8_t *)policy + s->at) != 0;
 }
 
@@ -473,6 +488,7 @@ static bool is_written(
     case PCT:
         return *(const int64_t *)at != 0;
     case FRACTION:
+    case WHOLE:
         return false;
     case COUNT:
         return *(const uint32_t *)at != 0;
@@ -500,6 +516,7 @@ static void write_one(const struct ipc_row_policy *policy, const struct setting 
     switch (s->kind) {
     case NUMBER:
     case FRACTION:
+    case WHOLE:
         write_number(out, *(const int64_t *)at);
         break;
     case PCT:

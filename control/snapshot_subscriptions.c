@@ -311,8 +311,29 @@ static enum ipc_rc give_slot(struct ctl_reading *r, uint32_t object, uint32_t nu
     return IPC_OK;
 }
 
+/* "max_entry_age_ms" is the age of both kinds of entries; each may say its own. */
+static enum ipc_rc read_ages(struct ctl_reading *r, uint32_t object, struct ipc_row_follower *row)
+{
+    uint32_t both = 0;
+    if (ctl_read_failed(ctl_read_u32(r, object, "max_entry_age_ms", 1, 3600000, &both)))
+        return IPC_BAD_INPUT;
+    row->max_age_market_ms = row->max_age_limit_ms = both;
+    if (ctl_read_failed(
+            ctl_read_u32(r, object, "max_age_market_ms", 1, 3600000, &row->max_age_market_ms)) ||
+        ctl_read_failed(
+            ctl_read_u32(r, object, "max_age_limit_ms", 1, 3600000, &row->max_age_limit_ms)) ||
+        ctl_read_failed(
+            ctl_read_u32(r, object, "capital_max_age_ms", 1, 86400000, &row->capital_max_age_ms)) ||
+        ctl_read_failed(
+            ctl_read_u32(r, object, "price_max_age_ms", 1, 86400000, &row->price_max_age_ms)))
+        return IPC_BAD_INPUT;
+    return IPC_OK;
+}
+
 static enum ipc_rc read_limits(struct ctl_reading *r, uint32_t object, struct ipc_row_follower *row)
 {
+    static const char *const pauses[] = {"paused", "copy_paused", NULL};
+    const char *pause;
     char on_quantity[8] = "reduce", on_value[8] = "skip", on_cap[8] = "";
     bool enabled, paused, allow_short;
     if (ctl_read_failed(ctl_read_text(r, object, "on_cap", on_cap, sizeof(on_cap))))
@@ -329,16 +350,10 @@ static enum ipc_rc read_limits(struct ctl_reading *r, uint32_t object, struct ip
             ctl_read_e8(r, object, "max_order_value", 0, MONEY_E8_MAX, &row->max_order_value_e8)) ||
         ctl_read_failed(
             ctl_read_e8(r, object, "max_position", 0, QTY_E8_MAX, &row->max_position_e8)) ||
-        ctl_read_failed(
-            ctl_read_u32(r, object, "max_age_market_ms", 1, 3600000, &row->max_age_market_ms)) ||
-        ctl_read_failed(
-            ctl_read_u32(r, object, "max_age_limit_ms", 1, 3600000, &row->max_age_limit_ms)) ||
-        ctl_read_failed(
-            ctl_read_u32(r, object, "capital_max_age_ms", 1, 86400000, &row->capital_max_age_ms)) ||
-        ctl_read_failed(
-            ctl_read_u32(r, object, "price_max_age_ms", 1, 86400000, &row->price_max_age_ms)) ||
+        read_ages(r, object, row) != IPC_OK || one_of(r, object, pauses, &pause) != IPC_OK ||
         ctl_read_failed(ctl_read_flag(r, object, "enabled", true, &enabled)) ||
-        ctl_read_failed(ctl_read_flag(r, object, "paused", false, &paused)) ||
+        ctl_read_failed(
+            ctl_read_flag(r, object, pause != NULL ? pause : "paused", false, &paused)) ||
         ctl_read_failed(ctl_read_flag(r, object, "allow_short", true, &allow_short)) ||
         ctl_read_failed(
             ctl_read_text(r, object, "on_max_quantity", on_quantity, sizeof(on_quantity))) ||
@@ -361,10 +376,11 @@ enum ipc_rc ctl_read_subscription(struct ctl_reading *r, uint32_t object)
 {
     static const char *const own_keys[] = {"follower", "account", "master", "mode", "ratio", "mult",
         "lot_multiplier", "percent", "pct_of_capital", "quantity", "qty", "symbol_map", "on_cap",
-        "copy", "max_quantity", "max_order_value", "max_position", "on_max_quantity",
-        "on_max_order_value", "allowed_instruments", "denied_instruments", "allowed_products",
-        "allowed_order_types", "allowed_sides", "max_age_market_ms", "max_age_limit_ms",
-        "capital_max_age_ms", "price_max_age_ms", "enabled", "paused", "allow_short", NULL};
+        "copy_paused", "max_entry_age_ms", "allowed_product_types", "copy", "max_quantity",
+        "max_order_value", "max_position", "on_max_quantity", "on_max_order_value",
+        "allowed_instruments", "denied_instruments", "allowed_products", "allowed_order_types",
+        "allowed_sides", "max_age_market_ms", "max_age_limit_ms", "capital_max_age_ms",
+        "price_max_age_ms", "enabled", "paused", "allow_short", NULL};
     const char *keys[LS_COUNT_OF(own_keys) + 32];
     memcpy(keys, own_keys, sizeof(own_keys));
     ctl_settings_keys(keys + LS_COUNT_OF(own_keys) - 1, 32);
@@ -385,11 +401,15 @@ enum ipc_rc ctl_read_subscription(struct ctl_reading *r, uint32_t object)
     const struct ipc_row_account *owner = (struct ipc_row_account *)r->accounts.at + (account - 1);
     row->broker = owner->broker;
     row->shard = owner->shard;
+    static const char *const products[] = {"allowed_products", "allowed_product_types", NULL};
+    const char *product;
     if (read_mode(r, object, row) != IPC_OK || read_limits(r, object, row) != IPC_OK ||
         read_settings(r, object, row) != IPC_OK ||
         read_list(r, object, "allowed_instruments", &row->allowed_list) != IPC_OK ||
         read_list(r, object, "denied_instruments", &row->denied_list) != IPC_OK ||
-        read_bits(r, object, "allowed_products", parse_product, &row->products) != IPC_OK ||
+        one_of(r, object, products, &product) != IPC_OK ||
+        read_bits(r, object, product != NULL ? product : "allowed_products", parse_product,
+            &row->products) != IPC_OK ||
         read_bits(r, object, "allowed_order_types", parse_type, &row->types) != IPC_OK ||
         read_bits(r, object, "allowed_sides", parse_side, &row->sides) != IPC_OK)
         return IPC_BAD_INPUT;

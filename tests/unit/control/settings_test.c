@@ -136,6 +136,7 @@ static const struct field_case field_cases[] = {
                                "{\"from\":10,\"mult\":0.2}]}",
         P(tiers[1].mult_e8), 20000000},
     {R ",\"rounding\":{\"step\":0.01}", P(step_e8), 1000000},
+    {R ",\"rounding\":{\"fractional\":false}", P(step_e8), LS_E8},
     {R ",\"rounding\":{\"round\":\"nearest\"}", P(round), IPC_ROUND_NEAREST},
     {R ",\"rounding\":{\"min_policy\":\"force_min\"}", FLAG(FORCE_MIN)},
     {R ",\"rounding\":{\"refuse_below\":0.005}", P(refuse_below_e8), 500000},
@@ -224,6 +225,31 @@ static void defaults_need_no_policy(void **state)
     }
 }
 
+/* The names of the sources say the same as ours. */
+static void other_names_are_the_same_row(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = {{R ",\"copy_paused\":true", R ",\"paused\":true"},
+        {",\"lot_multiplier\":0.5", ",\"ratio\":0.5"}, {",\"mult\":0.5", ",\"ratio\":0.5"},
+        {R ",\"allowed_product_types\":[\"MIS\"]", R ",\"allowed_products\":[\"MIS\"]"},
+        {R ",\"max_entry_age_ms\":700,\"max_age_limit_ms\":900",
+            R ",\"max_age_market_ms\":700,\"max_age_limit_ms\":900"},
+        {MODE("PERCENTAGE") ",\"pct_of_capital\":3", MODE("PERCENTAGE") ",\"percent\":3"},
+        {MODE("FIXED_QUANTITY") ",\"qty\":3", MODE("FIXED_QUANTITY") ",\"quantity\":3"}};
+    for (size_t i = 0; i < LS_COUNT_OF(pairs); i++) {
+        struct ipc_snapshot_image image[2];
+        struct ipc_error error;
+        void *memory[2];
+        for (int j = 0; j < 2; j++)
+            if (read_one("", pairs[i][j], &image[j], &memory[j], &error) != IPC_OK)
+                fail_msg("pair %zu: %s", i, error.text);
+        assert_memory_equal(image[0].rows[IPC_TABLE_FOLLOWERS], image[1].rows[IPC_TABLE_FOLLOWERS],
+            sizeof(struct ipc_row_follower));
+        free(memory[0]);
+        free(memory[1]);
+    }
+}
+
 /* ---- sentences ------------------------------------------------------------------------------- */
 
 #define S ":5: subscriptions[0]"
@@ -269,6 +295,10 @@ static void complaints_say_what_to_do(void **state)
         {R ",\"guards\":{\"copy_window\":\"15:00-09:20\"}", "must end after it starts"},
         {R ",\"guards\":{\"mis_cutoff\":\"24:01\"}", "must be a time of the market's day"},
         {R ",\"guards\":{\"mis_cutoff\":\"15:60\"}", "must be a time of the market's day"},
+        {R ",\"rounding\":{\"step\":2,\"fractional\":false}",
+            ".rounding.fractional: is given under another name already"},
+        {R ",\"paused\":true,\"copy_paused\":true", ".copy_paused: is the same as \"paused\""},
+        {R ",\"max_entry_age_ms\":0", ".max_entry_age_ms: must be a whole number between 1"},
         {R ",\"guards\":5", ".guards: must be an object"},
         {R ",\"caps\":{\"master_min\":2,\"master_max\":1}", "master_max is below caps.master_min"},
         {R ",\"caps\":{\"max_slices\":1.5}", "must be a whole number"},
@@ -612,6 +642,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_field_reaches_its_place),
         cmocka_unit_test(defaults_need_no_policy),
+        cmocka_unit_test(other_names_are_the_same_row),
         cmocka_unit_test(complaints_say_what_to_do),
         cmocka_unit_test(maps_become_rows),
         cmocka_unit_test(showing_and_reading_changes_nothing),
