@@ -17,8 +17,8 @@
  * - What two readers could understand differently ends the connection, and the request in flight is
  *   a loss: a bare LF or CR, a folded field, a second Content-Length, Content-Length with
  *   Transfer-Encoding, a blank before the colon, another coding than chunked, 101.
- * - Bytes without a request in flight end the connection (haproxy and Apache say 408 to an idle
- *   client before they close): nothing is lost by it.
+ * - Bytes without a request in flight end the connection (haproxy says 408 to a client that
+ *   has connected and says nothing): nothing is lost by it.
  * - Anything a peer sends costs bounded memory and bounded time.
  *
  * Unlike HTTP/2 there is no PING: silence of an idle peer shows at the cheap GET inside the idle

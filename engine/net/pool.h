@@ -125,9 +125,10 @@ uint32_t eng_pool_turn(struct eng_pool *pool, uint32_t max_events, int64_t now_m
 /* eng_pool_next_due returns when eng_pool_turn has timer work, for the sleep of an idle shard. */
 int64_t eng_pool_next_due(const struct eng_pool *pool);
 
-/* eng_pool_keepalive gives a connection that has sent no request for idle_ns (or, sooner, for half
- * of the time after which an HTTP/1.1 peer has said that it closes), each once per idle period; the
- * shell sends its cheap GET there. false when there is none. */
+/* eng_pool_keepalive gives a connection that has sent no request for idle_ns (or, sooner: for half
+ * of the time after which an HTTP/1.1 peer has said that it closes, and for a second when it is
+ * fresh), each once per idle period; the shell sends its cheap GET there. false when there is none.
+ */
 bool eng_pool_keepalive(struct eng_pool *pool, uint16_t broker, int64_t idle_ns,
     int64_t now_mono_ns, struct eng_connection **connection, uint32_t *account);
 

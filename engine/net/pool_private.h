@@ -11,6 +11,7 @@
  *   ... after one that had worked   within REJOIN_NS
  *   PING                            the broker's interval, jittered; deadline of the configuration
  *   visit of every connection       each CARE_NS: expiry, PING, stale bytes, draining
+ *   first GET of a connection that nobody used              FIRST_GET_NS
  *   a draining connection whose last requests are overdue ends after DRAIN_NS */
 #define BACK_OFF_FIRST_NS (100 * LS_NS_PER_MS)
 #define BACK_OFF_MOST_NS  (10 * LS_NS_PER_S)
@@ -18,6 +19,7 @@
 #define REJOIN_NS         ((uint64_t)(20 * LS_NS_PER_MS))
 #define CARE_NS           (5 * LS_NS_PER_MS)
 #define DRAIN_NS          (10 * LS_NS_PER_S)
+#define FIRST_GET_NS      LS_NS_PER_S
 
 #define CARE_LOOK_MAX     64u  /* connections visited in one turn */
 #define WANT_LOOK_MAX     64u  /* lanes looked at in one call */

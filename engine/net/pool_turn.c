@@ -213,7 +213,8 @@ static void receive(struct eng_pool *pool, struct eng_connection *connection,
         if (got < 0) {
             if (connection->h1 != NULL && connection->tls.closed)
                 eng_h1_closed(connection->h1, sink);
-            end(pool, connection, IPC_EVIDENCE_RESET, EPROTO, true, sink);
+            end(pool, connection, IPC_EVIDENCE_RESET, connection->tls.closed ? 0 : EPROTO, true,
+                sink);
             return;
         }
         if (LS_UNLIKELY(!eng_connection_receive(
@@ -387,12 +388,17 @@ int64_t eng_pool_next_due(const struct eng_pool *pool)
     return pool->list_count == 0 ? INT64_MAX : pool->care_mono_ns + 2 * CARE_NS;
 }
 
-/* Without a request for this long, a connection gets its cheap GET. */
+/* Without a request for this long, a connection gets its cheap GET. A fresh one gets it soon:
+ * haproxy says 408 to HTTP/1.1 that has not had a first request in time, and Apache, restarted
+ * gracefully, says nothing to such an HTTP/2 connection, answers its PINGs, and ends it at the
+ * first request. */
 static int64_t idle_limit(const struct eng_connection *connection, int64_t idle_ns)
 {
-    const uint32_t said_s =
-        connection->h1 != NULL ? eng_h1_peer_idle_s(connection->h1) : UINT32_MAX;
-    return said_s == UINT32_MAX ? idle_ns : ls_min_i64(idle_ns, said_s * (LS_NS_PER_S / 2));
+    if (connection->last_account == 0)
+        return ls_min_i64(idle_ns, FIRST_GET_NS);
+    if (connection->h1 == NULL || eng_h1_peer_idle_s(connection->h1) == UINT32_MAX)
+        return idle_ns;
+    return ls_min_i64(idle_ns, eng_h1_peer_idle_s(connection->h1) * (LS_NS_PER_S / 2));
 }
 
 bool eng_pool_keepalive(struct eng_pool *pool, uint16_t broker, int64_t idle_ns,

@@ -291,13 +291,20 @@ static void idle_limits_are_heeded(enum eng_edge_kind edge)
 {
     open_rig(edge, 1, 0);
     own_lane(1);
+    UNTIL(live() == 1);
+    struct eng_connection *connection;
+    uint32_t account;
+    int64_t now = ipc_clock_mono_ns();
+    assert_false(eng_pool_keepalive(
+        rig.pool, 0, 20 * LS_NS_PER_S, now + LS_NS_PER_S / 2, &connection, &account));
+    assert_true(eng_pool_keepalive(/* a fresh one that nobody used */
+        rig.pool, 0, 20 * LS_NS_PER_S, now + LS_NS_PER_S, &connection, &account));
+    assert_int_equal(account, 1);
     order(1, 1);
     UNTIL(there(0)->requests == 1);
     peer_text(there(0), "HTTP/1.1 200 OK\r\nkeep-alive: timeout=4\r\ncontent-length: 0\r\n\r\n");
     UNTIL(rig.outcomes->count == 1);
-    struct eng_connection *connection;
-    uint32_t account;
-    const int64_t now = ipc_clock_mono_ns();
+    now = ipc_clock_mono_ns();
     assert_false(eng_pool_keepalive(
         rig.pool, 0, 20 * LS_NS_PER_S, now + LS_NS_PER_S, &connection, &account));
     assert_true(eng_pool_keepalive(
