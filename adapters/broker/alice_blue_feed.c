@@ -30,6 +30,8 @@ static bool copy_token(struct adp_span text, char *out, size_t out_bytes)
     return true;
 }
 
+/* The printed sample has prose after its object; that is of the page, not of the broker: a reply
+ * with anything after its object is refused. */
 static enum adp_rc decode_token(
     uint32_t http_status, struct adp_span body, char *token, size_t token_bytes)
 {
