@@ -316,6 +316,43 @@ static void add_value(struct text *text, const struct ipc_step *step, enum ipc_u
     }
 }
 
+/* A step that changes nothing says nothing: a lot that the quantity is a multiple of, a reduced
+ * quantity that is the order's. Returns how many steps are passed over. */
+static uint32_t idle_steps(const struct ipc_step *steps, uint32_t at, uint32_t count)
+{
+    const struct ipc_step *step = &steps[at];
+    const struct ipc_step *next = at + 1 < count ? step + 1 : NULL;
+    if (next == NULL || step->reason != IPC_REASON_NONE)
+        return 0;
+    if ((step->code == IPC_STEP_LOT || step->code == IPC_STEP_STEP) &&
+        next->code == IPC_STEP_FLOORED && next->reason == IPC_REASON_NONE && at > 0 &&
+        step[-1].code == IPC_STEP_RAW && step[-1].value_e8 == next->value_e8)
+        return 2;
+    return 0;
+}
+
+/* A reduced quantity that is the order's own stands there. */
+static bool is_told_next(const struct ipc_step *steps, uint32_t at, uint32_t count)
+{
+    return steps[at].code == IPC_STEP_REDUCED && at + 1 < count &&
+           (steps[at + 1].code == IPC_STEP_BUY || steps[at + 1].code == IPC_STEP_SELL) &&
+           steps[at + 1].value_e8 == steps[at].value_e8;
+}
+
+/* A reason is told once: where it struck first, unless the outcome names it. */
+static bool is_reason_new(const struct ipc_step *steps, uint32_t at, uint32_t count)
+{
+    struct reading reading;
+    for (uint32_t i = 0; i < count; i++) {
+        if (i == at || steps[i].reason != steps[at].reason)
+            continue;
+        bool is_outcome = reading_of(steps[i].code, &reading) && reading.unit == IPC_UNIT_REASON;
+        if (i < at || is_outcome)
+            return false;
+    }
+    return true;
+}
+
 size_t ipc_explain_steps(const struct ipc_step *steps, uint32_t count, char *out, size_t out_bytes)
 {
     struct text text = {.out = out, .bytes = out_bytes};
@@ -324,6 +361,9 @@ size_t ipc_explain_steps(const struct ipc_step *steps, uint32_t count, char *out
         return 0;
     out[0] = '\0';
     for (uint32_t i = 0; i < count; i++) {
+        i += idle_steps(steps, i, count);
+        if (i >= count || is_told_next(steps, i, count))
+            continue;
         const struct ipc_step *step = &steps[i];
         struct reading reading;
         if (!reading_of(step->code, &reading)) {
@@ -337,7 +377,8 @@ size_t ipc_explain_steps(const struct ipc_step *steps, uint32_t count, char *out
         add(&text, "%s%s", reading.label, has_value && reading.label[0] != '\0' ? " " : "");
         if (has_value)
             add_value(&text, step, reading.unit);
-        if (step->reason != IPC_REASON_NONE && reading.unit != IPC_UNIT_REASON)
+        if (step->reason != IPC_REASON_NONE && reading.unit != IPC_UNIT_REASON &&
+            is_reason_new(steps, i, count))
             add(&text, " (%s)", ipc_reason_name((enum ipc_reason)step->reason));
         fresh = step->code == IPC_STEP_LEG_CLOSE || step->code == IPC_STEP_LEG_OPEN;
     }
