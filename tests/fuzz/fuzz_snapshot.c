@@ -14,7 +14,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CHUNKS    12u
+#define CHUNKS    20u
 #define FOLLOWERS 24u
 #define RECORD    12u
 
@@ -143,6 +143,24 @@ static void walk(const struct ipc_snapshot_view *view)
                 sum += view->instruments[view->list_items[list->first + k] - 1].exchange;
         }
     }
+    for (uint32_t slot = 0; slot < view->follower_slots; slot++) {
+        const struct ipc_row_follower *row = &view->followers[slot];
+        if (row->follower_no == 0)
+            continue;
+        if (row->policy != 0) {
+            const struct ipc_row_policy *policy = &view->policies[row->policy - 1];
+            for (uint32_t k = 0; k < policy->tier_count; k++)
+                sum += (uint64_t)policy->tiers[k].mult_e8;
+        }
+        if (row->map == 0)
+            continue;
+        const struct ipc_row_list *run = &view->maps[row->map - 1];
+        for (uint32_t k = 0; k < run->count; k++)
+            sum += view->instruments[view->map_items[run->first + k].to - 1].exchange;
+    }
+    for (uint32_t i = 0; i < view->contract_count; i++)
+        sum += view->instruments[view->contracts[i].instrument - 1].exchange +
+               view->brokers[view->contracts[i].broker].port;
     struct ipc_snapshot_stats stats;
     ipc_snapshot_stats(view, &stats);
     if (stats.enabled_followers > FOLLOWERS || (sum == 0 && stats.enabled_followers > 0))
