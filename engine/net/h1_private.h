@@ -59,6 +59,7 @@ struct eng_h1 {
     uint8_t matched;    /* of "HTTP/1." */
     uint8_t name_bytes; /* H1_NAME_BYTES + 1 = longer than any field that matters here */
     uint8_t value_bytes;
+    bool value_matters;
     char name[H1_NAME_BYTES], value[H1_VALUE_BYTES];
     uint32_t left; /* of the body or of the chunk */
     uint32_t chunk_digits;
