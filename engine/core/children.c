@@ -42,11 +42,8 @@ uint32_t eng_child_make(
     child->follower_no = fact->follower_no;
     child->incarnation = fact->incarnation;
     child->action = fact->action;
-    uint32_t positions = core->fold.position_count;
     child->position =
         eng_position_take(core, fact->follower_no, parent->instrument, parent->product);
-    if (core->fold.position_count != positions)
-        eng_money_position(core, fact->slot, child->position);
     core->links[index] = (struct eng_link){.next = ENG_NONE, .previous = ENG_NONE};
     core->settle_next[index] = ENG_NONE;
     eng_child_index(core, index, cell);

@@ -109,6 +109,15 @@ static uint32_t overridden_by(const struct eng_core *core, uint32_t tripped, uin
     return old | (in_force(core, tripped, trip_session) & DAY_KINDS);
 }
 
+/* The slot's word is what a wave looks at. */
+static void tell_slot(struct eng_core *core, uint32_t index, const struct eng_purse *purse)
+{
+    struct eng_slot *slot = &core->slots[index];
+    core->money->fold.link_trips += purse->tripped != 0;
+    core->money->fold.link_trips -= slot->tripped != 0;
+    slot->tripped = purse->tripped;
+}
+
 /* The purse, and the slot's word beside it, of the follower that the fact is about. */
 static struct eng_purse *purse_of(struct eng_core *core, const struct ipc_fact_limit *fact)
 {
@@ -203,7 +212,7 @@ static void apply_trip(struct eng_core *core, const struct ipc_fact_limit *fact)
     trip_bits(core, &tripped, &purse->trip_session, fact->kind);
     purse->tripped = (uint16_t)tripped;
     purse->flatten |= fact->flatten;
-    core->slots[fact->slot].tripped = purse->tripped;
+    tell_slot(core, fact->slot, purse);
 }
 
 static void apply_lift(struct eng_core *core, const struct ipc_fact_limit *fact)
@@ -212,7 +221,7 @@ static void apply_lift(struct eng_core *core, const struct ipc_fact_limit *fact)
     if (purse == NULL)
         return;
     purse->tripped &= (uint16_t)~BIT(fact->kind);
-    core->slots[fact->slot].tripped = purse->tripped;
+    tell_slot(core, fact->slot, purse);
 }
 
 static void resume_group(struct eng_core *core, uint32_t account)
@@ -251,7 +260,7 @@ static void apply_resume(struct eng_core *core, const struct ipc_fact_limit *fac
         purse->realised_high_e8 = ls_max_i64(purse->realised_e8, 0);
     purse->tripped &= FIGURES_BIT; /* no person can know what nobody knows */
     purse->flatten = 0;
-    core->slots[fact->slot].tripped = purse->tripped;
+    tell_slot(core, fact->slot, purse);
 }
 
 static void apply_breaker(struct eng_core *core, const struct ipc_fact_limit *fact)
@@ -409,8 +418,10 @@ bool eng_limits_clock(
 static void skip_flat(struct eng_limits_walk *walk)
 {
     const struct eng_core *core = walk->core;
-    while (walk->at != 0 && core->positions[walk->at - 1].held_e8 == 0)
-        walk->at = core->money->lots_of[walk->at - 1].next_position;
+    while (walk->at != 0 && core->positions[walk->at - 1].held_e8 == 0) {
+        uint32_t next = core->money->lots_of[walk->at - 1].next_position;
+        walk->at = next == ENG_NONE ? 0 : next;
+    }
 }
 
 void eng_limits_begin(const struct eng_core *core, uint32_t slot, struct eng_limits_walk *walk)
@@ -439,7 +450,7 @@ void eng_limits_price(struct eng_limits_walk *walk, int64_t price_e8)
         int64_t gain_e8 = position->held_e8 > 0 ? value_e8 - of->cost_e8 : of->cost_e8 - value_e8;
         walk->unrealised_e8 = eng_add_saturated(walk->unrealised_e8, gain_e8);
     }
-    walk->at = of->next_position;
+    walk->at = of->next_position == ENG_NONE ? 0 : of->next_position;
     skip_flat(walk);
 }
 
@@ -674,9 +685,11 @@ bool eng_flatten_next(const struct eng_core *core, uint32_t *cursor, struct eng_
         const struct eng_purse *purse = &money->purses[slot];
         if (purse->follower_no != core->view->followers[slot].follower_no || !purse->flatten)
             continue;
-        for (uint32_t at = purse->positions; at != 0; at = money->lots_of[at - 1].next_position) {
+        uint32_t at = purse->positions;
+        while (at != 0 && at != ENG_NONE) {
             if (flatten_position(core, slot, at - 1, out))
                 return true;
+            at = money->lots_of[at - 1].next_position;
         }
     }
     return false;

@@ -6,7 +6,7 @@
 #include "engine/core/positions.h"
 
 /* What is hashed bytewise has no padding. */
-_Static_assert(sizeof(struct eng_purse) == 6 * 4 + 4 * 2 + 4 * 4 + 8 + 11 * 8, "no padding");
+_Static_assert(sizeof(struct eng_purse) == 6 * 4 + 4 * 2 + 5 * 4 + 4 + 11 * 8, "no padding");
 _Static_assert(sizeof(struct eng_lot) == 24, "no padding");
 _Static_assert(sizeof(struct eng_lots) == 24, "no padding");
 _Static_assert(sizeof(struct eng_counted) == 24, "no padding");
@@ -19,15 +19,6 @@ _Static_assert(sizeof(struct eng_money_fold) == 48, "no padding");
 
 /* Sums above it may have saturated. */
 #define MONEY_SURE_E8   (INT64_MAX / 4)
-
-/* How far an opening is. */
-enum eng_phase {
-    ENG_PHASE_NONE = 0,
-    ENG_PHASE_WAITING = 1,  /* queued or unanswered */
-    ENG_PHASE_DOUBT = 2,    /* of unknown outcome: counts as accepted and filled */
-    ENG_PHASE_ACCEPTED = 3, /* its broker took it, whatever became of it later */
-    ENG_PHASE_REFUSED = 4,  /* it never came to be: not counted any more */
-};
 
 /* --- memory -------------------------------------------------------------------------------------
  */
@@ -108,6 +99,13 @@ static int64_t minus(int64_t a, int64_t b)
 /* --- purses -------------------------------------------------------------------------------------
  */
 
+/* The next copied position of a follower, 0 = no more. */
+static uint32_t next_of(const struct eng_money *money, uint32_t at)
+{
+    uint32_t next = money->lots_of[at - 1].next_position;
+    return next == ENG_NONE ? 0 : next;
+}
+
 const struct eng_purse *eng_money_of(
     const struct eng_core *core, uint32_t slot, uint32_t follower_no, uint16_t incarnation)
 {
@@ -131,7 +129,7 @@ struct eng_purse *eng_purse_take(
         .incarnation = incarnation,
         .positions = positions,
         .day = core->money->fold.day};
-    for (uint32_t at = positions; at != 0; at = core->money->lots_of[at - 1].next_position)
+    for (uint32_t at = positions; at != 0; at = next_of(core->money, at))
         purse->open_cost_e8 =
             eng_add_saturated(purse->open_cost_e8, core->money->lots_of[at - 1].cost_e8);
     return purse;
@@ -147,15 +145,12 @@ static void roll(const struct eng_core *core, struct eng_purse *purse)
     purse->day_realised_e8 = purse->day_notional_e8 = 0;
 }
 
-void eng_money_position(struct eng_core *core, uint32_t slot, uint32_t position)
+/* A position that something happened to is in its follower's list. */
+static void link_position(struct eng_money *money, struct eng_purse *purse, uint32_t position)
 {
-    struct eng_purse *purse = &core->money->purses[slot];
-    uint32_t follower_no = core->positions[position].follower_no;
-    if (purse->follower_no != follower_no)
-        purse = eng_purse_take(core, slot, follower_no, core->slots[slot].incarnation);
-    if (purse == NULL)
+    if (LS_LIKELY(money->lots_of[position].next_position != 0))
         return;
-    core->money->lots_of[position].next_position = purse->positions;
+    money->lots_of[position].next_position = purse->positions == 0 ? ENG_NONE : purse->positions;
     purse->positions = position + 1;
 }
 
@@ -198,28 +193,50 @@ static int64_t own_price(const struct eng_child *child)
     return child->price_e8 != 0 ? child->price_e8 : child->trigger_e8;
 }
 
-void eng_money_opening(struct eng_core *core, uint32_t index, int64_t last_price_e8)
+void eng_money_opening_first(struct eng_core *core, uint32_t index, int64_t last_price_e8)
 {
     const struct eng_child *child = &core->children[index];
-    struct eng_counted *counted = &core->money->counted[index];
-    int64_t price_e8 = own_price(child);
-    if (price_e8 == 0)
-        price_e8 = last_price_e8;
-    int64_t value_e8 = eng_money_value_e8(child->qty_e8, price_e8);
-    *counted = (struct eng_counted){.price_e8 = price_e8,
-        .value_e8 = value_e8,
-        .day = core->money->fold.day,
-        .phase = ENG_PHASE_WAITING,
-        .is_trade = ipc_tag_action_slice(child->action) == 0};
-    struct eng_purse *purse =
-        eng_purse_take(core, child->slot, child->follower_no, child->incarnation);
-    if (LS_UNLIKELY(purse == NULL))
-        return;
-    roll(core, purse);
-    purse->trades += counted->is_trade;
-    purse->in_flight++;
-    purse->day_notional_e8 = eng_add_saturated(purse->day_notional_e8, value_e8);
-    purse->working_e8 = eng_add_saturated(purse->working_e8, value_e8);
+    if (eng_purse_take(core, child->slot, child->follower_no, child->incarnation) != NULL)
+        eng_money_opening(core, index, last_price_e8);
+}
+
+static bool is_trade(const struct eng_child *child)
+{
+    return ipc_tag_action_slice(child->action) == 0;
+}
+
+static int64_t value_of(const struct eng_child *child, const struct eng_counted *counted)
+{
+    int64_t price_e8 = own_price(child) != 0 ? own_price(child) : counted->price_e8;
+    return eng_money_value_e8(child->qty_e8, price_e8);
+}
+
+/* Answered: it leaves the list. The list is short, and answers come about in its order. */
+static void flight_end(struct eng_core *core, struct eng_purse *purse, uint32_t index)
+{
+    struct eng_counted *counted = core->money->counted;
+    uint32_t *link = &purse->flight;
+    while (*link != 0 && *link != index + 1)
+        link = &counted[*link - 1].mark;
+    if (*link != 0)
+        *link = counted[index].mark;
+}
+
+/* An opening that is not in flight any more is counted, or counted no more. */
+static void count(struct eng_purse *purse, const struct eng_child *child,
+    struct eng_counted *counted, const struct eng_counted *before)
+{
+    bool was_counted = before->phase != ENG_PHASE_WAITING && before->phase != ENG_PHASE_REFUSED;
+    bool is_counted = counted->phase != ENG_PHASE_REFUSED;
+    if (was_counted && counted->mark != purse->day)
+        return; /* on another day */
+    counted->mark = purse->day;
+    /* What was accepted stays counted with the most that it ever was. */
+    int64_t value_e8 = is_counted ? ls_max_i64(before->value_e8, value_of(child, counted)) : 0;
+    counted->value_e8 = value_e8;
+    purse->day_notional_e8 = eng_add_saturated(purse->day_notional_e8, value_e8 - before->value_e8);
+    if (is_trade(child))
+        purse->trades = purse->trades + is_counted - was_counted;
 }
 
 void eng_money_change(struct eng_core *core, uint32_t index, int64_t before_claim_e8)
@@ -229,31 +246,45 @@ void eng_money_change(struct eng_core *core, uint32_t index, int64_t before_clai
     if (counted->phase == ENG_PHASE_NONE)
         return;
     struct eng_counted before = *counted;
-    counted->phase = (uint8_t)phase_of(child->state);
-    if (own_price(child) != 0)
-        counted->price_e8 = own_price(child);
-    /* What was accepted stays counted with the most that it ever was. */
-    int64_t value_e8 = eng_money_value_e8(child->qty_e8, counted->price_e8);
-    counted->value_e8 =
-        counted->phase == ENG_PHASE_REFUSED ? 0 : ls_max_i64(before.value_e8, value_e8);
-    int64_t rest_e8 = eng_money_value_e8(eng_child_claim_e8(child), counted->price_e8) -
-                      eng_money_value_e8(before_claim_e8, before.price_e8);
+    enum eng_phase phase = phase_of(child->state);
+    if (phase == ENG_PHASE_WAITING && before.phase == ENG_PHASE_WAITING)
+        return;
+    if (phase == ENG_PHASE_WAITING)
+        phase = ENG_PHASE_DOUBT; /* once counted it stays so until it is refused */
+    counted->phase = (uint8_t)phase;
     struct eng_purse *purse =
         eng_purse_take(core, child->slot, child->follower_no, child->incarnation);
     if (purse == NULL)
         return;
     roll(core, purse);
+    link_position(core->money, purse, child->position);
+    if (own_price(child) != 0)
+        counted->price_e8 = own_price(child);
+    int64_t before_e8 = 0;
+    if (before.phase == ENG_PHASE_WAITING)
+        flight_end(core, purse, index);
+    else
+        before_e8 = eng_money_value_e8(before_claim_e8, before.price_e8);
+    int64_t rest_e8 = eng_money_value_e8(eng_child_claim_e8(child), counted->price_e8) - before_e8;
     purse->working_e8 = ls_max_i64(eng_add_saturated(purse->working_e8, rest_e8), 0);
-    purse->in_flight = (uint16_t)(purse->in_flight - (before.phase == ENG_PHASE_WAITING) +
-                                  (counted->phase == ENG_PHASE_WAITING));
-    if (counted->day != purse->day)
-        return; /* counted on another day */
-    purse->day_notional_e8 =
-        eng_add_saturated(purse->day_notional_e8, counted->value_e8 - before.value_e8);
-    if (counted->is_trade) {
-        purse->trades -= before.phase != ENG_PHASE_REFUSED;
-        purse->trades += counted->phase != ENG_PHASE_REFUSED;
+    count(purse, child, counted, &before);
+}
+
+/* What is in flight, beside what is counted. */
+struct flight {
+    uint32_t trades;
+    int64_t value_e8;
+};
+static struct flight flight_of(const struct eng_core *core, const struct eng_purse *purse)
+{
+    struct flight flight = {.trades = 0};
+    const struct eng_counted *counted = core->money->counted;
+    for (uint32_t at = purse->flight; at != 0; at = counted[at - 1].mark) {
+        const struct eng_child *child = &core->children[at - 1];
+        flight.trades += is_trade(child);
+        flight.value_e8 = eng_add_saturated(flight.value_e8, value_of(child, &counted[at - 1]));
     }
+    return flight;
 }
 
 /* --- lots ---------------------------------------------------------------------------------------
@@ -359,6 +390,7 @@ void eng_money_fill(
     if (purse == NULL)
         return;
     roll(core, purse);
+    link_position(money, purse, child->position);
     int64_t fee_e8 = (int64_t)((__int128)money_e8 * purse->fee_fraction_e8 / LS_E8);
     if (before_qty_e8 == 0)
         fee_e8 = eng_add_saturated(fee_e8, (int64_t)purse->fee_order_e4 * (LS_E8 / 10000));
@@ -429,7 +461,7 @@ bool eng_circuit_probe(const struct eng_core *core, const struct eng_purse *purs
     uint32_t hold_ms = policy->circuit_hold_ms != 0 ? policy->circuit_hold_ms : HOLD_MS_DEFAULT;
     bool is_over = purse->failed_era != (uint16_t)core->fold.era ||
                    now_mono_ns - purse->failed_mono_ns >= (int64_t)hold_ms * LS_NS_PER_MS;
-    return is_over && purse->in_flight == 0;
+    return is_over && purse->flight == 0;
 }
 
 /* --- what decisions ask -------------------------------------------------------------------------
@@ -440,12 +472,21 @@ static bool is_open(const struct eng_position *position)
     return (position->held_e8 | position->opening_e8[0] | position->opening_e8[1]) != 0;
 }
 
+/* Those that only openings in flight are of are in no list yet. */
 static uint32_t open_positions(const struct eng_core *core, const struct eng_purse *purse)
 {
-    uint32_t count = 0;
-    for (uint32_t at = purse->positions; at != 0; at = core->money->lots_of[at - 1].next_position)
-        count += is_open(&core->positions[at - 1]);
-    return count;
+    const struct eng_money *money = core->money;
+    uint32_t open = 0;
+    for (uint32_t at = purse->positions; at != 0; at = next_of(money, at))
+        open += is_open(&core->positions[at - 1]);
+    for (uint32_t at = purse->flight; at != 0; at = money->counted[at - 1].mark) {
+        uint32_t position = core->children[at - 1].position;
+        bool is_known = money->lots_of[position].next_position != 0;
+        for (uint32_t k = purse->flight; k != at && !is_known; k = money->counted[k - 1].mark)
+            is_known = core->children[k - 1].position == position;
+        open += !is_known;
+    }
+    return open;
 }
 
 void eng_money_figures(const struct eng_core *core, uint32_t slot, uint32_t follower_no,
@@ -455,17 +496,21 @@ void eng_money_figures(const struct eng_core *core, uint32_t slot, uint32_t foll
     *out = (struct eng_figures){0};
     if (purse == NULL)
         return;
+    struct flight flight = flight_of(core, purse);
     out->total_e8 = purse->realised_e8;
-    out->exposure_e8 = eng_add_saturated(purse->open_cost_e8, purse->working_e8);
+    out->exposure_e8 = eng_add_saturated(
+        eng_add_saturated(purse->open_cost_e8, purse->working_e8), flight.value_e8);
     out->failures = purse->failures;
     out->open_positions = open_positions(core, purse);
     if (purse->base_day == core->money->fold.day)
         out->base_equity_e8 = purse->base_equity_e8;
+    out->day_notional_e8 = flight.value_e8;
+    out->trades = flight.trades;
     if (purse->day != core->money->fold.day)
         return;
     out->realised_e8 = purse->day_realised_e8;
-    out->day_notional_e8 = purse->day_notional_e8;
-    out->trades = purse->trades;
+    out->day_notional_e8 = eng_add_saturated(out->day_notional_e8, purse->day_notional_e8);
+    out->trades += purse->trades;
 }
 
 void eng_money_case(const struct eng_core *core, uint32_t slot, const struct ipc_row_follower *row,
@@ -476,21 +521,18 @@ void eng_money_case(const struct eng_core *core, uint32_t slot, const struct ipc
     out->limit = (uint8_t)eng_limits_bar(core, slot, row);
     if (purse == NULL)
         return;
-    out->failures = purse->failures;
+    struct eng_figures figures;
+    eng_money_figures(core, slot, row->follower_no, row->incarnation, &figures);
+    out->failures = figures.failures;
     if (policy->failures_max != 0 && purse->failures >= policy->failures_max)
         out->probe = eng_circuit_probe(core, purse, policy, now_mono_ns);
-    if (policy->open_positions_max != 0) {
-        uint32_t index = eng_position_find(core, row->follower_no, instrument, product);
-        out->open_positions = open_positions(core, purse);
-        out->holds = index != ENG_NONE && is_open(&core->positions[index]);
-    }
-    out->exposure_e8 = eng_add_saturated(purse->open_cost_e8, purse->working_e8);
-    if (purse->base_day == core->money->fold.day)
-        out->day_start_equity_e8 = purse->base_equity_e8;
-    if (purse->day == core->money->fold.day) {
-        out->trades = purse->trades;
-        out->day_notional_e8 = purse->day_notional_e8;
-    }
+    uint32_t index = eng_position_find(core, row->follower_no, instrument, product);
+    out->holds = index != ENG_NONE && is_open(&core->positions[index]);
+    out->open_positions = figures.open_positions;
+    out->exposure_e8 = figures.exposure_e8;
+    out->day_start_equity_e8 = figures.base_equity_e8;
+    out->trades = figures.trades;
+    out->day_notional_e8 = figures.day_notional_e8;
 }
 
 /* --- pure rules ---------------------------------------------------------------------------------
@@ -589,12 +631,14 @@ void eng_money_verify(const struct eng_core *core)
     for (uint32_t slot = 0; slot < core->limits.follower_slot_max; slot++) {
         const struct eng_purse *purse = &money->purses[slot];
         int64_t cost_e8 = 0;
-        for (uint32_t at = purse->positions; at != 0; at = money->lots_of[at - 1].next_position) {
+        for (uint32_t at = purse->positions; at != 0; at = next_of(money, at)) {
             LS_CHECK(core->positions[at - 1].follower_no == purse->follower_no);
             cost_e8 = eng_add_saturated(cost_e8, money->lots_of[at - 1].cost_e8);
         }
         if (cost_e8 < MONEY_SURE_E8)
             LS_CHECK(cost_e8 == purse->open_cost_e8);
         LS_CHECK(purse->working_e8 >= 0 && purse->realised_high_e8 >= 0);
+        for (uint32_t at = purse->flight; at != 0; at = money->counted[at - 1].mark)
+            LS_CHECK(money->counted[at - 1].phase == ENG_PHASE_WAITING);
     }
 }

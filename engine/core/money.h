@@ -25,22 +25,23 @@ struct eng_purse {
     uint32_t trip_session; /* session day of the trips that lift with the next one */
     uint32_t override_session;
     uint16_t overridden;     /* day limits that a person resumed: bits, until the next session */
-    uint16_t in_flight;      /* openings that are queued or unanswered */
     uint16_t failures;       /* consecutive broker errors */
     uint16_t failures_acked; /* what they were before the newest acknowledgement */
-    uint32_t positions;      /* 1 + newest copied position, 0 = none */
-    uint32_t trades;         /* openings of the day: accepted, or not answered yet */
+    uint16_t reserved2;
+    uint32_t positions; /* 1 + newest copied position, 0 = none */
+    uint32_t trades;    /* openings of the day that were accepted, or are in doubt */
+    uint32_t flight;    /* 1 + newest opening that is queued or unanswered, 0 = none */
     uint32_t fee_fraction_e8, fee_order_e4; /* in force, from the newest BASE fact */
     uint16_t failed_era;                    /* of failed_mono_ns, modulo 2^16 */
     uint8_t flatten;                        /* 1 = a trip wants its copied positions closed */
-    uint8_t reserved[5];
+    uint8_t reserved;
     int64_t failed_mono_ns;
-    int64_t day_realised_e8;                    /* after fees */
-    int64_t day_notional_e8;                    /* value of the openings that `trades` counts */
-    int64_t realised_e8;                        /* since it joined, after fees */
-    int64_t realised_high_e8;                   /* its maximum, >= 0 */
-    int64_t open_cost_e8;                       /* what its open lots cost, long and short alike */
-    int64_t working_e8;                         /* value of what its openings may still fill */
+    int64_t day_realised_e8;  /* after fees */
+    int64_t day_notional_e8;  /* value of the openings that `trades` counts */
+    int64_t realised_e8;      /* since it joined, after fees */
+    int64_t realised_high_e8; /* its maximum, >= 0 */
+    int64_t open_cost_e8;     /* what its open lots cost, long and short alike */
+    int64_t working_e8;       /* value of what its accepted openings may still fill */
     int64_t base_equity_e8, base_unrealised_e8; /* of base_day */
     int64_t equity_high_e8;                     /* of base_day */
     int64_t invested_e8;                        /* equity of its first base */
@@ -57,19 +58,29 @@ struct eng_lot {
 /* The lots of one copied position. */
 struct eng_lots {
     uint32_t oldest, newest; /* 1 + index, 0 = flat */
-    uint32_t next_position;  /* of the follower: 1 + index */
+    uint32_t
+        next_position; /* of the follower: 1 + index, ENG_NONE at the end; 0 = in no list yet */
     uint32_t count;
     int64_t cost_e8; /* sum over lots */
 };
 
-/* What an opening was counted with. */
+/* How far an opening is. */
+enum eng_phase {
+    ENG_PHASE_NONE = 0,
+    ENG_PHASE_WAITING = 1,  /* queued or unanswered */
+    ENG_PHASE_DOUBT = 2,    /* of unknown outcome: counts as accepted and filled */
+    ENG_PHASE_ACCEPTED = 3, /* its broker took it, whatever became of it later */
+    ENG_PHASE_REFUSED = 4,  /* it never came to be: not counted any more */
+};
+
+/* What an opening was counted with. Until its answer it is only in the list of its purse: most
+ * followers are never asked what is in flight, so a wave does no arithmetic for it. */
 struct eng_counted {
     int64_t price_e8; /* that values it: its limit, else the last price; 0 = not known */
     int64_t value_e8; /* in day_notional_e8 */
-    uint32_t day;     /* that counted it */
+    uint32_t mark;    /* in flight: 1 + the next older one; then the day that counted it */
     uint8_t phase;    /* enum eng_phase */
-    uint8_t is_trade; /* counted in trades: the first slice of its leg */
-    uint8_t reserved[2];
+    uint8_t reserved[3];
 };
 
 /* A master account whose own figures stop its group. */
@@ -95,8 +106,8 @@ struct eng_money_fold {
     uint32_t all_tripped, all_session;
     uint32_t owner_trips; /* accounts whose word is not zero */
     uint32_t group_trips; /* groups, likewise */
+    uint32_t link_trips;  /* followers, likewise; one that left its slot may still be in it */
     uint32_t group_count;
-    uint32_t reserved;
 };
 
 /* Everything of it, at the start of a part of the core's block. */
@@ -132,11 +143,26 @@ struct eng_purse *eng_purse_take(
 /* --- hooks of apply ---------------------------------------------------------------------------
  */
 
-/* eng_money_position: a copied position was made for the follower in this slot. */
-void eng_money_position(struct eng_core *core, uint32_t slot, uint32_t position);
-/* eng_money_opening: a child that opens was born; it counts from here on.
+/* eng_money_opening_first is the rare part of the next one. */
+void eng_money_opening_first(struct eng_core *core, uint32_t child, int64_t last_price_e8);
+/* eng_money_opening: a child that opens was born; it is in flight from here on.
  *   last_price_e8  of the decision, 0 = unknown; values an order without a limit */
-void eng_money_opening(struct eng_core *core, uint32_t child, int64_t last_price_e8);
+static inline void eng_money_opening(struct eng_core *core, uint32_t child, int64_t last_price_e8)
+{
+    const struct eng_child *of = &core->children[child];
+    struct eng_money *money = core->money;
+    struct eng_purse *purse = &money->purses[of->slot];
+    /* A new incarnation takes its purse over at the first answer. */
+    if (LS_UNLIKELY(purse->follower_no != of->follower_no)) {
+        eng_money_opening_first(core, child, last_price_e8);
+        return;
+    }
+    struct eng_counted *counted = &money->counted[child];
+    counted->price_e8 = last_price_e8;
+    counted->mark = purse->flight;
+    counted->phase = ENG_PHASE_WAITING;
+    purse->flight = child + 1;
+}
 /* eng_money_change: something of an opening changed: state, terms, fill.
  *   before_claim_e8  what it could still fill before */
 void eng_money_change(struct eng_core *core, uint32_t child, int64_t before_claim_e8);

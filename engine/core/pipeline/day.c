@@ -2,12 +2,19 @@
 
 #include "engine/core/positions.h"
 
+static void hours_now(const struct eng_plan *plan, struct eng_hours *hours)
+{
+    uint8_t exchange = plan->instrument == NULL ? 0 : plan->instrument->exchange;
+    eng_hours_at(plan->view, exchange, plan->sample->now_wall_ns, hours);
+}
+
 enum ipc_reason eng_day_plan(struct eng_plan *plan)
 {
     const struct eng_core *core = plan->core;
-    uint8_t exchange = plan->instrument == NULL ? 0 : plan->instrument->exchange;
-    plan->asks_day = plan->view->session_count | core->money->fold.owner_trips;
-    eng_hours_at(plan->view, exchange, plan->sample->now_wall_ns, &plan->hours);
+    plan->asks_day =
+        plan->view->session_count | core->money->fold.owner_trips | core->money->fold.link_trips;
+    if (plan->view->session_count != 0)
+        hours_now(plan, &plan->hours);
     return eng_limits_batch_bar(core, plan->order->account);
 }
 
@@ -45,6 +52,14 @@ enum ipc_reason eng_day_hours(const struct eng_plan *plan, const struct eng_foll
 {
     const struct ipc_row_policy *policy = policy_of(plan, follower);
     const struct eng_hours *hours = &plan->hours;
+    struct eng_hours bare;
+    if (plan->view->session_count == 0) { /* the clock alone, for the follower's own window */
+        if (policy == NULL ||
+            (policy->window_from_min | policy->window_to_min | policy->intraday_cutoff_min) == 0)
+            return IPC_REASON_NONE;
+        hours_now(plan, &bare);
+        hours = &bare;
+    }
     bool intraday = plan->order->product == IPC_PRODUCT_MIS;
     enum eng_market market = eng_hours_market(hours);
     if (market == ENG_MARKET_CLOSED || (market == ENG_MARKET_UNKNOWN && intraday))
@@ -96,17 +111,17 @@ enum ipc_reason eng_day_value(const struct eng_plan *plan, const struct eng_foll
         return IPC_REASON_NONE;
     if (price_e8 == 0)
         return IPC_REASON_PRICE_UNKNOWN;
-    const struct eng_purse *purse = purse_of(plan, follower);
+    struct eng_figures figures = {.trades = 0};
+    if (follower->slot != NULL)
+        eng_money_figures(plan->core, (uint32_t)(follower->slot - plan->core->slots),
+            follower->row->follower_no, follower->row->incarnation, &figures);
     int64_t more_e8 = qty_e8 - own_e8;
     int64_t value_e8 = eng_money_value_e8(more_e8 > 0 ? more_e8 : 0, price_e8);
-    int64_t day_e8 =
-        purse == NULL || purse->day != plan->core->money->fold.day ? 0 : purse->day_notional_e8;
     if (policy->day_notional_e8 != 0 &&
-        eng_add_saturated(day_e8, value_e8) > policy->day_notional_e8)
+        eng_add_saturated(figures.day_notional_e8, value_e8) > policy->day_notional_e8)
         return IPC_REASON_DAY_NOTIONAL;
-    int64_t open_e8 = purse == NULL ? 0 : eng_add_saturated(purse->open_cost_e8, purse->working_e8);
     if (policy->exposure_max_e8 != 0 &&
-        eng_add_saturated(open_e8, value_e8) > policy->exposure_max_e8)
+        eng_add_saturated(figures.exposure_e8, value_e8) > policy->exposure_max_e8)
         return IPC_REASON_MAX_CAPITAL_EXPOSURE;
     return IPC_REASON_NONE;
 }

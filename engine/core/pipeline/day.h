@@ -1,8 +1,8 @@
 /* day.h: what the market's day and the follower's day say of an opening: hours (step 6 of SEMANTICS
  * 2), circuit (3), tripped limits and counts (8), value of the day and exposure (13, 14).
  *
- * Asked only of followers that have a policy or have tripped, and of all where a market calendar is
- * published; the rest pay one test (eng_day_asks). Pure. */
+ * Asked only of followers that have a policy, and of all where a market calendar is published or
+ * somebody has tripped; the rest pay one test (eng_day_asks). Pure. */
 #ifndef LS_ENGINE_CORE_PIPELINE_DAY_H
 #define LS_ENGINE_CORE_PIPELINE_DAY_H
 
@@ -16,8 +16,7 @@ enum ipc_reason eng_day_plan(struct eng_plan *plan);
 /* eng_day_asks: false means that none of the functions below can have anything to say. */
 static inline bool eng_day_asks(const struct eng_plan *plan, const struct eng_follower *follower)
 {
-    uint32_t tripped = follower->slot == NULL ? 0 : follower->slot->tripped;
-    return (plan->asks_day | follower->row->policy | tripped) != 0;
+    return (plan->asks_day | follower->row->policy) != 0;
 }
 
 /* eng_day_circuit is step 3, eng_day_hours step 6, eng_day_limits step 8.

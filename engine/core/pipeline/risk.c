@@ -142,8 +142,8 @@ static enum ipc_reason entry_state(const struct ipc_row_follower *row)
 }
 
 /* Steps 1-7: whether it may be copied at all. */
-static inline enum ipc_reason entry_filters(
-    struct eng_plan *plan, const struct eng_follower *follower, bool asks_day)
+__attribute__((always_inline)) static inline enum ipc_reason entry_filters(
+    struct eng_plan *plan, const struct eng_follower *follower, const bool asks_day)
 {
     const struct ipc_row_follower *row = follower->row;
     const uint32_t states = IPC_FOLLOWER_ENABLED | IPC_FOLLOWER_RETIRED | IPC_FOLLOWER_PAUSED;
@@ -155,7 +155,7 @@ static inline enum ipc_reason entry_filters(
         return entry_state(row);
     if (LS_UNLIKELY(!eng_account_session_valid(follower->account)))
         return IPC_REASON_SESSION_EXPIRED;
-    if (LS_UNLIKELY(asks_day) && eng_day_circuit(plan, follower) != IPC_REASON_NONE)
+    if (asks_day && eng_day_circuit(plan, follower) != IPC_REASON_NONE)
         return IPC_REASON_CIRCUIT_OPEN;
     if (LS_UNLIKELY(plan->instrument == NULL))
         return IPC_REASON_INSTRUMENT_UNKNOWN;
@@ -164,7 +164,7 @@ static inline enum ipc_reason entry_filters(
         if (reason != IPC_REASON_NONE)
             return reason;
     }
-    if (LS_UNLIKELY(asks_day)) {
+    if (asks_day) {
         enum ipc_reason reason = eng_day_hours(plan, follower);
         if (reason != IPC_REASON_NONE)
             return reason;
@@ -173,6 +173,14 @@ static inline enum ipc_reason entry_filters(
     if (LS_UNLIKELY((row->max_age_market_ms | row->max_age_limit_ms) != 0))
         limit_ns = eng_entry_age_limit_ns(row, plan->order->type);
     return plan->age_ns > limit_ns ? IPC_REASON_STALE_EVENT : IPC_REASON_NONE;
+}
+
+/* Steps 1-8 for those of whom the day is asked. */
+__attribute__((noinline)) static enum ipc_reason asked_filters(
+    struct eng_plan *plan, const struct eng_follower *follower, bool is_own)
+{
+    enum ipc_reason reason = entry_filters(plan, follower, true);
+    return reason != IPC_REASON_NONE ? reason : eng_day_limits(plan, follower, is_own);
 }
 
 static bool price_fresh(const struct eng_plan *plan, const struct ipc_row_follower *row)
@@ -342,9 +350,8 @@ enum eng_plan_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_fol
 
     int64_t raw_e8 = 0;
     bool asks_day = eng_day_asks(plan, follower);
-    enum ipc_reason reason = entry_filters(plan, follower, asks_day);
-    if (LS_UNLIKELY(asks_day) && reason == IPC_REASON_NONE)
-        reason = eng_day_limits(plan, follower, own != NULL);
+    enum ipc_reason reason = LS_UNLIKELY(asks_day) ? asked_filters(plan, follower, own != NULL)
+                                                   : entry_filters(plan, follower, false);
     if (reason == IPC_REASON_NONE)
         reason = entry_raw(plan, row, fact->sample_e8, &raw_e8);
     fact->qty_e8 = raw_e8;

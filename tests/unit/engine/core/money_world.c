@@ -84,7 +84,6 @@ static uint32_t position_of(struct money_world *world, uint32_t slot, uint32_t i
     core->positions[index].follower_no = slot + 1;
     core->positions[index].instrument = instrument;
     core->positions[index].product = IPC_PRODUCT_MIS;
-    eng_money_position(core, slot, index);
     return index;
 }
 
