@@ -294,9 +294,13 @@ static int64_t book_version_of(const struct adp_feed_times *times, int64_t broke
         const int64_t since = times->read_wall_ns - times->book_lag_ns - broker_version_ns;
         version += ls_min_i64(ls_max_i64(since, 0), BROKER_TIME_STEP_NS - 1);
     }
+    if (last == NULL || last->version < version || last->terms == terms)
+        return version;
+    /* Books of one account follow one another, so after a book the reading decides; after a frame
+     * only a book that is later beyond doubt. */
+    const bool is_next_book = !last->is_push && broker_version_ns >= last->broker_version_ns;
     const bool is_overruled =
-        last != NULL && last->version >= version && last->terms != terms &&
-        times->read_mono_ns - times->book_lag_ns - OVERRULE_NS > last->read_mono_ns;
+        is_next_book || times->read_mono_ns - times->book_lag_ns - OVERRULE_NS > last->read_mono_ns;
     return is_overruled ? last->version + 1 : version;
 }
 

@@ -20,13 +20,13 @@
  *
  *     T + 0 .. 0.9 s      frames, by the time they came
  *     T + 0.9 s + n ns    frames that came later than that, by their sequence
- *     T + 0 .. 1 s - 1 ns books, by the time they were read less the book's own lag: a book that
- * was read when the second was over (and its lag) has the last word of it
+ *     T + 0 .. 1 s - 1 ns books, by the time they were read less the book's own lag
  *
- * (so each state is published once more by the first book after its second, if it had less)
- * and a book that was read clearly later than the last published state of an order (its lag and a
- * second) and shows other terms is newer, whatever the broker's clock says. A state without a time
- * gets the time of its reading, less a book's lag.
+ * and therefore a book that was read when the second was over, and its lag, has the last word of
+ * the second; it is said once more for that. Books of one account follow one another: of two with
+ * one time and other terms the later is newer. After a frame, a book with other terms is newer when
+ * it was read later than its lag and a second, whatever the broker's clock says. A state without a
+ * time gets the time of its reading, less a book's lag.
  *
  * One thread. */
 #ifndef LS_ADAPTERS_INGEST_FEED_H
