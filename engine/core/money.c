@@ -513,6 +513,29 @@ void eng_money_figures(const struct eng_core *core, uint32_t slot, uint32_t foll
     out->trades += purse->trades;
 }
 
+static bool is_open_of(
+    const struct eng_core *core, uint32_t position, uint32_t instrument, uint8_t product)
+{
+    const struct eng_position *of = &core->positions[position];
+    return of->instrument == instrument && of->product == product && is_open(of);
+}
+
+/* A position of this instrument is open, or will be when what is in flight fills. */
+static bool holds(const struct eng_core *core, const struct eng_purse *purse, uint32_t instrument,
+    uint8_t product)
+{
+    const struct eng_money *money = core->money;
+    for (uint32_t at = purse->positions; at != 0; at = next_of(money, at)) {
+        if (is_open_of(core, at - 1, instrument, product))
+            return true;
+    }
+    for (uint32_t at = purse->flight; at != 0; at = money->counted[at - 1].mark) {
+        if (is_open_of(core, core->children[at - 1].position, instrument, product))
+            return true;
+    }
+    return false;
+}
+
 void eng_money_case(const struct eng_core *core, uint32_t slot, const struct ipc_row_follower *row,
     const struct ipc_row_policy *policy, uint32_t instrument, uint8_t product, int64_t now_mono_ns,
     struct eng_case_follower *out)
@@ -526,8 +549,7 @@ void eng_money_case(const struct eng_core *core, uint32_t slot, const struct ipc
     out->failures = figures.failures;
     if (policy->failures_max != 0 && purse->failures >= policy->failures_max)
         out->probe = eng_circuit_probe(core, purse, policy, now_mono_ns);
-    uint32_t index = eng_position_find(core, row->follower_no, instrument, product);
-    out->holds = index != ENG_NONE && is_open(&core->positions[index]);
+    out->holds = holds(core, purse, instrument, product);
     out->open_positions = figures.open_positions;
     out->exposure_e8 = figures.exposure_e8;
     out->day_start_equity_e8 = figures.base_equity_e8;
