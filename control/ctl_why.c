@@ -143,24 +143,104 @@ static void event_tell(struct why *why, const struct ipc_journal_entry *entry)
     step_end(why, entry->flags);
 }
 
-/* The decision with its arithmetic. The rows are known only while the generation that decided is
- * the live one; else the outcome stands alone. */
-static void arithmetic_put(
-    struct why *why, const struct ipc_fact_batch *batch, const struct ipc_fact_child *child)
+/* One decision of the frame that holds it. */
+struct decision {
+    const struct ipc_fact_batch *batch;
+    struct ipc_fact_child child;
+    struct ipc_fact_wide wide; /* where terms differ from the batch's, and the recorded steps */
+    bool is_wide;
+    uint32_t place;
+    uint32_t orders; /* of this follower and leg in the frame: slices */
+};
+
+/* The arithmetic: the steps that were recorded, else made of the rows, which are known only while
+ * the generation that decided is the live one; else the outcome stands alone. */
+static void arithmetic_put(struct why *why, const struct decision *d)
 {
+    char explained[IPC_EXPLAIN_STEPS_BYTES];
+    if (d->is_wide && d->wide.step_count != 0) {
+        uint32_t count = d->wide.step_count <= IPC_WIDE_STEPS ? d->wide.step_count : IPC_WIDE_STEPS;
+        ipc_explain_steps(d->wide.steps, count, explained, sizeof explained);
+        ipc_text_put(&why->text, "; %s", explained);
+        return;
+    }
     const struct ipc_snapshot_view *view = &why->live.view;
     const struct ipc_row_follower *row = NULL;
     const struct ipc_row_instrument *instrument = NULL;
-    bool is_live = view->generation != 0 && view->generation == batch->generation;
-    if (is_live && child->slot < view->follower_slots &&
-        view->followers[child->slot].follower_no == child->follower_no)
-        row = &view->followers[child->slot];
+    bool is_live = view->generation != 0 && view->generation == d->batch->generation;
+    if (is_live && d->child.slot < view->follower_slots &&
+        view->followers[d->child.slot].follower_no == d->child.follower_no)
+        row = &view->followers[d->child.slot];
     uint32_t number = why->event.event.instrument;
     if (is_live && number >= 1 && number <= view->instrument_count)
         instrument = &view->instruments[number - 1];
-    char explained[IPC_EXPLAIN_BYTES];
-    ipc_explain_child(&why->event, batch, child, row, instrument, explained, sizeof explained);
+    ipc_explain_child(
+        &why->event, d->batch, &d->child, row, instrument, explained, sizeof explained);
     ipc_text_put(&why->text, "; %s", explained);
+}
+
+static void put_sample(struct why *why, const char *name, int64_t value_e8)
+{
+    if (value_e8 == 0)
+        return;
+    ipc_text_put(&why->text, "; %s ", name);
+    ipc_text_put_e8(&why->text, value_e8);
+}
+
+/* What the decision read, as it read it. */
+static void samples_put(struct why *why, const struct decision *d)
+{
+    bool is_exit = d->is_wide ? (d->wide.flags & IPC_WIDE_EXIT) != 0 : d->batch->is_exit != 0;
+    put_sample(why, is_exit ? "copied position" : "capital", d->child.sample_e8);
+    int64_t price_e8 = d->batch->price_sample_e8;
+    if (d->is_wide && d->wide.price_sample_e8 != 0)
+        price_e8 = d->wide.price_sample_e8;
+    put_sample(why, "last price", price_e8);
+    if (!d->is_wide)
+        return;
+    put_sample(why, "equity", d->wide.equity_e8);
+    put_sample(why, "balance", d->wide.balance_e8);
+    put_sample(why, "free margin", d->wide.free_e8);
+    if (d->wide.market_protection_e8 != 0)
+        put_sample(why, "market protection (a fraction)", d->wide.market_protection_e8);
+}
+
+/* Which part of the event it is: leg of a reversal, slice, protective order. */
+static void part_put(struct why *why, const struct decision *d)
+{
+    uint8_t flags = d->is_wide ? d->wide.flags : 0;
+    if (flags & IPC_WIDE_OPEN_LEG)
+        ipc_text_put(&why->text, "; the opening leg of a reversal");
+    if (flags & IPC_WIDE_PROTECTS)
+        ipc_text_put(&why->text, "; it protects a filled copy");
+    if (flags & IPC_WIDE_ON_FILL)
+        ipc_text_put(&why->text, "; copied from the master's fill");
+    if (flags & IPC_WIDE_CANCEL)
+        ipc_text_put(&why->text, "; a DAY limit in place of an IOC");
+    if (d->orders > 1)
+        ipc_text_put(
+            &why->text, "; slice %u of %u", ipc_tag_action_slice(d->child.action) + 1, d->orders);
+}
+
+static void reason_put(struct why *why, uint8_t reason)
+{
+    ipc_text_put(&why->text, "%s: %s", ipc_reason_name((enum ipc_reason)reason),
+        ipc_reason_sentence((enum ipc_reason)reason));
+}
+
+static void terms_put(struct why *why, const struct decision *d)
+{
+    if (!d->is_wide) {
+        put_qty_terms(why, d->batch->side, d->child.qty_e8, d->batch->type, d->batch->price_e8,
+            d->batch->trigger_e8, d->batch->product);
+        return;
+    }
+    put_qty_terms(why, d->wide.side, d->child.qty_e8, d->wide.type, d->wide.price_e8,
+        d->wide.trigger_e8, d->wide.product);
+    if (d->wide.validity == IPC_VALIDITY_IOC)
+        ipc_text_put(&why->text, " IOC");
+    if (d->wide.instrument != 0 && d->wide.instrument != why->event.event.instrument)
+        put_instrument(why, d->wide.instrument);
 }
 
 static bool kind_leaves(uint8_t kind)
@@ -168,39 +248,57 @@ static bool kind_leaves(uint8_t kind)
     return kind == IPC_CHILD_PLACE || kind == IPC_CHILD_MODIFY || kind == IPC_CHILD_CANCEL;
 }
 
-static void decision_tell(struct why *why, const struct ipc_journal_entry *entry,
-    const struct ipc_fact_batch *batch, const struct ipc_fact_child *child, uint32_t place)
+static void decision_tell(
+    struct why *why, const struct ipc_journal_entry *entry, const struct decision *d)
 {
     why->is_decided = true;
     step_start(why, entry->frame, "decision");
-    ipc_text_put(&why->text, "%s ", NAME(ipc_child_kind, child->kind));
-    bool is_skip = child->kind == IPC_CHILD_SKIP;
-    if (is_skip) {
-        ipc_text_put(&why->text, "%s: %s; quantity before it ",
-            ipc_reason_name((enum ipc_reason)child->reason),
-            ipc_reason_sentence((enum ipc_reason)child->reason));
-        ipc_text_put_e8(&why->text, child->qty_e8);
+    ipc_text_put(&why->text, "%s ", NAME(ipc_child_kind, d->child.kind));
+    if (d->child.kind == IPC_CHILD_SKIP) {
+        reason_put(why, d->child.reason);
+        ipc_text_put(&why->text, "; quantity before it ");
+        ipc_text_put_e8(&why->text, d->child.qty_e8);
     } else {
-        put_qty_terms(why, batch->side, child->qty_e8, batch->type, batch->price_e8,
-            batch->trigger_e8, batch->product);
-        if (child->reason != IPC_REASON_NONE)
-            ipc_text_put(&why->text, ", %s: %s", ipc_reason_name((enum ipc_reason)child->reason),
-                ipc_reason_sentence((enum ipc_reason)child->reason));
+        terms_put(why, d);
+        if (d->child.reason != IPC_REASON_NONE) {
+            ipc_text_put(&why->text, ", ");
+            reason_put(why, d->child.reason);
+        }
     }
-    if (child->sample_e8 != 0) {
-        ipc_text_put(&why->text, batch->is_exit != 0 ? "; copied position " : "; capital ");
-        ipc_text_put_e8(&why->text, child->sample_e8);
-    }
-    if (batch->price_sample_e8 != 0) {
-        ipc_text_put(&why->text, "; last price ");
-        ipc_text_put_e8(&why->text, batch->price_sample_e8);
-    }
-    arithmetic_put(why, batch, child);
+    part_put(why, d);
+    samples_put(why, d);
+    arithmetic_put(why, d);
     ipc_text_put(&why->text, "; follower %u, place %u of wave %llu, generation %llu, switch %s",
-        child->follower_no, place, (unsigned long long)batch->wave,
-        (unsigned long long)batch->generation, NAME(ipc_switch, batch->switch_word));
+        d->child.follower_no, d->place, (unsigned long long)d->batch->wave,
+        (unsigned long long)d->batch->generation, NAME(ipc_switch, d->batch->switch_word));
     step_end(why, entry->flags);
-    why->in_flight |= kind_leaves(child->kind);
+    why->in_flight |= kind_leaves(d->child.kind);
+}
+
+/* The wide part of the child at `index`; those of a frame ascend. */
+static bool wide_find(const struct ipc_fact_batch *batch, const uint8_t *wides, uint32_t index,
+    struct ipc_fact_wide *out)
+{
+    for (uint32_t i = 0; i < batch->wide_count; i++) {
+        memcpy(out, wides + i * sizeof *out, sizeof *out);
+        if (out->at == index)
+            return true;
+    }
+    return false;
+}
+
+static uint32_t orders_of_leg(
+    const struct ipc_fact_batch *batch, const uint8_t *children, const struct ipc_fact_child *child)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < batch->child_count; i++) {
+        struct ipc_fact_child other;
+        memcpy(&other, children + i * sizeof other, sizeof other);
+        count += other.follower_no == child->follower_no && other.kind == child->kind &&
+                 ipc_tag_action_leg(other.action) == ipc_tag_action_leg(child->action) &&
+                 ipc_tag_action_ordinal(other.action) == ipc_tag_action_ordinal(child->action);
+    }
+    return count;
 }
 
 static void batch_tell(struct why *why, const struct ipc_journal_entry *entry)
@@ -210,15 +308,18 @@ static void batch_tell(struct why *why, const struct ipc_journal_entry *entry)
         return;
     memcpy(&batch, entry->payload, sizeof batch);
     if (!ipc_key_equal(batch.order_key, why->order_key) ||
-        ipc_journal_list(
-            entry->frame, sizeof batch, sizeof(struct ipc_fact_child), batch.child_count) < 0)
+        ipc_journal_batch(entry->frame, &batch) < 0)
         return;
     const uint8_t *at = (const uint8_t *)entry->payload + sizeof batch;
+    const uint8_t *wides = at + (size_t)batch.child_count * sizeof(struct ipc_fact_child);
     for (uint32_t i = 0; i < batch.child_count; i++) {
-        struct ipc_fact_child child;
-        memcpy(&child, at + i * sizeof child, sizeof child);
-        if (child.follower_no == why->parts.follower_no && child.action == why->parts.action)
-            decision_tell(why, entry, &batch, &child, batch.first_place + i);
+        struct decision d = {.batch = &batch, .place = batch.first_place + i};
+        memcpy(&d.child, at + i * sizeof d.child, sizeof d.child);
+        if (d.child.follower_no != why->parts.follower_no || d.child.action != why->parts.action)
+            continue;
+        d.is_wide = wide_find(&batch, wides, i, &d.wide);
+        d.orders = orders_of_leg(&batch, at, &d.child);
+        decision_tell(why, entry, &d);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ipc/journal_text.h"
 #include "ipc/reason.h"
 
 #define NONE UINT32_MAX
@@ -28,6 +29,7 @@ void ctl_order_table_free(struct ctl_order_table *table)
     free(table->waves);
     free(table->copies);
     free(table->batches);
+    free(table->wides);
     free(table->tag_heads);
     free(table->events);
     memset(table, 0, sizeof(*table));
@@ -116,20 +118,30 @@ static void take_child(struct ctl_order_table *table, uint32_t wave_index,
     table->copy_count++;
 }
 
+static void take_wide(struct ctl_order_table *table, const struct ipc_fact_wide *wide)
+{
+    table->wides = grow(table->wides, &table->wide_room, table->wide_count, sizeof(*table->wides));
+    table->wides[table->wide_count++] = *wide;
+    table->copies[table->copy_count - 1].wide = table->wide_count;
+}
+
 static void take_batch(struct ctl_order_table *table, const struct ipc_frame *frame,
     const struct ipc_fact_batch *batch)
 {
     uint32_t wave_index = wave_of_event(table, batch->event_lsn);
-    size_t bytes = sizeof(*batch) + (size_t)batch->child_count * sizeof(struct ipc_fact_child);
-    if (wave_index == NONE || batch->child_count > IPC_BATCH_CHILDREN_MAX ||
-        frame->payload_bytes < bytes)
+    if (wave_index == NONE || ipc_journal_batch(frame, batch) < 0)
         return;
     table->batches =
         grow(table->batches, &table->batch_room, table->batch_count, sizeof(*table->batches));
     table->batches[table->batch_count++] = *batch;
-    const struct ipc_fact_child *children = (const struct ipc_fact_child *)(batch + 1);
-    for (uint32_t i = 0; i < batch->child_count; i++)
+    const struct ipc_fact_child *children = ipc_fact_batch_children(batch);
+    const struct ipc_fact_wide *wides = ipc_fact_batch_wides(batch);
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < batch->child_count; i++) {
         take_child(table, wave_index, &children[i], batch->first_place + i);
+        if (next < batch->wide_count && wides[next].at == i)
+            take_wide(table, &wides[next++]);
+    }
 }
 
 static void take_reply(struct ctl_order_table *table, const struct ipc_fact_reply *reply)
@@ -229,6 +241,8 @@ void ctl_copy_outcome(const struct ctl_copy *copy, char *out, size_t out_bytes)
         snprintf(out, out_bytes, "%s%s%s",
             ipc_outcome_class_name((enum ipc_outcome_class)copy->outcome.outcome),
             copy->outcome.code[0] != '\0' ? " " : "", copy->outcome.code);
+    else if (kind == IPC_CHILD_FLATTEN)
+        snprintf(out, out_bytes, "FLATTEN");
     else if (kind == IPC_CHILD_WAIT)
         snprintf(out, out_bytes, "WAIT");
     else if (!copy->was_released &&

@@ -89,7 +89,7 @@ void eng_telemetry_core(
     }
     set(telemetry->unknown_orders, counters->children_by_state[ENG_STATE_UNKNOWN]);
     /* Every (event x follower) is decided, still to visit, or gone; every order is in a state. */
-    int64_t gap = (int64_t)(counters->expected - counters->remaining - counters->skipped -
+    int64_t gap = (int64_t)(counters->expected + counters->extra - counters->remaining - counters->skipped -
                             counters->vanished - counters->placed - counters->acts);
     int64_t gap_children = (int64_t)(counters->placed - children);
     ipc_metric_set(telemetry->conservation_gap, gap != 0 ? gap : gap_children);

@@ -76,14 +76,35 @@ static void sample_follower(
         .switch_word = follower_word(turn, row->broker, slot),
         .can_send = turn_can_send(turn, row->account),
     };
-    if (row->mode == IPC_MODE_PERCENTAGE) {
-        struct ipc_account_money money;
-        /* A failed read is an unknown capital: time 0. */
-        if (ipc_accounts_get(&turn->money[row->broker], row->account, &money) == IPC_OK) {
-            sample->capital_e8 = money.equity_e8;
-            sample->capital_mono_ns = money.mono_ns;
-        }
+    /* Plain ratios and fixed quantities without a policy ask for no capital. */
+    bool asks = (row->mode != IPC_MODE_FIXED_RATIO && row->mode != IPC_MODE_FIXED_QUANTITY) ||
+                row->policy != 0;
+    struct ipc_account_money money;
+    /* A failed read is an unknown capital: time 0. */
+    if (asks && ipc_accounts_get(&turn->money[row->broker], row->account, &money) == IPC_OK) {
+        sample->capital_e8 = money.equity_e8;
+        sample->balance_e8 = money.cash_e8;
+        sample->free_e8 = money.equity_e8 - money.margin_used_e8;
+        sample->capital_mono_ns = money.mono_ns;
     }
+}
+
+/* The master's account, for modes that divide by it; a failed read is unknown: time 0. */
+static void sample_master(
+    struct eng_turn *turn, uint32_t master, struct eng_batch_sample *sample)
+{
+    const struct ipc_snapshot_view *view = &turn->generation->view;
+    struct ipc_account_money money;
+    if (master == 0 || master > view->account_count)
+        return;
+    const struct ipc_row_account *account = &view->accounts[master - 1];
+    if (account->broker >= ENG_BROKERS_MAX ||
+        ipc_accounts_get(&turn->money[account->broker], master, &money) != IPC_OK)
+        return;
+    sample->master_equity_e8 = money.equity_e8;
+    sample->master_balance_e8 = money.cash_e8;
+    sample->master_free_e8 = money.equity_e8 - money.margin_used_e8;
+    sample->master_capital_mono_ns = money.mono_ns;
 }
 
 /* What counts for a whole batch. The last price is from the broker's page of its first follower. */
@@ -99,6 +120,7 @@ static void sample_batch(struct eng_turn *turn, uint32_t broker, uint32_t master
         .switch_word = batch_word(turn, master, instrument),
         .journal_takes_entries = eng_journal_takes_entries(turn->wiring.journal),
     };
+    sample_master(turn, master, sample);
     /* A failed read is an unknown price: time 0. */
     if (instrument != 0 && ipc_prices_get(&turn->prices[broker], instrument, &price) == IPC_OK) {
         sample->price_e8 = price.price_e8;
@@ -125,8 +147,10 @@ static void track_batch(struct eng_turn *turn, struct eng_track *track,
 {
     track->record.batches++;
     for (uint32_t i = 0; i < count; i++) {
+        track->visited += i == 0 || children[i].slot != children[i - 1].slot;
         switch ((enum ipc_child_kind)children[i].kind) {
         case IPC_CHILD_SKIP:
+        case IPC_CHILD_FLATTEN:
             track->record.skipped++;
             break;
         case IPC_CHILD_WAIT:
@@ -148,7 +172,6 @@ static void track_batch(struct eng_turn *turn, struct eng_track *track,
         }
         }
     }
-    track->visited += count;
 }
 
 /* One batch: samples, decision straight into the journal's frame, commit, apply, requests. Returns
@@ -159,9 +182,8 @@ static uint32_t batch_run(struct eng_turn *turn, const struct eng_batch *batch, 
     struct eng_follower_sample samples[IPC_BATCH_CHILDREN_MAX];
     turn_clock_read(turn); /* ages are judged by the time of this batch, not of the turn */
     uint64_t start_tsc = ipc_clock_tsc();
-    const uint32_t max_bytes =
-        sizeof(struct ipc_fact_batch) + IPC_BATCH_CHILDREN_MAX * sizeof(struct ipc_fact_child);
-    uint8_t *payload = eng_journal_begin(turn->wiring.journal, IPC_FACT_BATCH, max_bytes);
+    uint8_t *payload =
+        eng_journal_begin(turn->wiring.journal, IPC_FACT_BATCH, IPC_BATCH_BYTES_MAX);
     *stuck = payload == NULL;
     if (payload == NULL)
         return 0;
@@ -188,7 +210,7 @@ static uint32_t batch_run(struct eng_turn *turn, const struct eng_batch *batch, 
     uint32_t count = eng_decide_batch(core, batch, &sample, samples, fact, children);
     if (count == 0)
         return 0; /* nothing to settle after all: the frame is never completed */
-    uint32_t bytes = (uint32_t)(sizeof(*fact) + count * sizeof(*children));
+    uint32_t bytes = ipc_fact_batch_bytes(fact);
     uint64_t decided_tsc = ipc_clock_tsc();
     ipc_hist_record(turn->wiring.telemetry->stage_decide,
         ipc_clock_ticks_to_ns(&turn->wiring.clock, decided_tsc - start_tsc));

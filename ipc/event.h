@@ -23,9 +23,9 @@ IPC_DECLARE_ENUM(ipc_event_kind, IPC_EVENT_LIST)
  * number (0 = the group of master `account`, or with RESUME_ALL the shard), `broker_order_id` who
  * it is, without blanks. */
 #define IPC_OPERATOR_LIST(X)                                                                       \
-    X(IPC_OPERATOR_RESUME, 1, "resume") /* tripped money limits of a follower or group */          \
+    X(IPC_OPERATOR_RESUME, 1, "resume")           /* tripped money limits of a follower or group */\
     X(IPC_OPERATOR_BREAKER_RESET, 2, "breaker-reset") /* a follower's circuit */                   \
-    X(IPC_OPERATOR_RESUME_ALL, 3, "resume-all")       /* what stopped the whole shard */
+    X(IPC_OPERATOR_RESUME_ALL, 3, "resume-all")   /* what stopped the whole shard */
 IPC_DECLARE_ENUM(ipc_operator_act, IPC_OPERATOR_LIST)
 
 /* Bits of `flags`. */
@@ -64,9 +64,12 @@ struct ipc_event {
     char broker_order_id[IPC_BROKER_ORDER_ID_BYTES]; /* NUL-padded */
     char client_tag[IPC_TAG_BYTES];                  /* NUL-padded, our tag when OWN_TAG */
     char reject_code[12]; /* NUL-padded, broker's short code when REJECTED */
+    int64_t stop_e8;      /* protective stop that comes with the order (bracket), 0 = none */
+    int64_t target_e8;    /* its target, 0 = none */
+    int64_t trail_e8;     /* what the stop trails behind the market, 0 = it stands */
 };
 
-_Static_assert(sizeof(struct ipc_event) == 208, "event layout");
+_Static_assert(sizeof(struct ipc_event) == 232, "event layout");
 
 /* ipc_event_check bounds every field of an event that came from another process.
  *   returns IPC_OK or IPC_BAD_INPUT with the field named in *error (may be NULL) */

@@ -193,6 +193,9 @@ static void add_outcome(
     case IPC_CHILD_SKIP:
         add(text, "SKIP %s", ipc_reason_name((enum ipc_reason)child->reason));
         return;
+    case IPC_CHILD_FLATTEN:
+        add(text, "the master is flat: its working entries are cancelled");
+        return;
     case IPC_CHILD_WAIT:
         add(text, "WAIT for the answer to its earlier request");
         return;

@@ -7,6 +7,7 @@
 
 #include "ipc/command.h"
 #include "ipc/event.h"
+#include "ipc/step_code.h"
 
 #define IPC_FACT_LIST(X)                                                                           \
     X(IPC_FACT_OPEN, 1, "open")       /* struct ipc_fact_open: a process opened the journal */     \
@@ -18,7 +19,7 @@
     X(IPC_FACT_UPDATE, 7, "update")   /* struct ipc_fact_event: a follower order's state */        \
     X(IPC_FACT_CHECKPOINT, 8, "checkpoint") /* a piece of the whole state */                       \
     X(IPC_FACT_ALARM, 9, "alarm")           /* struct ipc_fact_alarm */                            \
-    X(IPC_FACT_BOOK, 10, "book")   /* struct ipc_fact_book: history or gap of an account */        \
+    X(IPC_FACT_BOOK, 10, "book")   /* struct ipc_fact_book: history or gap of an account */         \
     X(IPC_FACT_LIMIT, 11, "limit") /* struct ipc_fact_limit: market day, money limits, breakers */
 IPC_DECLARE_ENUM(ipc_fact_type, IPC_FACT_LIST)
 
@@ -51,7 +52,10 @@ struct ipc_fact_adopt {
     X(IPC_TRANSITION_FILLED_MORE, 3, "filled-more")                                                \
     X(IPC_TRANSITION_CANCELLED, 4, "cancelled")                                                    \
     X(IPC_TRANSITION_REJECTED, 5, "rejected")                                                      \
-    X(IPC_TRANSITION_HISTORY, 6, "history") /* first book of an account: noted, never copied */
+    X(IPC_TRANSITION_HISTORY, 6, "history") /* first book of an account: noted, never copied */    \
+    X(IPC_TRANSITION_FOLLOW_UP, 7, "follow-up") /* of a BATCH outside a wave: what a position      \
+                                                   still has to close, or an opening that waited   \
+                                                   for its close */
 IPC_DECLARE_ENUM(ipc_transition, IPC_TRANSITION_LIST)
 
 struct ipc_fact_event {
@@ -65,7 +69,7 @@ struct ipc_fact_event {
     int64_t master_position_e8; /* of this instrument and product before the event (fills so far) */
     uint64_t ring_sequence;
 };
-_Static_assert(sizeof(struct ipc_fact_event) == 208 + 32, "event fact");
+_Static_assert(sizeof(struct ipc_fact_event) == 232 + 32, "event fact");
 
 #define IPC_CHILD_LIST(X)                                                                          \
     X(IPC_CHILD_SKIP, 1, "skip")   /* reason says why; nothing will be sent for it */              \
@@ -75,23 +79,30 @@ _Static_assert(sizeof(struct ipc_fact_event) == 208 + 32, "event fact");
     X(IPC_CHILD_MODIFY_QUEUED, 5, "modify-queued")                                                 \
     X(IPC_CHILD_CANCEL, 6, "cancel")                                                               \
     X(IPC_CHILD_CANCEL_QUEUED, 7, "cancel-queued")                                                 \
-    X(IPC_CHILD_WAIT, 8, "wait") /* its earlier request is unanswered; follows when it is */
+    X(IPC_CHILD_WAIT, 8, "wait") /* its earlier request is unanswered; follows when it is */       \
+    X(IPC_CHILD_FLATTEN, 9, "flatten") /* the master is flat: its working entries of the position  \
+                                          are cancelled, what they still fill is closed */
 IPC_DECLARE_ENUM(ipc_child_kind, IPC_CHILD_LIST)
 
-/* One follower's decision, 32 bytes. */
+/* One decision, 32 bytes. A follower may have several in one frame, one behind the other: legs,
+ * slices, the copies of one order; the first stands for the follower's visit by the wave. */
 struct ipc_fact_child {
     uint32_t follower_no;
     uint32_t slot;
     uint32_t action; /* the tag's four action digits as a number, [0, 36^4) */
     uint16_t incarnation;
     uint8_t kind;   /* enum ipc_child_kind */
-    uint8_t reason; /* enum ipc_reason (ipc/reason.h); of a skip, or of what reduced the quantity */
+    uint8_t reason; /* enum ipc_reason (ipc/reason.h); of a skip, or of what reduced the quantity;
+                       of a CANCEL SUPERSEDED = what is left of its total is placed anew */
     int64_t qty_e8; /* quantity to send; of a skip, the quantity before the reason struck */
     int64_t sample_e8; /* the follower's own sample: capital of PERCENTAGE, copied position of an
                           exit; else 0 */
 };
 _Static_assert(sizeof(struct ipc_fact_child) == 32, "child fact");
 
+#define IPC_BATCH_CHILDREN_MAX 64
+
+/* A BATCH payload: struct ipc_fact_batch, child_count compact children, wide_count wide ones. */
 struct ipc_fact_batch {
     uint64_t wave;      /* wave number, > 0; 0 for decisions outside a wave (settling a WAIT) */
     uint64_t event_lsn; /* lsn of the EVENT fact decided from */
@@ -105,13 +116,69 @@ struct ipc_fact_batch {
     uint8_t side, type, product, validity; /* that leave */
     uint8_t transition;                    /* enum ipc_transition */
     uint8_t is_exit;
-    uint8_t switch_word; /* strictest of global, broker, master, instrument */
-    uint8_t reserved8;
+    uint8_t switch_word;  /* strictest of global, broker, master, instrument */
+    uint8_t wide_count;   /* wide children follow the compact ones, [0, child_count] */
     uint32_t first_place; /* place in the wave of the first child */
     uint32_t child_count; /* children follow, [1, 64] */
 };
 _Static_assert(sizeof(struct ipc_fact_batch) == 96, "batch fact");
-#define IPC_BATCH_CHILDREN_MAX 64
+
+#define IPC_WIDE_EXIT      1u /* it reduces the follower's position, whatever the batch does */
+#define IPC_WIDE_ON_FILL   2u /* copied from the master's fill: its age counts from there */
+#define IPC_WIDE_OPEN_LEG  4u /* the opening part of a reversal */
+#define IPC_WIDE_CANCEL    8u /* a DAY limit in place of an IOC: cancelled when it works */
+#define IPC_WIDE_PROTECTS 16u /* a stop or target of a filled copy; one fills, the other goes */
+
+#define IPC_WIDE_STEPS     12
+
+/* What of a child is not as in the batch: its own terms, the samples that only its decision read,
+ * and the steps of its arithmetic. Ascending by `at`, at most one a child. */
+struct ipc_fact_wide {
+    uint8_t at; /* index of its compact child */
+    uint8_t side, type, product, validity;
+    uint8_t flags;      /* IPC_WIDE_* */
+    uint8_t step_count; /* [0, IPC_WIDE_STEPS] */
+    uint8_t reserved8;
+    uint32_t instrument; /* that it trades */
+    uint32_t sibling;    /* action digits + 1 of the child that goes when this one fills, 0 = none */
+    int64_t price_e8, trigger_e8;
+    int64_t market_protection_e8; /* fraction sent beside a market order, 0 = none */
+    int64_t price_sample_e8;      /* last price of its own instrument, 0 = the batch's */
+    /* its account when it was decided; 0 = not read */
+    int64_t equity_e8, balance_e8, free_e8;
+    struct ipc_step steps[IPC_WIDE_STEPS];
+};
+_Static_assert(sizeof(struct ipc_fact_wide) == 72 + 16 * IPC_WIDE_STEPS, "wide child fact");
+
+#define IPC_BATCH_LIST_BYTES                                                                       \
+    (IPC_BATCH_CHILDREN_MAX * (sizeof(struct ipc_fact_child) + sizeof(struct ipc_fact_wide)))
+#define IPC_BATCH_BYTES_MAX (sizeof(struct ipc_fact_batch) + IPC_BATCH_LIST_BYTES)
+
+/* ipc_fact_batch_bytes returns the bytes of the whole payload. */
+static inline uint32_t ipc_fact_batch_bytes(const struct ipc_fact_batch *batch)
+{
+    return (uint32_t)(sizeof *batch + batch->child_count * sizeof(struct ipc_fact_child) +
+                      batch->wide_count * sizeof(struct ipc_fact_wide));
+}
+
+/* ipc_fact_batch_children, _wides return the lists behind the fixed part. */
+static inline const struct ipc_fact_child *ipc_fact_batch_children(
+    const struct ipc_fact_batch *batch)
+{
+    return (const struct ipc_fact_child *)(batch + 1);
+}
+static inline const struct ipc_fact_wide *ipc_fact_batch_wides(const struct ipc_fact_batch *batch)
+{
+    return (const struct ipc_fact_wide *)(ipc_fact_batch_children(batch) + batch->child_count);
+}
+
+/* Room for the largest BATCH payload. */
+struct ipc_fact_batch_room {
+    struct ipc_fact_batch batch;
+    struct ipc_fact_child children[IPC_BATCH_CHILDREN_MAX]; /* child_count of them, then the wide */
+    struct ipc_fact_wide wides[IPC_BATCH_CHILDREN_MAX];     /* room only: see above */
+};
+_Static_assert(sizeof(struct ipc_fact_batch_room) == IPC_BATCH_BYTES_MAX, "batch room");
 
 /* What became of a queued child. */
 struct ipc_fact_release {
@@ -187,8 +254,8 @@ IPC_DECLARE_ENUM(ipc_limit_act, IPC_LIMIT_ACT_LIST)
     X(IPC_LIMIT_DAILY_LOSS_FRACTION, 2, "daily-loss-fraction")                                     \
     X(IPC_LIMIT_DRAWDOWN, 3, "drawdown")                                                           \
     X(IPC_LIMIT_DRAWDOWN_FRACTION, 4, "drawdown-fraction")                                         \
-    X(IPC_LIMIT_TRAILING, 5, "trailing")       /* stays until a person resumes */                  \
-    X(IPC_LIMIT_EQUITY_STOP, 6, "equity-stop") /* stays until a person resumes */                  \
+    X(IPC_LIMIT_TRAILING, 5, "trailing")        /* stays until a person resumes */                 \
+    X(IPC_LIMIT_EQUITY_STOP, 6, "equity-stop")  /* stays until a person resumes */                 \
     X(IPC_LIMIT_FIGURES, 7, "figures-unknown") /* a limit's figures are unknown or too old */
 IPC_DECLARE_ENUM(ipc_limit_kind, IPC_LIMIT_KIND_LIST)
 
@@ -209,17 +276,17 @@ struct ipc_fact_limit {
     uint8_t flatten; /* TRIP: 1 = copied positions are closed too */
     uint16_t incarnation;
     uint16_t reserved;
-    uint32_t follower_no;    /* 0 = not about one subscription */
-    uint32_t slot;           /* of follower_no */
-    uint32_t account;        /* the follower's; the master's of scope group */
-    uint32_t day;            /* the market's day, yyyymmdd */
-    int64_t value_e8;        /* TRIP: what was compared with -limit or with the stop level */
-    int64_t limit_e8;        /* TRIP: the limit as money, or the stop level */
-    int64_t equity_e8;       /* sample of the account; BASE: what the day began with; 0 = unknown */
-    int64_t realised_e8;     /* of the day so far, after fees */
-    int64_t unrealised_e8;   /* sample; BASE: what the day began with */
-    int64_t fee_fraction_e8; /* BASE: of turnover, in force from here on */
-    int64_t fee_order_e8;    /* BASE: of an order with a fill */
+    uint32_t follower_no; /* 0 = not about one subscription */
+    uint32_t slot;        /* of follower_no */
+    uint32_t account;     /* the follower's; the master's of scope group */
+    uint32_t day;         /* the market's day, yyyymmdd */
+    int64_t value_e8;     /* TRIP: what was compared with -limit or with the stop level */
+    int64_t limit_e8;     /* TRIP: the limit as money, or the stop level */
+    int64_t equity_e8;    /* sample of the account; BASE: what the day began with; 0 = unknown */
+    int64_t realised_e8;  /* of the day so far, after fees */
+    int64_t unrealised_e8;      /* sample; BASE: what the day began with */
+    int64_t fee_fraction_e8;    /* BASE: of turnover, in force from here on */
+    int64_t fee_order_e8;       /* BASE: of an order with a fill */
     char by[IPC_LIMIT_BY_BYTES]; /* RESUME, BREAKER: who, NUL-padded, printable, no blanks */
 };
 _Static_assert(sizeof(struct ipc_fact_limit) == 24 + 7 * 8 + IPC_LIMIT_BY_BYTES, "limit fact");

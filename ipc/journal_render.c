@@ -175,8 +175,41 @@ static bool render_event(const struct render *render)
     return true;
 }
 
+/* What of a child is not as in the batch. */
+static void render_wide(const struct render *render, const struct ipc_fact_wide *wide)
+{
+    if (!render->json) {
+        ipc_text_put(render->text, " [%s%s%s%s %s ", wide->flags & IPC_WIDE_OPEN_LEG ? "open " : "",
+            wide->flags & IPC_WIDE_PROTECTS ? "protects " : "",
+            wide->flags & IPC_WIDE_ON_FILL ? "on-fill " : "", NAME(ipc_side, wide->side),
+            NAME(ipc_type, wide->type));
+        ipc_text_put_e8(render->text, wide->price_e8);
+        ipc_text_put(render->text, "]");
+        return;
+    }
+    ipc_text_put(render->text, ",\"wide\":{\"flags\":%u", wide->flags);
+    put_u64(render, "instrument", wide->instrument);
+    render_terms(render, wide->side, wide->type, wide->product, wide->validity);
+    put_e8(render, "price", wide->price_e8);
+    put_e8(render, "trigger", wide->trigger_e8);
+    put_e8(render, "market_protection", wide->market_protection_e8);
+    put_e8(render, "price_sample", wide->price_sample_e8);
+    put_e8(render, "equity", wide->equity_e8);
+    put_e8(render, "balance", wide->balance_e8);
+    put_e8(render, "free", wide->free_e8);
+    ipc_text_put(render->text, ",\"steps\":[");
+    for (uint32_t i = 0; i < wide->step_count && i < IPC_WIDE_STEPS; i++) {
+        ipc_text_put(render->text, "%s{\"step\":\"%s\"", i == 0 ? "" : ",",
+            ipc_step_code_name(wide->steps[i].code));
+        put_e8(render, "value", wide->steps[i].value_e8);
+        put_word(render, "reason", reason_name(wide->steps[i].reason));
+        ipc_text_put(render->text, "}");
+    }
+    ipc_text_put(render->text, "]}");
+}
+
 static void render_child(const struct render *render, const struct ipc_fact_batch *batch,
-    const struct ipc_fact_child *child, uint32_t index)
+    const struct ipc_fact_child *child, const struct ipc_fact_wide *wide, uint32_t index)
 {
     char tag[IPC_TAG_BYTES];
     ipc_journal_tag(render->orders, batch->order_key, child, tag);
@@ -188,6 +221,8 @@ static void render_child(const struct render *render, const struct ipc_fact_batc
             ipc_text_put(render->text, " no=%u action=%u", child->follower_no, child->action);
         if (child->reason != IPC_REASON_NONE)
             ipc_text_put(render->text, " %s", reason_name(child->reason));
+        if (wide != NULL)
+            render_wide(render, wide);
         return;
     }
     ipc_text_put(
@@ -200,6 +235,8 @@ static void render_child(const struct render *render, const struct ipc_fact_batc
     put_word(render, "reason", reason_name(child->reason));
     put_e8(render, "qty", child->qty_e8);
     put_e8(render, "sample", child->sample_e8);
+    if (wide != NULL)
+        render_wide(render, wide);
     ipc_text_put(render->text, "}");
 }
 
@@ -208,8 +245,7 @@ static bool render_batch(const struct render *render)
     struct ipc_fact_batch batch;
     if (!fixed_take(render, &batch, sizeof batch))
         return false;
-    int64_t children = ipc_journal_list(
-        render->frame, sizeof batch, sizeof(struct ipc_fact_child), batch.child_count);
+    int64_t children = ipc_journal_batch(render->frame, &batch);
     if (children < 0)
         return false;
     put_u64(render, "wave", batch.wave);
@@ -230,10 +266,17 @@ static bool render_batch(const struct render *render)
         ipc_text_put(render->text, ",\"children\":[");
     }
     const uint8_t *at = list_at(render, sizeof batch);
+    const uint8_t *wides = at + (size_t)children * sizeof(struct ipc_fact_child);
+    uint32_t next = 0;
     for (uint32_t i = 0; i < (uint32_t)children; i++) {
         struct ipc_fact_child child;
+        struct ipc_fact_wide wide = {.at = UINT8_MAX};
         memcpy(&child, at + i * sizeof child, sizeof child);
-        render_child(render, &batch, &child, i);
+        if (next < batch.wide_count)
+            memcpy(&wide, wides + next * sizeof wide, sizeof wide);
+        bool is_wide = wide.at == i;
+        next += is_wide;
+        render_child(render, &batch, &child, is_wide ? &wide : NULL, i);
     }
     ipc_text_put(render->text, render->json ? "]" : "");
     return true;

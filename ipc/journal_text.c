@@ -199,3 +199,10 @@ int64_t ipc_journal_list(
     uint64_t wanted = fixed_bytes + (uint64_t)element_bytes * count;
     return wanted == frame->payload_bytes ? (int64_t)count : -1;
 }
+
+int64_t ipc_journal_batch(const struct ipc_frame *frame, const struct ipc_fact_batch *batch)
+{
+    if (batch->child_count > IPC_BATCH_CHILDREN_MAX || batch->wide_count > batch->child_count)
+        return -1;
+    return frame->payload_bytes == ipc_fact_batch_bytes(batch) ? (int64_t)batch->child_count : -1;
+}

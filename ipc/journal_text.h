@@ -67,4 +67,9 @@ void ipc_journal_json(struct ipc_text *text, const struct ipc_journal_orders *or
 int64_t ipc_journal_list(
     const struct ipc_frame *frame, uint32_t fixed_bytes, uint32_t element_bytes, uint32_t count);
 
+/* ipc_journal_batch is the same for a BATCH: compact children, then wide ones.
+ *   batch    the fixed part, already read from the frame
+ *   returns  compact children, or -1 when sizes and counts do not agree */
+int64_t ipc_journal_batch(const struct ipc_frame *frame, const struct ipc_fact_batch *batch);
+
 #endif

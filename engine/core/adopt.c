@@ -118,6 +118,11 @@ void eng_core_adopt(struct eng_core *core, const struct ipc_snapshot_view *view,
         if (account->flags & ENG_ACCOUNT_FOLLOWS)
             account->flags |= ENG_ACCOUNT_SHARED;
         account->flags |= ENG_ACCOUNT_FOLLOWS;
+        bool by_fill = row->copy == IPC_COPY_ON_FILL ||
+                       (row->policy != 0 &&
+                           (view->policies[row->policy - 1].flags & IPC_POLICY_NO_PENDING));
+        if (by_fill && row->master != 0 && row->master <= view->account_count)
+            core->accounts[row->master].flags |= ENG_ACCOUNT_FILLS;
     }
     eng_limits_adopt(core);
     if (first)

@@ -17,37 +17,41 @@ int64_t eng_child_claim_e8(const struct eng_child *child)
 }
 
 struct eng_sending eng_sending_make(
-    const struct eng_core *core, uint32_t order, int64_t mono_ns, int64_t wall_ns)
+    const struct eng_core *core, uint32_t instrument, int64_t mono_ns, int64_t wall_ns)
 {
     struct eng_sending sending = {
         .mono_ns = mono_ns, .wall_ns = wall_ns, .day = (uint16_t)eng_market_day(wall_ns)};
     if (core->view != NULL) {
-        const struct ipc_row_instrument *row =
-            eng_instrument_row(core->view, core->orders[order].instrument);
+        const struct ipc_row_instrument *row = eng_instrument_row(core->view, instrument);
         sending.exchange = row == NULL ? 0 : row->exchange;
     }
     return sending;
 }
 
-uint32_t eng_child_make(
-    struct eng_core *core, uint32_t order, const struct ipc_fact_child *fact, uint32_t cell)
+uint32_t eng_child_make(struct eng_core *core, uint32_t order, const struct ipc_fact_child *fact,
+    uint32_t position, uint32_t cell)
 {
     LS_CHECK(core->fold.child_count < core->limits.child_max);
     uint32_t index = core->fold.child_count++;
     struct eng_child *child = &core->children[index];
-    struct eng_order *parent = &core->orders[order];
+    struct eng_position *copied = &core->positions[position];
     memset(child, 0, sizeof *child);
     child->order = order;
     child->slot = fact->slot;
     child->follower_no = fact->follower_no;
     child->incarnation = fact->incarnation;
     child->action = fact->action;
-    child->position =
-        eng_position_take(core, fact->follower_no, parent->instrument, parent->product);
+    child->position = position;
+    child->position_older = copied->newest_child;
+    child->instrument = copied->instrument;
+    child->product = copied->product;
+    child->sibling = ENG_NONE;
+    copied->newest_child = index;
+    copied->slot = fact->slot;
     core->links[index] = (struct eng_link){.next = ENG_NONE, .previous = ENG_NONE};
     core->settle_next[index] = ENG_NONE;
     eng_child_index(core, index, cell);
-    parent->child_count++;
+    core->orders[order].child_count++;
     return index;
 }
 
@@ -67,26 +71,83 @@ static int64_t unsent_close_e8(const struct eng_child *child)
                : 0;
 }
 
-void eng_child_born(struct eng_core *core, const struct eng_child *child)
+/* A close whose bytes are out and unanswered, or whose outcome nobody knows. */
+static bool is_flying(const struct eng_child *child)
 {
+    return (child->flags & ENG_CHILD_EXIT) &&
+           (child->state == ENG_STATE_SENDING || eng_state_in_doubt(child->state));
+}
+
+/* What of a close counts as ordered for its base: filled and working, but not what is being
+ * cancelled. */
+static int64_t committed_e8(const struct eng_child *child, int64_t claim_e8)
+{
+    bool leaves = child->queued == IPC_ACTION_CANCEL || (child->flags & ENG_CHILD_CANCELLED);
+    return child->filled_qty_e8 + (leaves ? 0 : claim_e8);
+}
+
+/* Keeps count of the positions that have a working entry. */
+static void count_openings(
+    struct eng_core *core, const struct eng_position *position, bool was_opening)
+{
+    bool is_opening = (position->opening_e8[0] | position->opening_e8[1]) != 0;
+    if (is_opening != was_opening)
+        core->master_positions[position->master].openings += is_opening ? 1 : UINT32_MAX;
+}
+
+/* An opening out of nothing: what an earlier episode left behind does not count any more. */
+static void begin_episode(struct eng_position *position)
+{
+    position->episode++;
+    position->carry_sum_e8 = position->carry_granted_e8 = 0;
+    position->flags = 0;
+    position->exit_order = ENG_NONE;
+    position->base_run = 0;
+    position->base_e8 = position->closed_e8 = 0;
+    position->base_no++;
+}
+
+void eng_child_born(struct eng_core *core, uint32_t index)
+{
+    struct eng_child *child = &core->children[index];
+    struct eng_position *position = &core->positions[child->position];
     LS_CHECK(child->state == ENG_STATE_INTENT || child->state == ENG_STATE_SENDING);
     core->fold.counters.placed++;
     core->fold.counters.children_by_state[child->state]++;
-    int64_t *sum = claim_sum(&core->positions[child->position], child);
+    bool was_opening = (position->opening_e8[0] | position->opening_e8[1]) != 0;
+    if (!(child->flags & ENG_CHILD_EXIT)) {
+        if (position->held_e8 == 0 && !was_opening && eng_reserved_e8(position) == 0) {
+            eng_due_drop(core, child->position);
+            begin_episode(position);
+        }
+        position->flags &= (uint8_t)~ENG_POSITION_FLAT; /* its fills are wanted */
+    } else if (is_flying(child)) {
+        position->flying++;
+        position->flying_decision = child->decision;
+    }
+    child->base_no = position->base_no;
+    int64_t *sum = claim_sum(position, child);
     *sum = eng_add_saturated(*sum, child->qty_e8);
+    if (child->flags & ENG_CHILD_EXIT)
+        position->closed_e8 = eng_add_saturated(position->closed_e8, child->qty_e8);
+    count_openings(core, position, was_opening);
     if (LS_UNLIKELY(child->state == ENG_STATE_INTENT))
-        core->positions[child->position].unsent_e8 += unsent_close_e8(child);
+        position->unsent_e8 += unsent_close_e8(child);
 }
 
 struct eng_child_touch eng_child_begin(struct eng_core *core, uint32_t index)
 {
     struct eng_child *child = &core->children[index];
+    int64_t claim = eng_child_claim_e8(child);
     return (struct eng_child_touch){.child = child,
         .index = index,
         .state = child->state,
         .in_doubt = eng_state_in_doubt(child->state),
-        .claim_e8 = eng_child_claim_e8(child),
-        .unsent_e8 = unsent_close_e8(child)};
+        .flying = is_flying(child),
+        .committed_e8 = committed_e8(child, claim),
+        .claim_e8 = claim,
+        .unsent_e8 = unsent_close_e8(child),
+        .filled_e8 = child->filled_qty_e8};
 }
 
 /* Nothing of it is under way, waiting or uncertain: its decisions have come to their end. */
@@ -103,6 +164,8 @@ static bool may_be_settled(const struct eng_child *child)
 {
     if (eng_state_ended(child->state) || eng_state_unsent(child->state))
         return true;
+    if (child->flags & ENG_CHILD_REPLACE)
+        return false; /* its end counts, with what it filled */
     return child->flight == 0 && child->queued == 0 && !(child->flags & ENG_CHILD_DOUBT) &&
            !eng_state_in_doubt(child->state) && child->broker_order_id[0] != '\0';
 }
@@ -118,15 +181,86 @@ static void unblock(struct eng_core *core, uint32_t position)
         if (eng_held_e8(state, child->side) == 0 && eng_coming_e8(state, child->side) > 0)
             continue;
         eng_queue_drop(core, at);
-        child->flags &= (uint8_t)~ENG_CHILD_BLOCKED;
+        child->flags &= (uint16_t)~ENG_CHILD_BLOCKED;
         eng_queue_put(core, at, eng_child_account(core, at), ENG_LIST_EXITS);
     }
+}
+
+/* The order is over and not all of it filled, without a cancel of ours: a close is not repeated
+ * blindly, a person or the next event decides. */
+static bool ended_refused(const struct eng_child *child)
+{
+    switch ((enum eng_state)child->state) {
+    case ENG_STATE_REJECTED:
+    case ENG_STATE_EXCH_REJECTED:
+    case ENG_STATE_EXPIRED:
+        return true;
+    case ENG_STATE_CANCELLED:
+        return !(child->flags & ENG_CHILD_CANCELLED);
+    case ENG_STATE_SKIPPED:
+        return child->reason != IPC_REASON_SUPERSEDED && child->reason != IPC_REASON_AT_TARGET &&
+               child->reason != IPC_REASON_MASTER_REJECTED;
+    case ENG_STATE_NONE:
+    case ENG_STATE_INTENT:
+    case ENG_STATE_SENDING:
+    case ENG_STATE_ACKED:
+    case ENG_STATE_OPEN:
+    case ENG_STATE_PARTIAL:
+    case ENG_STATE_FILLED:
+    case ENG_STATE_NOT_SENT:
+    case ENG_STATE_UNKNOWN:
+    case ENG_STATE_RECONCILING:
+    case ENG_STATE_ADOPTED:
+    case ENG_STATE_NOT_PLACED:
+    case ENG_STATE_MISSED:
+    case ENG_STATE_UNRESOLVED:
+        return false;
+    }
+    return false;
+}
+
+/* What a change of a close means for the run of reductions of its position. */
+static void carry_close(struct eng_position *position, const struct eng_child_touch *touch,
+    const struct eng_child *child, int64_t claim_e8)
+{
+    if (child->base_no == position->base_no)
+        position->closed_e8 += committed_e8(child, claim_e8) - touch->committed_e8;
+    bool flying = is_flying(child);
+    if (flying != touch->flying) {
+        position->flying += flying ? 1 : UINT32_MAX;
+        if (flying)
+            position->flying_decision = child->decision;
+    }
+    if (child->state == touch->state)
+        return;
+    if (eng_state_ended(child->state) && child->filled_qty_e8 < child->qty_e8) {
+        if (child->order != position->exit_order)
+            position->flags |= ENG_POSITION_WANTS; /* a later one may close what it did not */
+        else if (ended_refused(child))
+            position->flags |= ENG_POSITION_REFUSED;
+    }
+    if (child->state == ENG_STATE_NOT_PLACED || child->state == ENG_STATE_MISSED)
+        position->flags |= ENG_POSITION_WANTS; /* after doubt it is derived anew */
+}
+
+/* What a change of an entry means for it: what was counted on and will not come is no part of F0,
+ * and a fill after the master went flat is to be closed. */
+static void carry_entry(struct eng_position *position, const struct eng_child_touch *touch,
+    const struct eng_child *child, int64_t claim_e8)
+{
+    int64_t filled = child->filled_qty_e8 - touch->filled_e8;
+    int64_t lost = touch->claim_e8 - claim_e8 - filled;
+    if (lost > 0 && child->base_no != position->base_no && position->base_run != 0)
+        position->base_e8 = ls_max_i64(position->base_e8 - lost, 0);
+    if (filled > 0)
+        position->flags &= (uint8_t)~ENG_POSITION_REFUSED;
 }
 
 void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
 {
     struct eng_child *child = touch->child;
     struct eng_position *position = &core->positions[child->position];
+    bool was_opening = (position->opening_e8[0] | position->opening_e8[1]) != 0;
 
     if (child->state != touch->state) {
         core->fold.counters.children_by_state[touch->state]--;
@@ -139,6 +273,11 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
         LS_CHECK(*sum >= 0);
     }
     position->unsent_e8 += unsent_close_e8(child) - touch->unsent_e8;
+    if (child->flags & ENG_CHILD_EXIT)
+        carry_close(position, touch, child, claim);
+    else
+        carry_entry(position, touch, child, claim);
+    count_openings(core, position, was_opening);
     bool in_doubt = eng_state_in_doubt(child->state);
     if (in_doubt != touch->in_doubt) {
         struct eng_slot *slot = &core->slots[child->slot];
@@ -148,7 +287,7 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
             slot->unknown_count += one;
     }
     if (eng_state_ended(child->state))
-        child->flags &= (uint8_t)~ENG_CHILD_DOUBT;
+        child->flags &= (uint16_t)~ENG_CHILD_DOUBT;
     /* Nothing is left to modify or cancel of an order that ended, and a place whose order was seen
      * alive must not go again. */
     if (child->queued != 0 &&
@@ -164,6 +303,10 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
     }
     if (LS_UNLIKELY(core->position_blocked[child->position] != ENG_NONE))
         unblock(core, child->position);
+    /* Its sibling is not wanted any more when this one fills. */
+    if (LS_UNLIKELY(child->sibling != ENG_NONE) && child->filled_qty_e8 > touch->filled_e8)
+        eng_settle_put(core, child->sibling);
+    eng_position_wants(core, child->position);
     if (!(child->flags & ENG_CHILD_EXIT))
         eng_money_change(core, touch->index, touch->claim_e8);
 }
@@ -236,7 +379,7 @@ void eng_child_unqueue(struct eng_core *core, uint32_t index)
     struct eng_child *child = &core->children[index];
     eng_queue_drop(core, index);
     child->queued = 0;
-    child->flags &= (uint8_t)~ENG_CHILD_BLOCKED;
+    child->flags &= (uint16_t)~ENG_CHILD_BLOCKED;
 }
 
 void eng_child_fly(struct eng_core *core, uint32_t index, enum ipc_action action,
@@ -253,6 +396,8 @@ void eng_child_fly(struct eng_core *core, uint32_t index, enum ipc_action action
         child->modifications++;
     if (action == IPC_ACTION_PLACE)
         child->places++;
+    if (action == IPC_ACTION_CANCEL)
+        child->flags |= ENG_CHILD_CANCELLED;
     if (core->view != NULL) {
         uint32_t number = eng_child_account(core, index);
         if (number <= core->limits.account_max)
@@ -293,7 +438,7 @@ void eng_settle_drop(struct eng_core *core, uint32_t index)
     struct eng_child *child = &core->children[index];
     if (!(child->flags & ENG_CHILD_SETTLE))
         return;
-    child->flags &= (uint8_t)~ENG_CHILD_SETTLE;
+    child->flags &= (uint16_t)~ENG_CHILD_SETTLE;
     /* Settled in the order of the list, so it is at the head but for children of a few orders. */
     uint32_t before = ENG_NONE;
     uint32_t at = core->settle_head;

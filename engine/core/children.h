@@ -13,8 +13,9 @@ struct eng_child_touch {
     struct eng_child *child;
     uint32_t index;
     uint8_t state;
-    bool in_doubt;
-    int64_t claim_e8, unsent_e8;
+    bool in_doubt, flying;
+    int64_t claim_e8, unsent_e8, filled_e8;
+    int64_t committed_e8;
 };
 
 /* eng_child_claim_e8 returns what of the child may still fill: the largest quantity that the
@@ -28,15 +29,16 @@ struct eng_sending {
     uint8_t exchange; /* 0 without a view */
 };
 struct eng_sending eng_sending_make(
-    const struct eng_core *core, uint32_t order, int64_t mono_ns, int64_t wall_ns);
+    const struct eng_core *core, uint32_t instrument, int64_t mono_ns, int64_t wall_ns);
 
 /* eng_child_make appends a child in state NONE and claims nothing yet; the caller has checked the
  * capacity of children and positions, sets the terms, and ends with eng_child_born.
- *   cell  from eng_child_find_at */
-uint32_t eng_child_make(
-    struct eng_core *core, uint32_t order, const struct ipc_fact_child *fact, uint32_t cell);
+ *   position  index of its copied position
+ *   cell      from eng_child_find_at */
+uint32_t eng_child_make(struct eng_core *core, uint32_t order, const struct ipc_fact_child *fact,
+    uint32_t position, uint32_t cell);
 /* eng_child_born carries a new child into its position and the counters. */
-void eng_child_born(struct eng_core *core, const struct eng_child *child);
+void eng_child_born(struct eng_core *core, uint32_t index);
 
 struct eng_child_touch eng_child_begin(struct eng_core *core, uint32_t index);
 void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch);

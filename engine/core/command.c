@@ -1,5 +1,6 @@
 /* What leaves and what comes back: commands made of applied facts, replies made into facts. */
 #include "engine/core/children.h"
+#include "engine/core/contract.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/pace.h"
 
@@ -15,12 +16,19 @@ enum ipc_rc eng_core_command(const struct eng_core *core, uint32_t index, struct
     const struct eng_child *child = &core->children[index];
     LS_CHECK(child->flight != 0);
     const struct eng_order *order = &core->orders[child->order];
-    const struct ipc_row_instrument *instrument = eng_instrument_row(core->view, order->instrument);
+    const struct ipc_row_instrument *instrument = eng_instrument_row(core->view, child->instrument);
     const struct ipc_row_follower *row = eng_follower_row(core->view, child->slot);
     const struct eng_slot *slot = eng_slot_of(core, child->slot, child->follower_no);
     out->action = child->flight;
     out->request_no = child->request_no;
     if (instrument == NULL || row == NULL || row->follower_no != child->follower_no || slot == NULL)
+        return IPC_NOT_FOUND;
+    /* The token of another broker may be another instrument: without the own one only what names the
+     * order leaves. */
+    struct eng_contracts contracts;
+    struct eng_contract contract = {.token = instrument->token};
+    eng_contracts_of(core->view, instrument->instrument, &contracts);
+    if (!eng_contract_at(&contracts, row->broker, &contract) && child->flight == IPC_ACTION_PLACE)
         return IPC_NOT_FOUND;
 
     bool is_exit = child->flight == IPC_ACTION_CANCEL || (child->flags & ENG_CHILD_EXIT);
@@ -33,7 +41,7 @@ enum ipc_rc eng_core_command(const struct eng_core *core, uint32_t index, struct
     out->reserved = 0;
     out->slot = child->slot;
     out->account = row->account;
-    out->instrument = order->instrument;
+    out->instrument = child->instrument;
     out->child = index;
     out->wave_place = child->wave_place;
     out->qty_e8 = child->qty_e8;
@@ -41,14 +49,14 @@ enum ipc_rc eng_core_command(const struct eng_core *core, uint32_t index, struct
     out->trigger_e8 = child->trigger_e8;
     out->deadline_mono_ns = INT64_MAX;
     if (!is_exit)
-        out->deadline_mono_ns =
-            order->received_mono_ns - order->feed_lag_ns + eng_entry_age_limit_ns(row, order->type);
+        out->deadline_mono_ns = eng_child_fresh_ns(child, order) +
+                                eng_entry_age_limit_ns(row, eng_child_age_type(child, order));
     char action[IPC_TAG_ACTION_DIGITS] = {'0', '0', '0', '0'};
     if (LS_UNLIKELY(child->action != 0))
         ipc_tag_action_text(child->action, action);
     ipc_tag_join(out->tag, order->digits, slot->digits, action);
     memcpy(out->broker_order_id, child->broker_order_id, sizeof out->broker_order_id);
-    memcpy(out->token, instrument->token, sizeof out->token);
+    memcpy(out->token, contract.token, sizeof out->token);
     return IPC_OK;
 }
 

@@ -24,6 +24,7 @@
 #define ENG_LIMIT_AGE_MS    5000u
 #define ENG_CAPITAL_AGE_MS  60000u
 #define ENG_PRICE_AGE_MS    5000u
+#define ENG_SLICES_MAX      20 /* slices of an entry, where no policy says otherwise */
 #define ENG_PLACES_MAX      2u /* a place is sent at most twice in total (ORDER-SAFETY 3.2 c) */
 
 /* --- the fold ----------------------------------------------------------------------------------
@@ -33,6 +34,7 @@
 #define ENG_ORDER_TOMBSTONE 2u /* first seen ended and unfilled: a later "new" is not copied */
 #define ENG_ORDER_EXIT      4u /* it reduced the master's position when it was first seen */
 #define ENG_ORDER_COLLIDES  8u /* an earlier order has equal tag digits */
+#define ENG_ORDER_CLOSES    16u /* it is in the list of its master position's run of reductions */
 
 /* A master's order: the join of all its states. */
 struct eng_order {
@@ -50,17 +52,32 @@ struct eng_order {
     uint32_t child_count;
     uint32_t digits_next; /* next order with equal digits, ENG_NONE */
     uint32_t era;         /* of received_mono_ns */
+    uint32_t master_position; /* index */
+    uint32_t exit_previous;   /* the reduction before it in the same run, ENG_NONE */
+    uint32_t run;             /* run of reductions that it belongs to, 0 = none */
+    uint32_t amendments;
+    uint32_t filled_era;      /* of filled_mono_ns */
+    int64_t filled_mono_ns;   /* when the newest fill was read */
+    int64_t filled_lag_ns;
+    int64_t stop_e8, target_e8, trail_e8; /* protective prices that come with it */
+    int64_t base_e8, fill_base_e8; /* M0 of its run: counting working orders, counting fills */
     uint8_t side, type, product, validity;
     uint8_t status, source, flags, reserved;
     char digits[IPC_TAG_ORDER_DIGITS];
-    char reserved9[3];
+    char reserved9[7];
 };
 
 #define ENG_CHILD_EXIT    1u
 #define ENG_CHILD_SETTLE  2u /* in the settle list */
 #define ENG_CHILD_DOUBT   4u /* a modify has an unknown outcome: the terms are not certain */
 #define ENG_CHILD_BLOCKED 8u /* an exit that waits for its own entry to fill or end */
-#define ENG_CHILD_GHOST   16u
+#define ENG_CHILD_GHOST    16u
+#define ENG_CHILD_REPLACE  32u  /* cancelled so that its rest can be placed with newer terms */
+#define ENG_CHILD_ON_FILL  64u  /* copied from the master's fill: its age counts from there */
+#define ENG_CHILD_OPEN_LEG 128u /* the opening part of a reversal */
+#define ENG_CHILD_AFTER    256u /* a DAY limit in place of an IOC: cancelled when it works */
+#define ENG_CHILD_PROTECTS 512u /* a stop or target of a filled copy */
+#define ENG_CHILD_CANCELLED 1024u /* a cancel of ours left */
 
 /* A child: one order of one follower. */
 struct eng_child {
@@ -71,17 +88,25 @@ struct eng_child {
     uint32_t wave_place;
     uint64_t queue_seq; /* age among queued children */
     uint16_t incarnation;
+    uint16_t flags; /* ENG_CHILD_* */
     uint8_t state;  /* enum eng_state */
     uint8_t flight; /* enum ipc_action whose bytes may be on the way, 0 = none */
     uint8_t queued; /* enum ipc_action that waits in a queue, 0 = none */
     uint8_t waits;  /* 1 = a decision waits for the answer in flight */
-    uint8_t flags;  /* ENG_CHILD_* */
     uint8_t reason; /* enum ipc_reason */
     uint8_t side, type, product, validity;
     uint8_t evidence;
     uint8_t modifications;
-    uint8_t places;                       /* places that counted as attempts */
-    uint8_t retries;                      /* requeues, for the back-off; saturates */
+    uint8_t places;  /* places that counted as attempts */
+    uint8_t retries; /* requeues, for the back-off; saturates */
+    uint8_t reserved[7];
+    uint32_t instrument;     /* that it trades; the order's, or what it is mapped to */
+    uint32_t position_older; /* the next older child of the same position, ENG_NONE */
+    uint32_t decision;       /* frame that made it: slices of one exit have one */
+    uint32_t base_no;        /* of its position when it was made */
+    uint32_t sibling;        /* child that goes when this one fills, ENG_NONE */
+    uint32_t reserved4;
+    int64_t market_protection_e8;
     int64_t qty_e8, price_e8, trigger_e8; /* newest terms decided */
     int64_t known_qty_e8, known_price_e8, known_trigger_e8; /* terms the broker has acknowledged */
     int64_t filled_qty_e8, average_price_e8;
@@ -94,23 +119,54 @@ struct eng_child {
     char broker_order_id[IPC_BROKER_ORDER_ID_BYTES];
 };
 
-/* What one follower copied of one instrument and product. */
+#define ENG_POSITION_DUE      1u  /* in the list of follow-ups */
+#define ENG_POSITION_WANTS    2u  /* less was closed than was wanted, or the close had to wait */
+#define ENG_POSITION_FLAT     4u  /* the master is flat: whatever still fills is closed */
+#define ENG_POSITION_REFUSED  8u  /* a close ended unfilled: nothing is repeated blindly */
+#define ENG_POSITION_REVERSES 16u /* an opening leg waits for its close */
+#define ENG_POSITION_BY_FILL  32u /* the base counts the master's fills, not its orders */
+
+/* What one incarnation of a subscription copied of one instrument and product. */
 struct eng_position {
     uint32_t follower_no, instrument;
     uint8_t product;
-    uint8_t reserved[3];
+    uint8_t flags; /* ENG_POSITION_* */
+    uint16_t incarnation;
     uint32_t unknown_count; /* children whose outcome is unknown */
     int64_t held_e8;        /* signed fold of child fills */
     int64_t closing_e8[2];  /* what own working closes may still fill, >= 0: [0] BUY, [1] SELL */
     int64_t unsent_e8;      /* of it, by closes that wait in a queue, >= 0 */
     int64_t opening_e8[2];  /* what own working entries may still fill, >= 0: [0] BUY, [1] SELL */
+    /* the run of reductions (SEMANTICS 4.2): closed = floor(base x D / M0) */
+    int64_t base_e8;     /* F0 */
+    int64_t closed_e8;   /* filled and working closes of this base */
+    uint32_t base_run;   /* run of the master position that it belongs to, 0 = none */
+    uint32_t base_no;    /* raised whenever the base is taken anew */
+    uint32_t exit_order; /* newest reduction that it follows, ENG_NONE */
+    uint32_t flying;     /* closes that are sent and unanswered, or of unknown outcome */
+    uint32_t flying_decision; /* decision that they belong to */
+    uint32_t older;           /* the same of an earlier incarnation, ENG_NONE */
+    uint32_t newest_child;    /* ENG_NONE; follow position_older */
+    uint32_t slot;            /* of its newest child */
+    uint32_t episode;         /* raised when it is opened anew after it was flat */
+    uint32_t master;          /* master position that it copies */
+    /* the run of openings in which remainders are counted (remainder = carry) */
+    int64_t carry_sum_e8, carry_granted_e8;
 };
 
+/* What a master holds, and the run of reductions that it is in: from the first order that reduces
+ * after an opening until the next opening. */
 struct eng_master_position {
     uint32_t account, instrument;
     uint8_t product;
-    uint8_t reserved[7];
+    uint8_t reserved[3];
+    uint32_t run;       /* number of the newest run */
+    uint32_t last_exit; /* newest order of the run, ENG_NONE; follow exit_previous */
+    uint32_t openings;  /* follower positions with a working entry */
     int64_t held_e8;
+    int64_t base_e8, fill_base_e8; /* M0 of the open run; 0 = none is open */
+    int64_t opening_e8[2];         /* unfilled rest of working entries: [0] BUY, [1] SELL */
+    int64_t closing_e8[2];         /* unfilled rest of working exits */
 };
 
 /* What is folded per follower slot; valid for `follower_no` only, a slot may change owners. */
@@ -193,6 +249,7 @@ struct eng_window {
 #define ENG_ACCOUNT_DISABLED   4u
 #define ENG_ACCOUNT_AUTH_PAUSE 8u  /* its token was refused; until the version rises */
 #define ENG_ACCOUNT_FOLLOWS    32u /* it has a subscription */
+#define ENG_ACCOUNT_FILLS      64u /* a master whose fills somebody follows */
 #define ENG_ACCOUNT_SHARED                                                                         \
     16u /* more than one subscription, or a limited shared address:                                \
            calls of one batch are counted together */
@@ -262,6 +319,8 @@ struct eng_core {
     uint32_t *settle_next; /* by child */
     uint32_t settle_head, settle_tail;
     struct eng_link *links;     /* by child */
+    uint32_t *due_next;         /* by position: list of follow-ups */
+    uint32_t due_head, due_tail;
     uint32_t *position_blocked; /* by position: head of its blocked exits */
     uint32_t applied[IPC_BATCH_CHILDREN_MAX];
     uint32_t applied_count;
@@ -313,6 +372,33 @@ static inline int64_t eng_order_age_ns(
         return ENG_AGE_INFINITE;
     int64_t elapsed = now_mono_ns - order->received_mono_ns;
     return eng_add_saturated(elapsed < 0 ? 0 : elapsed, order->feed_lag_ns);
+}
+
+/* What a copy's age counts from: the master's order, or his fill. */
+static inline int64_t eng_child_fresh_ns(
+    const struct eng_child *child, const struct eng_order *order)
+{
+    return child->flags & ENG_CHILD_ON_FILL ? order->filled_mono_ns - order->filled_lag_ns
+                                            : order->received_mono_ns - order->feed_lag_ns;
+}
+
+/* A copy of a fill is as urgent as a market order, whatever the master's order was. */
+static inline uint8_t eng_child_age_type(
+    const struct eng_child *child, const struct eng_order *order)
+{
+    return child->flags & ENG_CHILD_ON_FILL ? (uint8_t)IPC_TYPE_MARKET : order->type;
+}
+
+/* Elapsed time since it, infinite when it is of another boot. */
+static inline int64_t eng_child_age_ns(const struct eng_core *core, const struct eng_child *child,
+    const struct eng_order *order, int64_t now_mono_ns)
+{
+    if (!(child->flags & ENG_CHILD_ON_FILL))
+        return eng_order_age_ns(core, order, now_mono_ns);
+    if (order->filled_era != core->fold.era)
+        return ENG_AGE_INFINITE;
+    int64_t elapsed = now_mono_ns - order->filled_mono_ns;
+    return eng_add_saturated(elapsed < 0 ? 0 : elapsed, order->filled_lag_ns);
 }
 
 static inline bool eng_type_is_market(uint8_t type)

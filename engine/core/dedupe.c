@@ -164,13 +164,14 @@ uint32_t eng_child_by_tag_text(const struct eng_core *core, const char tag[IPC_T
     return eng_child_by_tag(core, &parts);
 }
 
-uint32_t eng_child_next_action(const struct eng_core *core, uint32_t order, uint32_t follower_no)
+uint32_t eng_child_next_action(const struct eng_core *core, uint32_t order, uint32_t follower_no,
+    uint32_t leg, uint32_t slice)
 {
     struct ipc_tag_parts parts = {core->orders[order].order_digits, follower_no, 0};
     for (uint32_t ordinal = 0; ordinal < IPC_TAG_ORDINALS; ordinal++) {
-        parts.action = ordinal; /* leg 0, slice 0 */
+        parts.action = ipc_tag_action(leg, slice, ordinal);
         if (eng_child_by_tag(core, &parts) == ENG_NONE)
-            return ordinal;
+            return parts.action;
     }
     return ENG_NONE;
 }

@@ -52,10 +52,11 @@ void eng_child_index(struct eng_core *core, uint32_t index, uint32_t cell);
 uint32_t eng_child_by_tag(const struct eng_core *core, const struct ipc_tag_parts *parts);
 /* eng_child_by_tag_text parses first; ENG_NONE for what is not a tag of ours. */
 uint32_t eng_child_by_tag_text(const struct eng_core *core, const char tag[IPC_TAG_BYTES]);
-/* eng_child_action returns the action number of the follower's next child of this order: the first
- * ordinal that no child of any order with the same digits has.
+/* eng_child_next_action returns the action number of the follower's next child of this order, leg
+ * and slice: the first ordinal that no child of any order with the same digits has.
  *   returns  ENG_NONE when all ordinals are used */
-uint32_t eng_child_next_action(const struct eng_core *core, uint32_t order, uint32_t follower_no);
+uint32_t eng_child_next_action(const struct eng_core *core, uint32_t order, uint32_t follower_no,
+    uint32_t leg, uint32_t slice);
 
 /* Broker order ids. */
 uint32_t eng_child_by_broker_id(

@@ -231,10 +231,41 @@ bool eng_wave_next(const struct eng_core *core, struct eng_batch *out)
     return next_of_class(core, true, out) || next_of_class(core, false, out);
 }
 
+/* Positions that have something to close, of one order. */
+static bool next_follow_ups(const struct eng_core *core, struct eng_batch *out)
+{
+    uint32_t at = core->due_head;
+    if (at == ENG_NONE)
+        return false;
+    uint32_t order_index = core->positions[at].exit_order;
+    const struct eng_order *order = &core->orders[order_index];
+    *out = (struct eng_batch){.order = order_index,
+        .master = order->account,
+        .instrument = order->instrument,
+        .transition = IPC_TRANSITION_FOLLOW_UP,
+        .is_exit = 1};
+    for (; at != ENG_NONE && out->slot_count < IPC_BATCH_CHILDREN_MAX; at = core->due_next[at]) {
+        const struct eng_position *position = &core->positions[at];
+        if (position->exit_order != order_index)
+            break;
+        const struct ipc_row_follower *row = eng_follower_row(core->view, position->slot);
+        uint8_t refuses_market = row == NULL ? 0 : core->policies[row->broker].refuses_market;
+        if (out->slot_count == 0)
+            out->refuses_market = refuses_market;
+        else if (out->refuses_market != refuses_market)
+            break;
+        out->children[out->slot_count] = at;
+        out->slots[out->slot_count++] = position->slot;
+    }
+    return true;
+}
+
 bool eng_settle_next(const struct eng_core *core, struct eng_batch *out)
 {
-    if (core->view == NULL || core->settle_head == ENG_NONE)
+    if (core->view == NULL)
         return false;
+    if (core->settle_head == ENG_NONE)
+        return next_follow_ups(core, out);
     uint32_t child = core->settle_head;
     uint32_t order_index = core->children[child].order;
     const struct eng_order *order = &core->orders[order_index];

@@ -2,19 +2,21 @@
 
 /* Terms as one comparable value, so that two states of equal version join the same way round. */
 struct terms {
-    int64_t value[8];
+    int64_t value[11];
 };
 
 static struct terms terms_of_event(const struct ipc_event *event)
 {
     return (struct terms){{event->version, event->qty_e8, event->price_e8, event->trigger_e8,
-        event->type, event->product, event->validity, event->side}};
+        event->type, event->product, event->validity, event->side, event->stop_e8,
+        event->target_e8, event->trail_e8}};
 }
 
 static struct terms terms_of_order(const struct eng_order *order)
 {
     return (struct terms){{order->version, order->qty_e8, order->price_e8, order->trigger_e8,
-        order->type, order->product, order->validity, order->side}};
+        order->type, order->product, order->validity, order->side, order->stop_e8,
+        order->target_e8, order->trail_e8}};
 }
 
 static int terms_compare(const struct terms *a, const struct terms *b)
@@ -43,6 +45,21 @@ static void take_terms(struct eng_order *order, const struct ipc_event *event, u
     order->received_mono_ns = event->received_mono_ns;
     order->feed_lag_ns = event->feed_lag_ns;
     order->era = era;
+    order->stop_e8 = event->stop_e8;
+    order->target_e8 = event->target_e8;
+    order->trail_e8 = event->trail_e8;
+}
+
+static void take_fill(struct eng_order *order, const struct ipc_event *event, uint32_t era)
+{
+    if (event->filled_qty_e8 > order->filled_qty_e8) {
+        order->filled_mono_ns = event->received_mono_ns;
+        order->filled_lag_ns = event->feed_lag_ns;
+        order->filled_era = era;
+    }
+    order->filled_qty_e8 = event->filled_qty_e8;
+    order->average_price_e8 = event->average_price_e8;
+    order->filled_version = event->version;
 }
 
 void eng_join_first(const struct ipc_event *event, uint32_t era, struct eng_order *out)
@@ -55,9 +72,7 @@ void eng_join_first(const struct ipc_event *event, uint32_t era, struct eng_orde
     out->version = event->version;
     out->status = event->status;
     out->source = event->source;
-    out->filled_qty_e8 = event->filled_qty_e8;
-    out->average_price_e8 = event->average_price_e8;
-    out->filled_version = event->version;
+    take_fill(out, event, era);
     out->digits_next = ENG_NONE;
     take_terms(out, event, era);
 }
@@ -99,9 +114,7 @@ unsigned eng_join(struct eng_order *order, const struct ipc_event *event, uint32
             changed |= ENG_JOIN_FILLED;
         else
             changed |= ENG_JOIN_VERSION;
-        order->filled_qty_e8 = event->filled_qty_e8;
-        order->average_price_e8 = event->average_price_e8;
-        order->filled_version = event->version;
+        take_fill(order, event, era);
     }
     /* An instrument that was unknown at first may be known later; it never changes otherwise. */
     if (event->instrument > order->instrument && order->instrument == 0) {

@@ -61,6 +61,7 @@ static size_t lay_out(struct eng_core *core, const struct eng_core_limits *limit
     core->settle_next = take(&carve, limits->child_max, sizeof(uint32_t));
     core->links = take(&carve, limits->child_max, sizeof *core->links);
     core->position_blocked = take(&carve, limits->position_max, sizeof(uint32_t));
+    core->due_next = take(&carve, limits->position_max, sizeof(uint32_t));
 
     uint32_t address_cells = eng_map_cells(limits->account_max);
     core->accounts = take(&carve, (size_t)limits->account_max + 1, sizeof *core->accounts);
@@ -107,6 +108,7 @@ struct eng_core *eng_core_init(
     core->limits = *limits;
     core->config = *config;
     core->settle_head = core->settle_tail = ENG_NONE;
+    core->due_head = core->due_tail = ENG_NONE;
     core->active_head = ENG_NONE;
     for (uint32_t i = 0; i <= limits->account_max; i++) {
         struct eng_account *account = &core->accounts[i];

@@ -45,7 +45,7 @@ bool eng_core_child(const struct eng_core *core, uint32_t index, struct eng_chil
     out->follower_no = child->follower_no;
     out->slot = child->slot;
     out->request_no = child->request_no;
-    out->instrument = order->instrument;
+    out->instrument = child->instrument;
     out->state = child->state;
     out->reason = child->reason;
     out->evidence = child->evidence;
@@ -95,7 +95,7 @@ static void verify_counters(const struct eng_core *core)
     LS_CHECK(placed == c->placed && placed == core->fold.child_count);
     LS_CHECK(open == c->acts_open && c->acts == c->acts_open + c->acts_settled);
     LS_CHECK(remaining == c->remaining);
-    LS_CHECK(c->expected == c->remaining + c->skipped + c->vanished + c->placed + c->acts);
+    LS_CHECK(c->expected + c->extra == c->remaining + c->skipped + c->vanished + c->placed + c->acts);
 }
 
 static void verify_child(const struct eng_core *core, uint32_t index)

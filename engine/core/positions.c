@@ -35,19 +35,38 @@ uint32_t eng_position_find(
     return cell == 0 ? ENG_NONE : (uint32_t)cell - 1;
 }
 
-uint32_t eng_position_take(
-    struct eng_core *core, uint32_t follower_no, uint32_t instrument, uint8_t product)
+uint32_t eng_position_of(const struct eng_core *core, uint32_t follower_no, uint16_t incarnation,
+    uint32_t instrument, uint8_t product)
+{
+    uint32_t index = eng_position_find(core, follower_no, instrument, product);
+    while (index != ENG_NONE && core->positions[index].incarnation != incarnation)
+        index = core->positions[index].older;
+    return index;
+}
+
+uint32_t eng_position_take(struct eng_core *core, uint32_t follower_no, uint16_t incarnation,
+    uint32_t instrument, uint8_t product, uint32_t master)
 {
     uint64_t hash;
     uint64_t *cell =
         &core->position_map.cells[position_cell(core, follower_no, instrument, product, &hash)];
-    if (*cell != 0)
-        return (uint32_t)*cell - 1;
+    uint32_t newest = *cell == 0 ? ENG_NONE : (uint32_t)*cell - 1;
+    for (uint32_t at = newest; at != ENG_NONE; at = core->positions[at].older) {
+        if (LS_LIKELY(core->positions[at].incarnation == incarnation))
+            return at;
+    }
     LS_CHECK(core->fold.position_count < core->limits.position_max);
     uint32_t index = core->fold.position_count++;
-    core->positions[index] = (struct eng_position){
-        .follower_no = follower_no, .instrument = instrument, .product = product};
+    core->positions[index] = (struct eng_position){.follower_no = follower_no,
+        .instrument = instrument,
+        .product = product,
+        .incarnation = incarnation,
+        .exit_order = ENG_NONE,
+        .older = newest,
+        .newest_child = ENG_NONE,
+        .master = master};
     core->position_blocked[index] = ENG_NONE;
+    core->due_next[index] = ENG_NONE;
     *cell = eng_map_cell(hash, index);
     return index;
 }
@@ -56,10 +75,59 @@ bool eng_position_unknown(const struct eng_core *core, uint32_t follower_no, uin
 {
     for (uint8_t product = IPC_PRODUCT_MIS; product <= IPC_PRODUCT_MTF; product++) {
         uint32_t index = eng_position_find(core, follower_no, instrument, product);
-        if (index != ENG_NONE && core->positions[index].unknown_count != 0)
-            return true;
+        for (; index != ENG_NONE; index = core->positions[index].older) {
+            if (core->positions[index].unknown_count != 0)
+                return true;
+        }
     }
     return false;
+}
+
+/* --- follow-ups ---------------------------------------------------------------------------------
+ */
+
+void eng_due_drop(struct eng_core *core, uint32_t index)
+{
+    struct eng_position *position = &core->positions[index];
+    if (!(position->flags & ENG_POSITION_DUE))
+        return;
+    position->flags &= (uint8_t)~ENG_POSITION_DUE;
+    uint32_t before = ENG_NONE;
+    uint32_t at = core->due_head;
+    while (at != index) {
+        LS_CHECK(at != ENG_NONE);
+        before = at;
+        at = core->due_next[at];
+    }
+    uint32_t next = core->due_next[index];
+    if (before == ENG_NONE)
+        core->due_head = next;
+    else
+        core->due_next[before] = next;
+    if (core->due_tail == index)
+        core->due_tail = before;
+}
+
+void eng_position_wants(struct eng_core *core, uint32_t index)
+{
+    struct eng_position *position = &core->positions[index];
+    if (LS_LIKELY(position->exit_order == ENG_NONE) || position->flying != 0 ||
+        (position->flags & ENG_POSITION_DUE))
+        return;
+    bool due = (position->flags & ENG_POSITION_REVERSES) && position->unsent_e8 == 0;
+    uint8_t side = eng_closing_side(position);
+    if ((position->flags & (ENG_POSITION_WANTS | ENG_POSITION_FLAT)) &&
+        !(position->flags & ENG_POSITION_REFUSED) && side != 0)
+        due = due || eng_closable_e8(position, side, 0) > 0;
+    if (!due)
+        return;
+    position->flags |= ENG_POSITION_DUE;
+    core->due_next[index] = ENG_NONE;
+    if (core->due_head == ENG_NONE)
+        core->due_head = index;
+    else
+        core->due_next[core->due_tail] = index;
+    core->due_tail = index;
 }
 
 static uint64_t master_hash(uint32_t account, uint32_t instrument, uint8_t product)

@@ -9,15 +9,26 @@
 
 #include "engine/core/core_private.h"
 
-/* eng_position_find returns the index, ENG_NONE when nothing was ever copied. */
+/* eng_position_find returns the index of the newest incarnation's position, ENG_NONE when nothing
+ * was ever copied; follow `older` for earlier ones, which are close-only. */
 uint32_t eng_position_find(
     const struct eng_core *core, uint32_t follower_no, uint32_t instrument, uint8_t product);
-/* eng_position_take finds or makes it; the caller has checked that the table is not full. */
-uint32_t eng_position_take(
-    struct eng_core *core, uint32_t follower_no, uint32_t instrument, uint8_t product);
+/* eng_position_of returns the position of one incarnation, ENG_NONE when it has none. */
+uint32_t eng_position_of(const struct eng_core *core, uint32_t follower_no, uint16_t incarnation,
+    uint32_t instrument, uint8_t product);
+/* eng_position_take finds or makes it; the caller has checked that the table is not full.
+ *   master  index of the master position that it copies */
+uint32_t eng_position_take(struct eng_core *core, uint32_t follower_no, uint16_t incarnation,
+    uint32_t instrument, uint8_t product, uint32_t master);
 
 /* eng_position_unknown: an order of this follower and instrument, of any product, is in doubt. */
 bool eng_position_unknown(const struct eng_core *core, uint32_t follower_no, uint32_t instrument);
+
+/* eng_position_wants: there may be something to close that no decision has dealt with: it is put
+ * into the list of follow-ups. Part of apply; called after every change. */
+void eng_position_wants(struct eng_core *core, uint32_t index);
+/* eng_due_drop takes it off that list. */
+void eng_due_drop(struct eng_core *core, uint32_t index);
 
 /* eng_held_e8 returns what an order of this side would reduce: held on the other side, else 0. */
 static inline int64_t eng_held_e8(const struct eng_position *position, uint8_t side)
@@ -60,6 +71,31 @@ static inline int64_t eng_closable_e8(
     int64_t rest = eng_held_e8(position, side) - (eng_reserved_e8(position) - own_e8) -
                    position->opening_e8[side == IPC_SIDE_SELL ? 1 : 0];
     return rest > 0 ? rest : 0;
+}
+
+/* eng_closing_side returns the side of an order that reduces the position; 0 when nothing is held.
+ */
+static inline uint8_t eng_closing_side(const struct eng_position *position)
+{
+    if (position->held_e8 == 0)
+        return 0;
+    return position->held_e8 > 0 ? IPC_SIDE_SELL : IPC_SIDE_BUY;
+}
+
+/* eng_base_taken: the position's base belongs to this run of reductions. */
+static inline bool eng_base_taken(const struct eng_position *position, uint32_t run, bool by_fill)
+{
+    return position->base_run == run && run != 0 &&
+           ((position->flags & ENG_POSITION_BY_FILL) != 0) == by_fill;
+}
+
+/* eng_base_now returns what F0 would be now: held, what own working entries may still bring, less
+ * what own working closes take. */
+static inline int64_t eng_base_now(const struct eng_position *position, uint8_t side)
+{
+    int64_t base = eng_add_saturated(eng_held_e8(position, side), eng_coming_e8(position, side));
+    base -= position->closing_e8[side == IPC_SIDE_SELL ? 1 : 0];
+    return base > 0 ? base : 0;
 }
 
 /* eng_master_find returns the index, ENG_NONE when it never had a fill or an order. */

@@ -3,6 +3,7 @@
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/pace.h"
+#include "engine/core/pipeline/work.h"
 #include "engine/core/sighting.h"
 
 static void mark_in_flight(struct eng_core *core, uint32_t index, int64_t mono_ns)
@@ -68,7 +69,7 @@ void eng_recover_bind(struct eng_core *core)
         }
         if (child->request_no != 0 && child->era == (uint16_t)core->fold.era && account != 0) {
             const struct ipc_row_instrument *row =
-                eng_instrument_row(core->view, core->orders[child->order].instrument);
+                eng_instrument_row(core->view, child->instrument);
             eng_pace_note_old(core, account, row == NULL ? 0 : row->exchange, child->sent_mono_ns,
                 child->sent_day, child->request_no);
         }
@@ -84,18 +85,45 @@ static bool leaves_now(uint8_t kind)
 }
 
 /* Samples that are not in the fact show in its decision: what left could be sent, what a switch
- * barred was halted, and so on. */
-static struct eng_follower_sample sample_of(
-    const struct ipc_row_follower *row, const struct ipc_fact_child *child, int64_t mono_ns)
+ * barred was halted, and so on. Several elements of one follower tell it together. */
+static void sample_add(struct eng_follower_sample *sample, const struct ipc_row_follower *row,
+    const struct ipc_fact_child *child, bool is_exit, int64_t mono_ns)
 {
-    struct eng_follower_sample sample = {.can_send = leaves_now(child->kind)};
+    sample->can_send |= leaves_now(child->kind);
     if (child->kind == IPC_CHILD_SKIP && child->reason == IPC_REASON_KILL_SWITCH)
-        sample.switch_word = IPC_SWITCH_HALT;
-    if (row != NULL && row->mode == IPC_MODE_PERCENTAGE && child->sample_e8 > 0) {
-        sample.capital_e8 = child->sample_e8;
-        sample.capital_mono_ns = mono_ns;
+        sample->switch_word = is_exit ? IPC_SWITCH_HALT : IPC_SWITCH_CLOSE_ONLY;
+    if (!is_exit && row != NULL && row->mode == IPC_MODE_PERCENTAGE && child->sample_e8 > 0 &&
+        sample->capital_mono_ns == 0) {
+        sample->capital_e8 = child->sample_e8;
+        sample->capital_mono_ns = mono_ns;
     }
-    return sample;
+}
+
+/* An exit's sample is what was held, an opening's the capital. */
+static bool element_is_exit(
+    const struct ipc_fact_batch *fact, const struct ipc_fact_child *children, uint32_t at)
+{
+    const struct ipc_fact_wide *wides =
+        (const struct ipc_fact_wide *)(children + fact->child_count);
+    for (uint32_t i = 0; i < fact->wide_count; i++) {
+        if (wides[i].at == at)
+            return (wides[i].flags & IPC_WIDE_EXIT) != 0;
+    }
+    /* Only what differs from the batch is wide; the copies of an opening leg need not be. */
+    return fact->is_exit && ipc_tag_action_leg(children[at].action) != ENG_LEG_REVERSED;
+}
+
+/* The due position that a follow-up was decided for. */
+static uint32_t due_position(
+    const struct eng_core *core, uint32_t order, const struct ipc_fact_child *child)
+{
+    for (uint32_t at = core->due_head; at != ENG_NONE; at = core->due_next[at]) {
+        const struct eng_position *position = &core->positions[at];
+        if (position->exit_order == order && position->follower_no == child->follower_no &&
+            position->incarnation == child->incarnation)
+            return at;
+    }
+    return ENG_NONE;
 }
 
 enum ipc_rc eng_recover_batch(const struct eng_core *core, const struct ipc_fact_batch *fact,
@@ -115,8 +143,7 @@ enum ipc_rc eng_recover_batch(const struct eng_core *core, const struct ipc_fact
         .first_place = fact->first_place,
         .transition = fact->transition,
         .is_exit = fact->is_exit,
-        .ends_wave = children[0].follower_no == 0,
-        .slot_count = children[0].follower_no == 0 ? 0 : fact->child_count};
+        .ends_wave = children[0].follower_no == 0};
     *batch_sample = (struct eng_batch_sample){.generation = fact->generation,
         .switch_sequence = fact->switch_sequence,
         .price_e8 = fact->price_sample_e8,
@@ -125,22 +152,31 @@ enum ipc_rc eng_recover_batch(const struct eng_core *core, const struct ipc_fact
         .now_wall_ns = wall_ns,
         .switch_word = fact->switch_word,
         .journal_takes_entries = 1};
-    for (uint32_t i = 0; i < batch->slot_count; i++) {
+    uint32_t visits = 0;
+    for (uint32_t i = 0; i < fact->child_count && !batch->ends_wave; i++) {
         const struct ipc_row_follower *row = eng_follower_row(core->view, children[i].slot);
-        batch->slots[i] = children[i].slot;
+        if (children[i].kind == IPC_CHILD_SKIP && children[i].reason == IPC_REASON_JOURNAL)
+            batch_sample->journal_takes_entries = 0;
+        if (i > 0 && children[i].follower_no == children[i - 1].follower_no) {
+            sample_add(&samples[visits - 1], row, &children[i], element_is_exit(fact, children, i),
+                mono_ns);
+            continue;
+        }
+        batch->slots[visits] = children[i].slot;
         if (i == 0)
             batch->refuses_market = row == NULL ? 0 : core->policies[row->broker].refuses_market;
         if (fact->wave == 0) {
-            batch->children[i] = eng_child_find(core, order_index, children[i].follower_no);
-            while (batch->children[i] != ENG_NONE &&
-                   core->children[batch->children[i]].action != children[i].action)
-                batch->children[i] = core->children[batch->children[i]].older;
-            if (batch->children[i] == ENG_NONE)
+            batch->children[visits] =
+                fact->transition == IPC_TRANSITION_FOLLOW_UP
+                    ? due_position(core, order_index, &children[i])
+                    : eng_child_find(core, order_index, children[i].follower_no);
+            if (batch->children[visits] == ENG_NONE)
                 return IPC_NOT_FOUND;
         }
-        if (children[i].kind == IPC_CHILD_SKIP && children[i].reason == IPC_REASON_JOURNAL)
-            batch_sample->journal_takes_entries = 0;
-        samples[i] = sample_of(row, &children[i], mono_ns);
+        samples[visits] = (struct eng_follower_sample){0};
+        sample_add(
+            &samples[visits++], row, &children[i], element_is_exit(fact, children, i), mono_ns);
     }
+    batch->slot_count = visits;
     return IPC_OK;
 }

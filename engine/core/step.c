@@ -1,11 +1,13 @@
 #include "engine/core/step.h"
 
+#include "engine/core/apply.h"
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/fanout.h"
 #include "engine/core/join.h"
 #include "engine/core/limits_private.h"
 #include "engine/core/money.h"
+#include "engine/core/masters.h"
 #include "engine/core/pace.h"
 #include "engine/core/positions.h"
 #include "engine/core/recover.h"
@@ -28,13 +30,6 @@ static int64_t backed_off(struct eng_child *child, int64_t first_ns, int64_t mon
 /* --- EVENT
  * ------------------------------------------------------------------------------------------ */
 
-static int64_t signed_fill(const struct eng_order *order)
-{
-    if (order->instrument == 0)
-        return 0; /* nobody knows yet what it is a position of */
-    return order->side == IPC_SIDE_BUY ? order->filled_qty_e8 : -order->filled_qty_e8;
-}
-
 static enum ipc_rc apply_event(struct eng_core *core, const struct eng_frame *frame)
 {
     const struct ipc_fact_event *fact = frame->payload;
@@ -54,7 +49,7 @@ static enum ipc_rc apply_event(struct eng_core *core, const struct eng_frame *fr
                                core->fold.wave_count >= core->limits.wave_max))
         return IPC_BAD_INPUT;
 
-    int64_t before = 0;
+    struct eng_order before;
     struct eng_order *order;
     if (is_new) {
         index = core->fold.order_count++;
@@ -62,6 +57,7 @@ static enum ipc_rc apply_event(struct eng_core *core, const struct eng_frame *fr
         eng_join_first(event, core->fold.era, order);
         ipc_tag_order_text(order->order_digits, order->digits);
         order->position_before_e8 = fact->master_position_e8;
+        order->exit_previous = ENG_NONE;
         if (fact->reduces)
             order->flags |= ENG_ORDER_EXIT;
         if (fact->transition == IPC_TRANSITION_HISTORY)
@@ -73,31 +69,26 @@ static enum ipc_rc apply_event(struct eng_core *core, const struct eng_frame *fr
         eng_order_index(core, index);
     } else {
         order = &core->orders[index];
-        before = signed_fill(order);
+        before = *order;
         (void)eng_join(order, event, core->fold.era);
+        order->amendments += fact->transition == IPC_TRANSITION_AMENDED;
     }
     order->event_lsn = frame->lsn;
-    int64_t more = signed_fill(order) - before;
-    uint32_t position = eng_master_take(core, order->account, order->instrument, order->product);
-    core->master_positions[position].held_e8 =
-        eng_add_saturated(core->master_positions[position].held_e8, more);
+    order->master_position =
+        eng_master_take(core, order->account, order->instrument, order->product);
+    eng_master_fold(core, index, is_new ? NULL : &before,
+        is_new && fact->transition == IPC_TRANSITION_NEW);
     core->fold.counters.events++;
-    if (fact->wave != 0)
+    if (fact->wave != 0) {
+        bool is_exit = (order->flags & ENG_ORDER_EXIT) != 0;
         eng_wave_start(core, fact->wave, index, order->account,
-            (enum ipc_transition)fact->transition, (order->flags & ENG_ORDER_EXIT) != 0,
-            fact->follower_count);
+            (enum ipc_transition)fact->transition, is_exit, fact->follower_count);
+    }
     return IPC_OK;
 }
 
 /* --- UPDATE
  * ----------------------------------------------------------------------------------------- */
-
-static void know_terms(struct eng_child *child)
-{
-    child->known_qty_e8 = child->qty_e8;
-    child->known_price_e8 = child->price_e8;
-    child->known_trigger_e8 = child->trigger_e8;
-}
 
 static enum ipc_rc apply_update(struct eng_core *core, const struct eng_frame *frame)
 {
@@ -115,385 +106,16 @@ static enum ipc_rc apply_update(struct eng_core *core, const struct eng_frame *f
     if (eng_sighting_settles_doubt(child, event)) {
         if (eng_sighting_shows_change(child, event))
             child->asked_qty_e8 = 0; /* else its answer may still come, later than anyone waits */
-        child->flags &= (uint8_t)~ENG_CHILD_DOUBT;
+        child->flags &= (uint16_t)~ENG_CHILD_DOUBT;
         child->qty_e8 = event->qty_e8;
         child->price_e8 = event->price_e8;
         child->trigger_e8 = event->trigger_e8;
-        know_terms(child);
+        eng_terms_known(child);
     } else if (child->known_qty_e8 == 0) {
-        know_terms(child); /* seen before its reply: it stands there with the terms of its place */
+        eng_terms_known(child); /* seen before its reply: it stands there with the terms of its place */
     }
     eng_child_end(core, &touch);
     core->fold.counters.updates++;
-    return IPC_OK;
-}
-
-/* --- BATCH
- * ------------------------------------------------------------------------------------------ */
-
-static void own_slot(struct eng_core *core, const struct ipc_fact_child *fact)
-{
-    struct eng_slot *slot = &core->slots[fact->slot];
-    if (LS_LIKELY(slot->follower_no == fact->follower_no)) {
-        slot->incarnation = fact->incarnation;
-        return;
-    }
-    *slot = (struct eng_slot){.follower_no = fact->follower_no, .incarnation = fact->incarnation};
-    ipc_tag_follower_text(fact->follower_no, slot->digits);
-}
-
-static uint32_t existing_child(
-    const struct eng_core *core, uint32_t order, const struct ipc_fact_child *fact, uint32_t *cell)
-{
-    uint32_t child = eng_child_find_at(core, order, fact->follower_no, cell);
-    while (child != ENG_NONE && core->children[child].action != fact->action)
-        child = core->children[child].older;
-    return child;
-}
-
-static void set_terms(
-    struct eng_child *child, const struct ipc_fact_batch *batch, const struct ipc_fact_child *fact)
-{
-    child->qty_e8 = fact->qty_e8;
-    child->price_e8 = batch->price_e8;
-    child->trigger_e8 = batch->trigger_e8;
-    child->type = batch->type;
-    child->validity = batch->validity;
-    child->reason = fact->reason;
-}
-
-/* The terms that the broker has stand. Only behind a hole in the journal are they not known. */
-static void revert_terms(struct eng_child *child)
-{
-    if (LS_UNLIKELY(child->known_qty_e8 == 0))
-        return;
-    child->qty_e8 = child->known_qty_e8;
-    child->price_e8 = child->known_price_e8;
-    child->trigger_e8 = child->known_trigger_e8;
-}
-
-/* A queued change that will not be sent. */
-static void drop_change(struct eng_core *core, uint32_t index)
-{
-    struct eng_child *child = &core->children[index];
-    if (child->queued == IPC_ACTION_MODIFY)
-        revert_terms(child);
-    eng_child_unqueue(core, index);
-}
-
-static void stop_waiting(struct eng_core *core, uint32_t index)
-{
-    core->children[index].waits = 0;
-    eng_settle_drop(core, index);
-}
-
-/* An exit that finds nothing copied yet, while its own entry is still on the way, waits for it. */
-static bool waits_for_entry(const struct eng_core *core, const struct eng_child *child)
-{
-    const struct eng_position *position = &core->positions[child->position];
-    return (child->flags & ENG_CHILD_EXIT) && eng_held_e8(position, child->side) == 0 &&
-           eng_coming_e8(position, child->side) > 0;
-}
-
-struct batch_apply {
-    const struct eng_frame *frame;
-    const struct ipc_fact_batch *batch;
-    uint32_t order;
-    struct eng_wave *wave; /* NULL = settling */
-    struct eng_sending sending;
-    uint32_t new_children;
-    /* by element: the child that it is about, and where a first one of its follower would go */
-    uint32_t child[IPC_BATCH_CHILDREN_MAX];
-    uint32_t cell[IPC_BATCH_CHILDREN_MAX];
-};
-
-static uint32_t apply_new_place(struct eng_core *core, const struct batch_apply *apply,
-    const struct ipc_fact_child *fact, uint32_t at)
-{
-    const struct ipc_fact_batch *batch = apply->batch;
-    bool now = fact->kind == IPC_CHILD_PLACE;
-    uint32_t index = eng_child_make(core, apply->order, fact, apply->cell[at]);
-    struct eng_child *child = &core->children[index];
-    child->side = batch->side;
-    child->product = batch->product;
-    child->wave_place = batch->first_place + at;
-    if (batch->is_exit)
-        child->flags |= ENG_CHILD_EXIT;
-    set_terms(child, batch, fact);
-    if (LS_LIKELY(now)) {
-        (void)eng_child_live(core, child, ENG_LIFE_SEND);
-        eng_child_fly(core, index, IPC_ACTION_PLACE, &apply->sending);
-    } else {
-        if (waits_for_entry(core, child))
-            child->flags |= ENG_CHILD_BLOCKED;
-        (void)eng_child_live(core, child, ENG_LIFE_QUEUE);
-        eng_child_queue(core, index, IPC_ACTION_PLACE, 0);
-    }
-    eng_child_born(core, child);
-    if (!batch->is_exit)
-        eng_money_opening(core, index, batch->price_sample_e8);
-    return now ? index : ENG_NONE;
-}
-
-/* New terms for a place that has not left. */
-static uint32_t apply_place_again(struct eng_core *core, const struct batch_apply *apply,
-    const struct ipc_fact_child *fact, uint32_t index)
-{
-    bool now = fact->kind == IPC_CHILD_PLACE;
-    struct eng_child_touch touch = eng_child_begin(core, index);
-    struct eng_child *child = touch.child;
-    stop_waiting(core, index);
-    set_terms(child, apply->batch, fact);
-    if (now) {
-        eng_child_unqueue(core, index);
-        (void)eng_child_live(core, child, ENG_LIFE_RELEASE);
-        eng_child_fly(core, index, IPC_ACTION_PLACE, &apply->sending);
-    } else {
-        (void)eng_child_live(core, child, ENG_LIFE_QUEUE);
-        eng_child_queue(core, index, IPC_ACTION_PLACE, child->not_before_mono_ns);
-    }
-    eng_child_end(core, &touch);
-    return now ? index : ENG_NONE;
-}
-
-static void apply_skip(struct eng_core *core, const struct ipc_fact_child *fact, uint32_t index)
-{
-    if (index == ENG_NONE)
-        return;
-    struct eng_child_touch touch = eng_child_begin(core, index);
-    struct eng_child *child = touch.child;
-    stop_waiting(core, index);
-    if (child->queued == IPC_ACTION_PLACE) {
-        child->reason = fact->reason;
-        (void)eng_child_live(core, child, ENG_LIFE_SKIP);
-        eng_child_unqueue(core, index);
-    } else if (child->queued == IPC_ACTION_MODIFY) {
-        drop_change(core, index);
-    }
-    eng_child_end(core, &touch);
-}
-
-static uint32_t apply_request(struct eng_core *core, const struct batch_apply *apply,
-    const struct ipc_fact_child *fact, uint32_t index)
-{
-    struct eng_child_touch touch = eng_child_begin(core, index);
-    struct eng_child *child = touch.child;
-    uint32_t handle = ENG_NONE;
-    stop_waiting(core, index);
-    switch ((enum ipc_child_kind)fact->kind) {
-    case IPC_CHILD_MODIFY:
-    case IPC_CHILD_CANCEL:
-        if (child->queued != 0)
-            drop_change(core, index);
-        if (fact->kind == IPC_CHILD_MODIFY)
-            set_terms(child, apply->batch, fact);
-        child->retries = 0;
-        eng_child_fly(core, index,
-            fact->kind == IPC_CHILD_MODIFY ? IPC_ACTION_MODIFY : IPC_ACTION_CANCEL,
-            &apply->sending);
-        handle = index;
-        break;
-    case IPC_CHILD_MODIFY_QUEUED:
-        set_terms(child, apply->batch, fact);
-        eng_child_queue(core, index, IPC_ACTION_MODIFY, 0);
-        break;
-    case IPC_CHILD_CANCEL_QUEUED:
-        if (child->queued == IPC_ACTION_MODIFY)
-            drop_change(core, index);
-        child->retries = 0;
-        eng_child_queue(core, index, IPC_ACTION_CANCEL, 0);
-        break;
-    case IPC_CHILD_WAIT:
-        child->waits = 1;
-        break;
-    case IPC_CHILD_SKIP:
-    case IPC_CHILD_PLACE:
-    case IPC_CHILD_PLACE_QUEUED:
-        break;
-    }
-    eng_child_end(core, &touch);
-    return handle;
-}
-
-/* Can this decision be applied to the state as it is? Nothing is changed before all of them can. */
-static bool child_fact_fits(const struct eng_core *core, struct batch_apply *apply,
-    const struct ipc_fact_child *fact, uint32_t at)
-{
-    if (fact->follower_no == 0)
-        return fact->kind == IPC_CHILD_SKIP && apply->batch->wave != 0 &&
-               apply->batch->child_count == 1;
-    if (fact->slot >= core->limits.follower_slot_max || fact->reason >= IPC_REASON_COUNT ||
-        fact->follower_no >= IPC_TAG_FOLLOWERS || fact->action >= IPC_TAG_ACTIONS)
-        return false;
-    const struct eng_slot *slot = &core->slots[fact->slot];
-    if (apply->wave != NULL && slot->follower_no == fact->follower_no &&
-        slot->last_wave >= apply->wave->number)
-        return false; /* no follower is decided twice by one wave */
-    uint32_t index = existing_child(core, apply->order, fact, &apply->cell[at]);
-    const struct eng_child *child = index == ENG_NONE ? NULL : &core->children[index];
-    apply->child[at] = index;
-    switch ((enum ipc_child_kind)fact->kind) {
-    case IPC_CHILD_SKIP:
-        return true;
-    case IPC_CHILD_PLACE:
-    case IPC_CHILD_PLACE_QUEUED:
-        if (fact->qty_e8 <= 0 || fact->qty_e8 > ENG_QTY_MAX_E8)
-            return false;
-        if (child != NULL) /* never a second place: only new terms for one that has not left */
-            return eng_state_unsent(child->state) && child->flight == 0;
-        apply->new_children++;
-        return core->fold.child_count + apply->new_children <= core->limits.child_max &&
-               core->fold.position_count + apply->new_children <=
-                   core->limits.position_max + (apply->batch->is_exit ? apply->new_children : 0);
-    case IPC_CHILD_MODIFY:
-    case IPC_CHILD_MODIFY_QUEUED:
-        return child != NULL && child->flight == 0 && fact->qty_e8 > 0 &&
-               child->queued != IPC_ACTION_PLACE && child->queued != IPC_ACTION_CANCEL;
-    case IPC_CHILD_CANCEL:
-    case IPC_CHILD_CANCEL_QUEUED:
-        return child != NULL && child->flight == 0 && child->queued != IPC_ACTION_PLACE;
-    case IPC_CHILD_WAIT:
-        return child != NULL;
-    }
-    return false;
-}
-
-static void apply_child(struct eng_core *core, const struct batch_apply *apply,
-    const struct ipc_fact_child *fact, uint32_t at)
-{
-    struct eng_core_counters *counters = &core->fold.counters;
-    uint32_t index = apply->child[at];
-    bool is_place = fact->kind == IPC_CHILD_PLACE || fact->kind == IPC_CHILD_PLACE_QUEUED;
-    own_slot(core, fact);
-    if (apply->wave != NULL) {
-        core->slots[fact->slot].last_wave = apply->wave->number;
-        eng_wave_decided(core, apply->wave);
-        if (fact->kind == IPC_CHILD_SKIP) {
-            counters->skipped++;
-        } else if (index != ENG_NONE) {
-            counters->acts++;
-            counters->acts_open++;
-            core->children[index].acts_open++;
-        }
-    }
-    core->applied[at] = ENG_NONE;
-    if (fact->kind == IPC_CHILD_SKIP) {
-        counters->skips_by_reason[fact->reason]++;
-        apply_skip(core, fact, index);
-    } else if (is_place && index == ENG_NONE) {
-        core->applied[at] = apply_new_place(core, apply, fact, at);
-    } else if (is_place) {
-        core->applied[at] = apply_place_again(core, apply, fact, index);
-    } else {
-        core->applied[at] = apply_request(core, apply, fact, index);
-    }
-}
-
-static enum ipc_rc apply_batch(struct eng_core *core, const struct eng_frame *frame)
-{
-    const struct ipc_fact_batch *batch = frame->payload;
-    const struct ipc_fact_child *facts = (const struct ipc_fact_child *)(batch + 1);
-    if (frame->payload_bytes < sizeof *batch || batch->child_count == 0 ||
-        batch->child_count > IPC_BATCH_CHILDREN_MAX ||
-        frame->payload_bytes != sizeof *batch + batch->child_count * sizeof *facts ||
-        !ipc_side_valid(batch->side) || !ipc_product_valid(batch->product) ||
-        !ipc_type_valid(batch->type) || !ipc_validity_valid(batch->validity))
-        return IPC_BAD_INPUT;
-    struct batch_apply apply;
-    apply.frame = frame;
-    apply.batch = batch;
-    apply.order = eng_order_find(core, batch->order_key);
-    apply.wave = NULL;
-    apply.new_children = 0;
-    if (apply.order == ENG_NONE)
-        return IPC_BAD_INPUT;
-    if (batch->wave != 0) {
-        apply.wave = eng_wave_by_number(core, batch->wave);
-        if (apply.wave == NULL || apply.wave->order != apply.order)
-            return IPC_BAD_INPUT;
-    }
-    for (uint32_t i = 0; i < batch->child_count; i++) {
-        if (!child_fact_fits(core, &apply, &facts[i], i))
-            return IPC_BAD_INPUT;
-    }
-    if (facts[0].follower_no == 0) { /* the end marker: one element, and nothing leaves */
-        core->applied_count = 1;
-        core->applied[0] = ENG_NONE;
-        eng_wave_close(core, apply.wave);
-        return IPC_OK;
-    }
-    apply.sending = eng_sending_make(core, apply.order, frame->mono_ns, frame->wall_ns);
-    core->applied_count = batch->child_count;
-    for (uint32_t i = 0; i < batch->child_count; i++)
-        apply_child(core, &apply, &facts[i], i);
-    if (apply.wave != NULL)
-        eng_wave_batch_done(core, apply.wave);
-    return IPC_OK;
-}
-
-/* --- RELEASE
- * ---------------------------------------------------------------------------------------- */
-
-static uint32_t apply_one_release(struct eng_core *core, const struct eng_frame *frame,
-    const struct ipc_fact_release *fact, uint32_t index)
-{
-    struct eng_child_touch touch = eng_child_begin(core, index);
-    struct eng_child *child = touch.child;
-    enum ipc_action action = (enum ipc_action)child->queued;
-    uint32_t handle = ENG_NONE;
-    if (fact->kind == IPC_CHILD_SKIP) {
-        core->fold.counters.skips_by_reason[fact->reason]++;
-        if (action == IPC_ACTION_PLACE) {
-            child->reason = fact->reason;
-            (void)eng_child_live(core, child, ENG_LIFE_SKIP);
-        }
-        drop_change(core, index);
-    } else {
-        eng_child_unqueue(core, index);
-        if (action == IPC_ACTION_PLACE) {
-            child->qty_e8 = fact->qty_e8;
-            child->price_e8 = fact->price_e8;
-            if (fact->reason != IPC_REASON_NONE)
-                child->reason = fact->reason;
-            (void)eng_child_live(core, child, ENG_LIFE_RELEASE);
-        }
-        struct eng_sending sending =
-            eng_sending_make(core, child->order, frame->mono_ns, frame->wall_ns);
-        eng_child_fly(core, index, action, &sending);
-        handle = index;
-    }
-    eng_child_end(core, &touch);
-    return handle;
-}
-
-static enum ipc_rc apply_release(struct eng_core *core, const struct eng_frame *frame)
-{
-    const struct ipc_fact_release *facts = frame->payload;
-    if (frame->count == 0 || frame->count > IPC_BATCH_CHILDREN_MAX ||
-        frame->payload_bytes != frame->count * sizeof *facts)
-        return IPC_BAD_INPUT;
-    uint32_t children[IPC_BATCH_CHILDREN_MAX];
-    for (uint32_t i = 0; i < frame->count; i++) {
-        children[i] = eng_child_by_tag_text(core, facts[i].tag);
-        if (children[i] == ENG_NONE || facts[i].reason >= IPC_REASON_COUNT ||
-            facts[i].qty_e8 <= 0 || facts[i].qty_e8 > ENG_QTY_MAX_E8)
-            return IPC_BAD_INPUT;
-        const struct eng_child *child = &core->children[children[i]];
-        bool kind_fits =
-            facts[i].kind == IPC_CHILD_SKIP ||
-            (facts[i].kind == IPC_CHILD_PLACE && child->queued == IPC_ACTION_PLACE) ||
-            (facts[i].kind == IPC_CHILD_MODIFY && child->queued == IPC_ACTION_MODIFY) ||
-            (facts[i].kind == IPC_CHILD_CANCEL && child->queued == IPC_ACTION_CANCEL);
-        if (child->queued == 0 || !kind_fits)
-            return IPC_BAD_INPUT;
-        for (uint32_t j = 0; j < i; j++) {
-            if (children[j] == children[i])
-                return IPC_BAD_INPUT;
-        }
-    }
-    core->applied_count = frame->count;
-    for (uint32_t i = 0; i < frame->count; i++)
-        core->applied[i] = apply_one_release(core, frame, &facts[i], children[i]);
     return IPC_OK;
 }
 
@@ -559,7 +181,7 @@ static void place_reply(
     if (outcome->outcome == IPC_OUTCOME_ACKED) {
         eng_child_learn_id(core, index, outcome->broker_order_id);
         if (child->known_qty_e8 == 0)
-            know_terms(child);
+            eng_terms_known(child);
     }
     (void)eng_child_live(core, child, place_event(outcome->outcome));
     if (child->state == ENG_STATE_REJECTED)
@@ -574,17 +196,17 @@ static void modify_reply(
     struct eng_child *child = &core->children[index];
     switch ((enum ipc_outcome_class)outcome->outcome) {
     case IPC_OUTCOME_ACKED:
-        know_terms(child);
+        eng_terms_known(child);
         child->retries = 0;
         return;
     case IPC_OUTCOME_REJECTED:
-        revert_terms(child);
+        eng_terms_revert(child);
         return;
     case IPC_OUTCOME_AUTH:
     case IPC_OUTCOME_LIMITED:
     case IPC_OUTCOME_NOT_SENT:
         if (child->waits || eng_state_ended(child->state)) {
-            revert_terms(child); /* newer terms are decided next */
+            eng_terms_revert(child); /* newer terms are decided next */
             return;
         }
         eng_child_queue(core, index, IPC_ACTION_MODIFY,
@@ -615,12 +237,12 @@ static void late_modify_reply(
             eng_doubt_start(child, mono_ns);
         return;
     }
-    child->flags &= (uint8_t)~ENG_CHILD_DOUBT;
+    child->flags &= (uint16_t)~ENG_CHILD_DOUBT;
     child->asked_qty_e8 = 0;
     if (child->queued == 0 || fact->outcome.outcome == IPC_OUTCOME_ACKED)
         modify_reply(core, index, &fact->outcome, mono_ns);
     else
-        revert_terms(child); /* its cancel waits: it is not changed again */
+        eng_terms_revert(child); /* its cancel waits: it is not changed again */
 }
 
 static void cancel_reply(
@@ -766,9 +388,9 @@ static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *fr
     case IPC_FACT_EVENT:
         return apply_event(core, frame);
     case IPC_FACT_BATCH:
-        return apply_batch(core, frame);
+        return eng_apply_batch(core, frame);
     case IPC_FACT_RELEASE:
-        return apply_release(core, frame);
+        return eng_apply_release(core, frame);
     case IPC_FACT_REPLY:
         return apply_reply(core, frame);
     case IPC_FACT_UPDATE:

@@ -14,7 +14,9 @@
  * - a follower gets at most one PLACE per (order, follower, leg, slice, ordinal), whatever is
  *   delivered twice, late or out of order;
  * - a child moves only by the table of lifecycle.c;
- * - expected == remaining + skipped + children + acts in eng_core_counters;
+ * - expected + extra == remaining + skipped + children + acts in eng_core_counters;
+ * - a copied position is the fold of its children's fills, what working closes may still fill is
+ *   never more than it, and at most one batch of closes of a position is unanswered;
  * - the state after folding the same frames is the same, with or without a snapshot: rows are read
  *   by decide, never by the fold (what apply derives from rows is rebuilt by eng_core_adopt and is
  *   not part of eng_core_hash).
@@ -177,14 +179,16 @@ struct eng_batch {
     uint8_t ends_wave;      /* 1 = no slots: the end marker of a wave whose list had changed */
     uint32_t slot_count;    /* [1, 64]; 0 with ends_wave */
     uint32_t slots[IPC_BATCH_CHILDREN_MAX];
-    uint32_t children[IPC_BATCH_CHILDREN_MAX]; /* of wave 0: the children to settle */
+    uint32_t children[IPC_BATCH_CHILDREN_MAX]; /* of wave 0: the children to settle, or the
+                                                  positions of a follow-up */
 };
 
 /* One follower's samples. The shell reads them after the batch is known and before deciding. */
 struct eng_follower_sample {
-    int64_t capital_e8;      /* accounts page; read only for PERCENTAGE, else 0 */
-    int64_t capital_mono_ns; /* its time; 0 = unknown */
-    uint8_t switch_word;     /* enum ipc_switch: strictest of the follower's and its broker's */
+    int64_t capital_e8;      /* accounts page: equity; read only for modes that ask, else 0 */
+    int64_t capital_mono_ns; /* its time, and that of the two below; 0 = unknown */
+    int64_t balance_e8, free_e8; /* cash, and what no margin holds; may be 0 = unknown */
+    uint8_t switch_word;         /* enum ipc_switch: strictest of the follower's and its broker's */
     uint8_t can_send;        /* 1 = a ready connection, a stream is free, the body fits */
     uint8_t reserved[6];
 };
@@ -194,6 +198,8 @@ struct eng_batch_sample {
     uint64_t switch_sequence; /* switches page, read before the words */
     int64_t price_e8;         /* last price of batch.instrument; 0 = unknown */
     int64_t price_mono_ns;
+    /* the master's account, for modes that divide by it; time 0 = unknown */
+    int64_t master_equity_e8, master_balance_e8, master_free_e8, master_capital_mono_ns;
     int64_t now_mono_ns, now_wall_ns;
     uint8_t switch_word;           /* strictest of global, master, instrument */
     uint8_t journal_takes_entries; /* eng_journal_takes_entries */
@@ -316,8 +322,10 @@ void eng_core_verify(const struct eng_core *core);
 #define ENG_STATE_COUNT 19
 IPC_DECLARE_ENUM(eng_state, ENG_STATE_LIST)
 
-/* Counters, folded from facts; conservation:
- *   expected == remaining + skipped + vanished + placed + acts
+/* Counters, folded from facts; conservation: each visit of a follower by a wave ends as one skip,
+ * one child, or one act on a child that exists, and what one visit or follow-up makes beyond that
+ * is counted as extra:
+ *   expected + extra == remaining + skipped + vanished + placed + acts
  *   placed == sum of children_by_state, acts == acts_open + acts_settled */
 struct eng_core_counters {
     uint64_t events, updates, waves; /* EVENT facts, UPDATE facts, waves that were started */
@@ -326,6 +334,8 @@ struct eng_core_counters {
     uint64_t skipped;                /* decided: nothing sent */
     uint64_t vanished;               /* left the snapshot before their wave reached them */
     uint64_t placed;                 /* children made */
+    uint64_t extra; /* of them, beside the one that stands for the visit of a wave: further legs and
+                       slices, follow-ups, replacements */
     uint64_t acts, acts_open, acts_settled; /* decisions on children that exist */
     uint64_t children_by_state[ENG_STATE_COUNT];
     uint64_t skips_by_reason[IPC_REASON_COUNT];

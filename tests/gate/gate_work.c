@@ -52,6 +52,7 @@ struct work {
 struct frame {
     struct ipc_fact_batch batch;
     struct ipc_fact_child children[IPC_BATCH_CHILDREN_MAX];
+    struct ipc_fact_wide wides[IPC_BATCH_CHILDREN_MAX]; /* room; plain followers make none */
 };
 
 static void *memory(size_t bytes)
@@ -295,7 +296,7 @@ static void make_blocks(struct work *work)
             value[7 + k] = letters[(i * 7 + k * 11) % 32];
         eng_hpack_begin(&pack, work->auth_bytes[i], sizeof work->auth_bytes[i]);
         LS_CHECK(eng_hpack_add(&pack, "authorization", value, 71, true) == IPC_OK);
-        work->auths[i] = (struct eng_auth){work->auth_bytes[i], pack.count, pack.list_bytes};
+        work->auths[i] = (struct eng_auth){.bytes = work->auth_bytes[i], .count = pack.count, .list_bytes = pack.list_bytes};
     }
 }
 

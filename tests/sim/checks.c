@@ -93,6 +93,7 @@ static enum ipc_action action_of(uint8_t kind)
     case IPC_CHILD_MODIFY_QUEUED:
     case IPC_CHILD_CANCEL_QUEUED:
     case IPC_CHILD_WAIT:
+    case IPC_CHILD_FLATTEN:
         break;
     }
     return (enum ipc_action)0;
@@ -118,6 +119,17 @@ static void permit(struct sim *sim, struct sim_tag *tag, enum ipc_action action)
     tag->permits[action]++;
 }
 
+/* A reversal's opening leg is no exit, though its batch is one. */
+static bool is_exit(const struct ipc_fact_batch *fact, uint32_t at)
+{
+    const struct ipc_fact_wide *wides = ipc_fact_batch_wides(fact);
+    for (uint32_t i = 0; i < fact->wide_count; i++) {
+        if (wides[i].at == at)
+            return (wides[i].flags & IPC_WIDE_EXIT) != 0;
+    }
+    return fact->is_exit != 0;
+}
+
 static void batch_read(struct sim *sim, const struct ipc_fact_batch *fact)
 {
     const struct ipc_fact_child *children = (const struct ipc_fact_child *)(fact + 1);
@@ -127,9 +139,10 @@ static void batch_read(struct sim *sim, const struct ipc_fact_batch *fact)
         sim_fail(sim, "a decision for an order that no EVENT frame introduced");
     for (uint32_t i = 0; i < fact->child_count; i++) {
         const struct ipc_fact_child *child = &children[i];
-        if (fact->wave != 0)
+        bool visit = i == 0 || child->follower_no != children[i - 1].follower_no;
+        if (fact->wave != 0 && visit)
             judge->decided += child->follower_no == 0 ? (uint64_t)(child->qty_e8 / LS_E8) : 1;
-        if (child->kind == IPC_CHILD_SKIP) {
+        if (child->kind == IPC_CHILD_SKIP || child->kind == IPC_CHILD_FLATTEN) {
             sim->figures.skips++;
             continue;
         }
@@ -144,7 +157,7 @@ static void batch_read(struct sim *sim, const struct ipc_fact_batch *fact)
                 .slot = child->slot,
                 .action = child->action,
                 .order_digits = parts.order_digits,
-                .is_exit = fact->is_exit,
+                .is_exit = is_exit(fact, i),
                 .instrument = (uint8_t)judge->orders[order].instrument,
                 .master = (uint8_t)judge->orders[order].master,
                 .product = judge->orders[order].product,
@@ -295,7 +308,30 @@ static void check_caps(struct sim *sim, const struct sim_tag *tag,
         sim_fail(sim, "%s is a market order at a broker that refuses them", tag->tag);
 }
 
-static void order_check(struct sim *sim, const struct adp_sim_order *order)
+/* An opening is placed again under a further ordinal only when the one before it has ended: the
+ * difference of an amended total, or what a replaced one left. Closes go on as long as something is
+ * held, and trade_check sees that they never exceed it. */
+static void check_ordinals(
+    struct sim *sim, const struct adp_sim_book *book, const struct sim_tag *tag)
+{
+    for (uint32_t ordinal = 0; ordinal < ipc_tag_action_ordinal(tag->action); ordinal++) {
+        struct ipc_tag_parts parts = {tag->order_digits, tag->follower_no,
+            ipc_tag_action(
+                ipc_tag_action_leg(tag->action), ipc_tag_action_slice(tag->action), ordinal)};
+        char text[IPC_TAG_BYTES];
+        ipc_tag_compose(&parts, text);
+        for (uint32_t i = 0; i < adp_sim_book_order_count(book); i++) {
+            const struct adp_sim_order *other = adp_sim_book_order(book, i);
+            if (other->refusal == 0 && strcmp(other->terms.tag, text) == 0 &&
+                other->filled_units + other->cancelled_units < other->terms.units &&
+                other->reason == NULL)
+                sim_fail(sim, "twice: %s and %s work at the broker together", text, tag->tag);
+        }
+    }
+}
+
+static void order_check(
+    struct sim *sim, const struct adp_sim_book *book, const struct adp_sim_order *order)
 {
     struct sim_tag *tag = sim_tag_find(sim, order->terms.tag);
     if (tag == NULL)
@@ -309,16 +345,8 @@ static void order_check(struct sim *sim, const struct adp_sim_order *order)
     sim->figures.accepted++;
     if (tag->accepted > 1)
         sim_fail(sim, "twice: the broker's book has two orders of %s", tag->tag);
-    for (uint32_t ordinal = 0; ordinal < ipc_tag_action_ordinal(tag->action); ordinal++) {
-        struct ipc_tag_parts parts = {tag->order_digits, tag->follower_no,
-            ipc_tag_action(
-                ipc_tag_action_leg(tag->action), ipc_tag_action_slice(tag->action), ordinal)};
-        char text[IPC_TAG_BYTES];
-        ipc_tag_compose(&parts, text);
-        const struct sim_tag *other = sim_tag_find(sim, text);
-        if (other != NULL && other->accepted > 0)
-            sim_fail(sim, "twice: %s and %s are both at the broker", other->tag, tag->tag);
-    }
+    if (!tag->is_exit)
+        check_ordinals(sim, book, tag);
     if (order->reason != NULL)
         sim_note(sim, "exchange rejects %s: %s", tag->tag, order->reason);
     if (!tag->is_exit)
@@ -374,7 +402,7 @@ void sim_check_books(struct sim *sim)
         struct sim_broker *broker = &sim->brokers[i];
         const struct adp_sim_book *book = broker->book;
         while (broker->orders_seen < adp_sim_book_order_count(book))
-            order_check(sim, adp_sim_book_order(book, broker->orders_seen++));
+            order_check(sim, book, adp_sim_book_order(book, broker->orders_seen++));
         while (broker->acts_seen < adp_sim_book_act_count(book))
             act_check(sim, book, adp_sim_book_act(book, broker->acts_seen++));
         while (broker->trades_seen < adp_sim_book_trade_count(book))
@@ -390,7 +418,7 @@ void sim_check_counters(struct sim *sim)
     uint64_t states = 0;
     for (uint32_t i = 0; i < ENG_STATE_COUNT; i++)
         states += c->children_by_state[i];
-    if (c->expected != c->remaining + c->skipped + c->vanished + c->placed + c->acts ||
+    if (c->expected + c->extra != c->remaining + c->skipped + c->vanished + c->placed + c->acts ||
         c->placed != states || c->acts != c->acts_open + c->acts_settled)
         sim_fail(sim,
             "conservation: expected %llu, remaining %llu, skipped %llu, vanished %llu, "

@@ -277,10 +277,7 @@ static struct eng_follower_sample sample_follower(struct sim *sim, uint32_t slot
 static void decide_again(
     struct sim *sim, const struct ipc_fact_batch *fact, const struct ipc_fact_child *children)
 {
-    struct {
-        struct ipc_fact_batch batch;
-        struct ipc_fact_child children[IPC_BATCH_CHILDREN_MAX];
-    } again;
+    struct ipc_fact_batch_room again;
     struct eng_batch stored;
     struct eng_batch_sample sample;
     struct eng_follower_sample samples[IPC_BATCH_CHILDREN_MAX];
@@ -300,6 +297,10 @@ static void decide_again(
                 ipc_reason_name((enum ipc_reason)children[i].reason), again.children[i].kind,
                 ipc_reason_name((enum ipc_reason)again.children[i].reason));
     }
+    if (memcmp(ipc_fact_batch_wides(&again.batch), ipc_fact_batch_wides(fact),
+            fact->wide_count * sizeof(struct ipc_fact_wide)) != 0)
+        sim_fail(sim, "deciding wave %llu again gives other wide children",
+            (unsigned long long)fact->wave);
 }
 
 static bool batch_run(struct sim *sim, const struct eng_batch *batch)
@@ -312,14 +313,14 @@ static bool batch_run(struct sim *sim, const struct eng_batch *batch)
     for (uint32_t i = 0; i < batch->slot_count; i++)
         samples[i] = sample_follower(sim, batch->slots[i]);
     struct ipc_fact_batch *fact = sim_journal_begin(&sim->journal, IPC_FACT_BATCH,
-        sizeof(*fact) + IPC_BATCH_CHILDREN_MAX * sizeof(struct ipc_fact_child));
+        IPC_BATCH_BYTES_MAX);
     struct ipc_fact_child *children = (struct ipc_fact_child *)(fact + 1);
     uint32_t count = eng_decide_batch(core, batch, &sample, samples, fact, children);
     sim_shell_point(sim);
     if (count == 0)
         return false;
     decide_again(sim, fact, children);
-    uint32_t bytes = (uint32_t)(sizeof(*fact) + count * sizeof(*children));
+    uint32_t bytes = ipc_fact_batch_bytes(fact);
 #ifdef LS_PLANT_SEND_BEFORE_JOURNAL
     /* The planted bug: the orders leave while their frame is still incomplete. */
     uint64_t lsn = sim->journal.next_lsn;

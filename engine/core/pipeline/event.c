@@ -109,7 +109,23 @@ static int64_t master_position(
     return index == ENG_NONE ? 0 : core->master_positions[index].held_e8;
 }
 
-static bool needs_wave(enum ipc_transition transition)
+/* A fill concerns followers when somebody copies on fill, or when it leaves the master flat while
+ * entries of followers still work. */
+static bool fill_needs_wave(
+    const struct eng_core *core, const struct eng_order *before, const struct eng_order *after)
+{
+    if (core->accounts[after->account].flags & ENG_ACCOUNT_FILLS)
+        return true;
+    uint32_t index = eng_master_find(core, after->account, after->instrument, after->product);
+    if (index == ENG_NONE || !(before->flags & ENG_ORDER_EXIT))
+        return false;
+    const struct eng_master_position *position = &core->master_positions[index];
+    int64_t more = after->filled_qty_e8 - before->filled_qty_e8;
+    return position->openings != 0 && more >= eng_abs(position->held_e8);
+}
+
+static bool needs_wave(const struct eng_core *core, enum ipc_transition transition,
+    const struct eng_order *before, const struct eng_order *after)
 {
     switch (transition) {
     case IPC_TRANSITION_NEW:
@@ -117,9 +133,11 @@ static bool needs_wave(enum ipc_transition transition)
     case IPC_TRANSITION_CANCELLED:
     case IPC_TRANSITION_REJECTED:
         return true;
+    case IPC_TRANSITION_FILLED_MORE:
+        return before != NULL && fill_needs_wave(core, before, after);
     case IPC_TRANSITION_NONE:
-    case IPC_TRANSITION_FILLED_MORE: /* a copy on fill would start here */
     case IPC_TRANSITION_HISTORY:
+    case IPC_TRANSITION_FOLLOW_UP:
         return false;
     }
     return false;
@@ -176,7 +194,7 @@ static void step_master(const struct eng_core *core, const struct ipc_event *eve
                                  : !(before->flags & (ENG_ORDER_HISTORY | ENG_ORDER_TOMBSTONE));
     uint32_t first;
     uint32_t followers =
-        copied && needs_wave(transition) ? eng_followers_of(core, event->account, &first) : 0;
+        copied && needs_wave(core, transition, before, &after) ? eng_followers_of(core, event->account, &first) : 0;
     if (followers != 0 && core->fold.wave_count >= core->limits.wave_max) {
         out->retry_later = true;
         out->why = IPC_REASON_CAPACITY;

@@ -20,15 +20,25 @@ static const struct ipc_row_follower *row_of(
     return row != NULL && row->follower_no == child->follower_no ? row : NULL;
 }
 
-static uint8_t exchange_of(const struct eng_core *core, const struct eng_order *order)
+static uint8_t exchange_of(const struct eng_core *core, const struct eng_child *child)
 {
-    const struct ipc_row_instrument *row = eng_instrument_row(core->view, order->instrument);
+    const struct ipc_row_instrument *row = eng_instrument_row(core->view, child->instrument);
     return row == NULL ? 0 : row->exchange;
 }
 
-static int64_t age_limit_ns(const struct ipc_row_follower *row, const struct eng_order *order)
+static int64_t age_limit_ns(const struct ipc_row_follower *row, const struct eng_child *child,
+    const struct eng_order *order)
 {
-    return eng_entry_age_limit_ns(row, order->type);
+    return eng_entry_age_limit_ns(row, eng_child_age_type(child, order));
+}
+
+/* Another batch of closes of its position is sent and unanswered, or in doubt. Slices of one
+ * decision do not wait for each other. */
+static bool waits_for_answer(const struct eng_core *core, const struct eng_child *child)
+{
+    const struct eng_position *position = &core->positions[child->position];
+    return (child->flags & ENG_CHILD_EXIT) && position->flying != 0 &&
+           position->flying_decision != child->decision;
 }
 
 /* A queued exit goes with what may be closed now: what exits that have left may still close is
@@ -55,15 +65,16 @@ static int64_t child_due(const struct eng_core *core, const struct eng_account *
     bool reduction = is_reduction(child);
     /* Behind another close of its position it waits, and lets the rest of the queue pass. */
     if ((child->flags & ENG_CHILD_EXIT) && child->queued == IPC_ACTION_PLACE &&
-        order->era == core->fold.era && exit_quantity(core, child) == 0)
+        order->era == core->fold.era &&
+        (exit_quantity(core, child) == 0 || waits_for_answer(core, child)))
         return INT64_MAX;
     int64_t due =
-        ls_max_i64(child->not_before_mono_ns, eng_pace_due(core, account, exchange_of(core, order),
+        ls_max_i64(child->not_before_mono_ns, eng_pace_due(core, account, exchange_of(core, child),
                                                   reduction, 0, now_mono_ns, now_wall_ns));
     if (reduction)
         return due;
-    int64_t age = eng_order_age_ns(core, order, now_mono_ns);
-    int64_t limit = age_limit_ns(row, order);
+    int64_t age = eng_child_age_ns(core, child, order, now_mono_ns);
+    int64_t limit = age_limit_ns(row, child, order);
     return age > limit ? now_mono_ns : ls_min_i64(due, now_mono_ns + (limit - age) + 1);
 }
 
@@ -89,7 +100,7 @@ static void fill_candidate(const struct eng_core *core, uint32_t index, struct e
         .slot = child->slot,
         .account = core->links[index].account,
         .master = order->account,
-        .instrument = order->instrument,
+        .instrument = child->instrument,
         .broker = row == NULL ? 0 : row->broker,
         .is_exit = is_reduction(child),
         .action = child->queued};
@@ -175,7 +186,7 @@ static enum ipc_reason entry_end(const struct eng_core *core, const struct eng_c
     const struct eng_order *order = &core->orders[child->order];
     if (word != IPC_SWITCH_RUN)
         return IPC_REASON_KILL_SWITCH;
-    if (order->status > IPC_STATUS_FILLED)
+    if (order->status > IPC_STATUS_FILLED && !(child->flags & ENG_CHILD_ON_FILL))
         return order->status == IPC_STATUS_REJECTED ? IPC_REASON_MASTER_REJECTED
                                                     : IPC_REASON_SUPERSEDED;
     if (!(row->flags & IPC_FOLLOWER_ENABLED) || (row->flags & IPC_FOLLOWER_RETIRED))
@@ -183,7 +194,7 @@ static enum ipc_reason entry_end(const struct eng_core *core, const struct eng_c
     if (row->flags & IPC_FOLLOWER_PAUSED)
         return IPC_REASON_COPY_PAUSED;
     if (child->queued == IPC_ACTION_PLACE &&
-        eng_position_unknown(core, child->follower_no, order->instrument))
+        eng_position_unknown(core, child->follower_no, child->instrument))
         return IPC_REASON_UNKNOWN_PENDING;
     return IPC_REASON_NONE;
 }
@@ -199,7 +210,7 @@ static bool decide_place(const struct eng_core *core, const struct eng_child *ch
     int64_t qty = exit_quantity(core, child);
     if (qty < 0)
         return skip(out, IPC_REASON_NO_POSITION);
-    if (qty == 0)
+    if (qty == 0 || waits_for_answer(core, child))
         return false;
     if (qty < child->qty_e8)
         out->reason = IPC_REASON_CLOSE_CLAMPED;
@@ -211,8 +222,10 @@ static bool decide_place(const struct eng_core *core, const struct eng_child *ch
         int64_t age = batch_sample->price_mono_ns > 0
                           ? batch_sample->now_mono_ns - batch_sample->price_mono_ns
                           : ENG_AGE_INFINITE;
+        struct eng_order shaped = *order;
+        shaped.side = child->side;
         struct eng_shape shape =
-            eng_shape_make(&core->config, order, eng_instrument_row(core->view, order->instrument),
+            eng_shape_make(&core->config, &shaped, eng_instrument_row(core->view, child->instrument),
                 true, core->policies[row->broker].refuses_market, batch_sample->price_e8, age);
         if (shape.type == IPC_TYPE_LIMIT && shape.price_e8 > 0)
             out->price_e8 = shape.price_e8;
@@ -249,13 +262,13 @@ bool eng_decide_release(const struct eng_core *core, const struct eng_candidate 
         return skip(out, IPC_REASON_KILL_SWITCH);
     if (child->queued == IPC_ACTION_PLACE && child->places >= ENG_PLACES_MAX)
         return skip(out, (enum ipc_reason)child->reason); /* why its second attempt failed */
-    bool paced = eng_pace_due(core, account, exchange_of(core, order), reduction, 0, now,
+    bool paced = eng_pace_due(core, account, exchange_of(core, child), reduction, 0, now,
                      batch_sample->now_wall_ns) > now;
     if (!reduction) {
         enum ipc_reason reason = entry_end(core, child, row, word);
         if (reason != IPC_REASON_NONE)
             return skip(out, reason);
-        if (eng_order_age_ns(core, order, now) > age_limit_ns(row, order))
+        if (eng_child_age_ns(core, child, order, now) > age_limit_ns(row, child, order))
             return skip(
                 out, age_reason(account, sample, batch_sample->journal_takes_entries, paced));
         if (!batch_sample->journal_takes_entries)

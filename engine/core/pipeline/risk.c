@@ -38,11 +38,30 @@ static enum ipc_reason batch_bar(const struct eng_plan *plan)
     return plan->closed ? IPC_REASON_SUPERSEDED : plan->group_bar;
 }
 
-void eng_plan_make(struct eng_plan *plan, const struct eng_core *core, uint32_t order_index,
-    bool refuses_market, const struct eng_batch_sample *sample)
+/* The instrument with the numbers of the master's broker: entries are made where the follower's
+ * broker has the same (the guard of step 4), in slices that every broker takes. */
+static const struct ipc_row_instrument *plan_instrument(
+    struct eng_plan *plan, const struct ipc_snapshot_view *view, const struct eng_order *order)
 {
-    const struct eng_order *order = &core->orders[order_index];
-    const struct ipc_row_instrument *row = eng_instrument_row(core->view, order->instrument);
+    struct eng_contract at;
+    eng_contracts_of(view, order->instrument, &plan->contracts);
+    plan->master_broker = order->account != 0 && order->account <= view->account_count
+                              ? view->accounts[order->account - 1].broker
+                              : ENG_CONTRACT_BROKERS;
+    if (LS_LIKELY(plan->contracts.count == 0) ||
+        !eng_contract_at(&plan->contracts, plan->master_broker, &at))
+        return plan->contracts.instrument;
+    plan->master_row = *plan->contracts.instrument;
+    plan->master_row.lot_qty_e8 = at.lot_qty_e8;
+    plan->master_row.tick_e8 = at.tick_e8;
+    plan->master_row.freeze_qty_e8 = eng_contract_freeze_e8(&plan->contracts);
+    return &plan->master_row;
+}
+
+void eng_plan_make(struct eng_plan *plan, const struct eng_core *core, uint32_t order_index,
+    const struct eng_order *order, bool refuses_market, const struct eng_batch_sample *sample)
+{
+    const struct ipc_row_instrument *row = plan_instrument(plan, core->view, order);
     plan->core = core;
     plan->view = core->view;
     plan->order = order;
@@ -52,7 +71,6 @@ void eng_plan_make(struct eng_plan *plan, const struct eng_core *core, uint32_t 
     plan->is_exit = (order->flags & ENG_ORDER_EXIT) != 0;
     plan->ended = order->status > IPC_STATUS_FILLED;
     plan->closed = closed_meanwhile(core, order);
-    plan->effective_qty_e8 = plan->ended ? order->filled_qty_e8 : order->qty_e8;
     plan->age_ns = eng_order_age_ns(core, order, sample->now_mono_ns);
     plan->age_limit_ns = eng_entry_age_limit_ns(&(struct ipc_row_follower){0}, order->type);
     plan->group_bar = eng_day_plan(plan);
@@ -109,6 +127,12 @@ static bool list_contains(struct eng_plan *plan, uint32_t list_no)
     return plan->lists[at].contains;
 }
 
+bool eng_plan_symbol_allowed(struct eng_plan *plan, const struct ipc_row_follower *row)
+{
+    return (row->allowed_list == 0 || list_contains(plan, row->allowed_list)) &&
+           (row->denied_list == 0 || !list_contains(plan, row->denied_list));
+}
+
 /* --- openings -----------------------------------------------------------------------------------
  */
 
@@ -157,8 +181,9 @@ __attribute__((always_inline)) static inline enum ipc_reason entry_filters(
         return IPC_REASON_SESSION_EXPIRED;
     if (asks_day && eng_day_circuit(plan, follower) != IPC_REASON_NONE)
         return IPC_REASON_CIRCUIT_OPEN;
-    if (LS_UNLIKELY(plan->instrument == NULL))
-        return IPC_REASON_INSTRUMENT_UNKNOWN;
+    enum ipc_reason contract = eng_plan_contract(plan, follower, false);
+    if (LS_UNLIKELY(contract != IPC_REASON_NONE))
+        return contract;
     if ((row->sides | row->products | row->types | row->allowed_list | row->denied_list) != 0) {
         enum ipc_reason reason = entry_lists(plan, row);
         if (reason != IPC_REASON_NONE)
@@ -201,8 +226,6 @@ static int64_t usable_capital_e8(const struct eng_plan *plan, const struct ipc_r
 static enum ipc_reason entry_raw(const struct eng_plan *plan, const struct ipc_row_follower *row,
     int64_t capital_e8, int64_t *raw_e8)
 {
-    if (LS_UNLIKELY(row->copy != IPC_COPY_ON_ORDER))
-        return IPC_REASON_MODE_UNSUPPORTED;
     switch ((enum ipc_mode)row->mode) {
     case IPC_MODE_FIXED_RATIO:
         *raw_e8 = eng_ratio_qty(&plan->sizer, row->ratio_e8);
@@ -254,7 +277,7 @@ static bool refuse(struct ipc_fact_child *fact, enum ipc_reason reason)
 /* Step 12, max_position: held and working count, orders of unknown outcome with all of their rest,
  * and a close of the position's own side, which opens more when it fills. */
 static int64_t position_room_e8(
-    const struct eng_plan *plan, const struct ipc_row_follower *row, const struct eng_child *own)
+    const struct eng_plan *plan, const struct ipc_row_follower *row, int64_t own_e8)
 {
     const struct eng_order *order = plan->order;
     uint32_t index =
@@ -265,14 +288,13 @@ static int64_t position_room_e8(
     int64_t used = eng_reach_e8(position);
     /* The total of a working copy is decided anew: what it holds and may still fill is not in its
      * own way. */
-    if (own != NULL)
-        used -= eng_child_claim_e8(own) + own->filled_qty_e8;
+    used -= own_e8;
     return ls_max_i64(row->max_position_e8 - ls_max_i64(used, 0), 0);
 }
 
 /* Step 12: quantity caps, each floored again. */
 static bool entry_qty_caps(const struct eng_plan *plan, const struct ipc_row_follower *row,
-    const struct eng_child *own, struct ipc_fact_child *fact)
+    int64_t own_e8, struct ipc_fact_child *fact)
 {
     if (row->max_qty_e8 != 0 && fact->qty_e8 > row->max_qty_e8) {
         if (row->flags & IPC_FOLLOWER_CAP_SKIPS)
@@ -284,7 +306,7 @@ static bool entry_qty_caps(const struct eng_plan *plan, const struct ipc_row_fol
         fact->qty_e8 = capped;
     }
     if (row->max_position_e8 != 0) {
-        int64_t room = eng_lot_floor(&plan->sizer, position_room_e8(plan, row, own));
+        int64_t room = eng_lot_floor(&plan->sizer, position_room_e8(plan, row, own_e8));
         if (fact->qty_e8 > room) {
             if (room == 0)
                 return refuse(fact, IPC_REASON_MAX_POSITION_REDUCED);
@@ -336,13 +358,14 @@ static bool entry_guards(const struct eng_plan *plan, const struct ipc_row_follo
         return refuse(fact, IPC_REASON_SHORT_NOT_ALLOWED);
     if (plan->shape.needs_price && !price_fresh(plan, row))
         return refuse(fact, IPC_REASON_PRICE_UNKNOWN);
-    if (plan->freeze_qty_e8 != 0 && fact->qty_e8 > plan->freeze_qty_e8)
+    if (plan->freeze_qty_e8 != 0 &&
+        LS_UNLIKELY(fact->qty_e8 > plan->freeze_qty_e8 * ENG_SLICES_MAX))
         return refuse(fact, IPC_REASON_TOO_MANY_SLICES);
     return true;
 }
 
-enum eng_plan_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower,
-    const struct eng_child *own, struct ipc_fact_child *fact)
+bool eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower, int64_t own_e8,
+    struct ipc_fact_child *fact)
 {
     const struct ipc_row_follower *row = follower->row;
     if (row->mode == IPC_MODE_PERCENTAGE)
@@ -350,7 +373,7 @@ enum eng_plan_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_fol
 
     int64_t raw_e8 = 0;
     bool asks_day = eng_day_asks(plan, follower);
-    enum ipc_reason reason = LS_UNLIKELY(asks_day) ? asked_filters(plan, follower, own != NULL)
+    enum ipc_reason reason = LS_UNLIKELY(asks_day) ? asked_filters(plan, follower, own_e8 != 0)
                                                    : entry_filters(plan, follower, false);
     if (reason == IPC_REASON_NONE)
         reason = entry_raw(plan, row, fact->sample_e8, &raw_e8);
@@ -360,104 +383,24 @@ enum eng_plan_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_fol
         reason = IPC_REASON_MAX_QTY;
     if (LS_UNLIKELY(reason != IPC_REASON_NONE)) {
         fact->reason = (uint8_t)reason;
-        return ENG_VERDICT_SKIP;
+        return false;
     }
     int64_t floored = eng_lot_floor(&plan->sizer, raw_e8);
     if (LS_UNLIKELY(floored == 0)) {
         fact->reason = plan->sizer.lot_e8 > LS_E8 ? IPC_REASON_SUB_LOT : IPC_REASON_QTY_ZERO;
-        return ENG_VERDICT_SKIP;
+        return false;
     }
     fact->qty_e8 = floored;
-    if ((row->max_qty_e8 | row->max_position_e8) != 0 && !entry_qty_caps(plan, row, own, fact))
-        return ENG_VERDICT_SKIP;
+    if ((row->max_qty_e8 | row->max_position_e8) != 0 && !entry_qty_caps(plan, row, own_e8, fact))
+        return false;
     if (row->max_order_value_e8 != 0 && !entry_value_cap(plan, row, fact))
-        return ENG_VERDICT_SKIP;
+        return false;
     if (LS_UNLIKELY(asks_day)) {
-        reason = eng_day_value(plan, follower, fact->qty_e8,
-            (own == NULL ? 0 : eng_child_claim_e8(own) + own->filled_qty_e8),
-            value_price_e8(plan, row));
+        reason = eng_day_value(plan, follower, fact->qty_e8, own_e8, value_price_e8(plan, row));
         if (reason != IPC_REASON_NONE) {
             fact->reason = (uint8_t)reason;
-            return ENG_VERDICT_SKIP;
+            return false;
         }
     }
-    return entry_guards(plan, row, follower->slot, fact) ? ENG_VERDICT_SEND : ENG_VERDICT_SKIP;
-}
-
-/* --- reductions ---------------------------------------------------------------------------------
- */
-
-static enum eng_plan_verdict exit_skip(struct ipc_fact_child *fact, enum ipc_reason reason)
-{
-    fact->reason = (uint8_t)reason;
-    return ENG_VERDICT_SKIP;
-}
-
-enum eng_plan_verdict eng_plan_exit(const struct eng_plan *plan,
-    const struct eng_follower *follower, const struct eng_child *own, struct ipc_fact_child *fact)
-{
-    const struct ipc_row_follower *row = follower->row;
-    const struct eng_order *order = plan->order;
-    enum eng_plan_verdict verdict = ENG_VERDICT_SEND;
-    uint32_t index =
-        eng_position_find(plan->core, row->follower_no, order->instrument, order->product);
-    const struct eng_position *position = index == ENG_NONE ? NULL : &plan->core->positions[index];
-    fact->sample_e8 = position == NULL ? 0 : position->held_e8;
-
-    if (follower->word == IPC_SWITCH_HALT) {
-        return exit_skip(fact, IPC_REASON_KILL_SWITCH);
-    }
-    if (plan->instrument == NULL) {
-        return exit_skip(fact, IPC_REASON_INSTRUMENT_UNKNOWN);
-    }
-    if (own == NULL && order->era != plan->core->fold.era) {
-        return exit_skip(fact, IPC_REASON_UNKNOWN_PENDING); /* it may have left before the cut */
-    }
-    if (plan->effective_qty_e8 == 0) {
-        return exit_skip(fact, order->status == IPC_STATUS_REJECTED ? IPC_REASON_MASTER_REJECTED
-                                                                    : IPC_REASON_SUPERSEDED);
-    }
-    int64_t held = 0, closable = 0, coming = 0;
-    int64_t done = own == NULL ? 0 : own->filled_qty_e8;
-    if (position != NULL) {
-        held = eng_held_e8(position, order->side);
-        coming = eng_coming_e8(position, order->side);
-        closable =
-            eng_closable_e8(position, order->side, own == NULL ? 0 : eng_child_claim_e8(own));
-    }
-    if (held == 0 && coming == 0 && done == 0) {
-        return exit_skip(fact, IPC_REASON_NO_POSITION);
-    }
-    /* The fraction that the master closes, of what the follower copied (also what its working
-     * entries will still bring); all of it when the master goes flat. */
-    int64_t base = eng_add_saturated(eng_add_saturated(held, coming), done);
-    int64_t master = eng_abs(order->position_before_e8);
-    int64_t want =
-        master == 0 || plan->effective_qty_e8 >= master
-            ? base
-            : eng_lot_floor(&plan->sizer, eng_fraction_qty(base, plan->effective_qty_e8, master));
-    fact->qty_e8 = want;
-    if (want == 0) {
-        return exit_skip(
-            fact, plan->sizer.lot_e8 > LS_E8 ? IPC_REASON_SUB_LOT : IPC_REASON_QTY_ZERO);
-    }
-    int64_t most = eng_add_saturated(done, closable);
-    if (want > most) {
-        if (most == 0 && held == 0) {
-            verdict = ENG_VERDICT_BLOCKED;
-        } else if (most == 0) {
-            return exit_skip(fact, IPC_REASON_CLOSE_CLAMPED);
-        } else {
-            note(fact, IPC_REASON_CLOSE_CLAMPED);
-            fact->qty_e8 = most;
-        }
-    }
-    /* An exit is never refused for its size: what one order may carry goes now. */
-    int64_t carried = plan->freeze_qty_e8 != 0 ? plan->freeze_qty_e8
-                                               : eng_lot_floor(&plan->sizer, ENG_QTY_MAX_E8);
-    if (LS_UNLIKELY(fact->qty_e8 > carried)) {
-        note(fact, IPC_REASON_CLOSE_CLAMPED);
-        fact->qty_e8 = carried;
-    }
-    return verdict;
+    return entry_guards(plan, row, follower->slot, fact);
 }

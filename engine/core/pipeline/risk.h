@@ -7,6 +7,7 @@
 #ifndef LS_ENGINE_CORE_PIPELINE_RISK_H
 #define LS_ENGINE_CORE_PIPELINE_RISK_H
 
+#include "engine/core/contract.h"
 #include "engine/core/core_private.h"
 #include "engine/core/hours.h"
 #include "engine/core/protect.h"
@@ -18,17 +19,20 @@ struct eng_plan {
     const struct eng_core *core;
     const struct ipc_snapshot_view *view;
     const struct eng_order *order;
-    const struct ipc_row_instrument *instrument; /* NULL = not in the snapshot */
+    const struct ipc_row_instrument *instrument; /* as the master's broker has it; NULL = not in the
+                                                    snapshot */
     const struct eng_batch_sample *sample;
+    struct eng_contracts contracts;        /* the instrument at every broker */
+    struct ipc_row_instrument master_row;  /* storage of `instrument` where brokers differ */
+    uint32_t master_broker;
     uint32_t order_index;
     bool is_exit;
     bool ended;  /* the master's order ended before all of it was filled */
     bool closed; /* an entry that filled and whose position the master has closed since */
     struct eng_sizer sizer;
     struct eng_shape shape;
-    int64_t effective_qty_e8; /* what of the order is copied: all, or of an ended exit its fill */
     int64_t age_ns;
-    int64_t age_limit_ns;      /* of followers that set none */
+    int64_t age_limit_ns;   /* of followers that set none */
     struct eng_hours hours;    /* of the instrument's exchange, now */
     uint32_t asks_day;         /* not 0 = day.h is asked of every follower */
     enum ipc_reason group_bar; /* what stops the master's whole group */
@@ -43,9 +47,12 @@ struct eng_plan {
     } lists[ENG_LIST_CACHE];
 };
 
-/* eng_plan_make does the work of a batch that does not depend on the follower. */
-void eng_plan_make(struct eng_plan *plan, const struct eng_core *core, uint32_t order,
-    bool refuses_market, const struct eng_batch_sample *sample);
+/* eng_plan_make does the work of a batch that does not depend on the follower.
+ *   order  as it is copied: the master's, or a part of it made up as an order of its own (what
+ *          filled, the opening leg of a reversal); must live as long as the plan
+ *   index  of the master's order */
+void eng_plan_make(struct eng_plan *plan, const struct eng_core *core, uint32_t index,
+    const struct eng_order *order, bool refuses_market, const struct eng_batch_sample *sample);
 
 /* One follower of the batch. */
 struct eng_follower {
@@ -56,22 +63,29 @@ struct eng_follower {
     enum ipc_switch word; /* strictest of all that concern it */
 };
 
-enum eng_plan_verdict {
-    ENG_VERDICT_SKIP = 0,
-    ENG_VERDICT_SEND = 1,
-    ENG_VERDICT_BLOCKED = 2, /* an exit that waits for its own entry */
-};
+/* eng_plan_contract is step 4 for one follower: what its broker knows the instrument as
+ * (contract.h). */
+static inline enum ipc_reason eng_plan_contract(
+    const struct eng_plan *plan, const struct eng_follower *follower, bool is_exit)
+{
+    if (LS_LIKELY(plan->instrument != NULL && plan->contracts.count == 0 &&
+                  !(plan->instrument->flags & IPC_INSTRUMENT_GONE)))
+        return IPC_REASON_NONE;
+    return eng_contract_bars(
+        &plan->contracts, plan->master_broker, follower->row->broker, is_exit);
+}
 
-/* eng_plan_entry sizes and checks an opening.
- *   own   the working child whose total is decided anew (an amendment), else NULL
- *   fact  gets qty_e8 (to send; of a skip, what it was before the reason struck), reason and
- *         sample_e8; the caller has zeroed it */
-enum eng_plan_verdict eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower,
-    const struct eng_child *own, struct ipc_fact_child *fact);
+/* eng_plan_symbol_allowed: the order's instrument passes the follower's lists. */
+bool eng_plan_symbol_allowed(struct eng_plan *plan, const struct ipc_row_follower *row);
 
-/* eng_plan_exit sizes a reduction from the copied position and clamps it; it never flips a sign.
- * Arguments as above. */
-enum eng_plan_verdict eng_plan_exit(const struct eng_plan *plan,
-    const struct eng_follower *follower, const struct eng_child *own, struct ipc_fact_child *fact);
+/* eng_plan_entry sizes and checks an opening of a plain follower (eng_row_is_plain); for all of them
+ * there is eng_plan_opening in full.h.
+ *   own_e8   what the follower's copies of this order hold and may still fill, when their total is
+ *            decided anew: it is not in its own way; else 0
+ *   fact     gets qty_e8 (the total; of a skip, what it was before the reason struck), reason and
+ *            sample_e8; the caller has zeroed it
+ *   returns  true = to be sent */
+LS_MUST_USE bool eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower,
+    int64_t own_e8, struct ipc_fact_child *fact);
 
 #endif

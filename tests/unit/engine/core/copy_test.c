@@ -494,29 +494,50 @@ static void equal_tag_digits_refuse_entries_and_move_exits(void **state)
     world_close(&world);
 }
 
-static void no_more_modifications_than_the_broker_allows(void **state)
+/* E26, E27: at the broker's limit it is cancelled, and when that is confirmed with what it filled,
+ * only the difference is placed, with the newest terms. A cancel that lost to the fill places
+ * nothing. */
+static void beyond_the_modification_limit_it_is_replaced(void **state)
 {
     (void)state;
-    struct world world;
-    world_open(&world, 1);
-    world.policies[0].modifications_max = 2;
-    world_adopt(&world);
-    struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
-    (void)world_event(&world, &event);
-    (void)world_waves(&world);
-    world_ack(&world, &world.commands[0]);
-    for (int i = 1; i <= 4; i++) {
-        event.version = 0;
-        event.price_e8 = E8(100 + i);
+    for (int64_t filled = 0; filled <= 10; filled += 5) {
+        struct world world;
+        world_open(&world, 1);
+        world.policies[0].modifications_max = 2;
+        world_adopt(&world);
+        struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
         (void)world_event(&world, &event);
-        uint32_t left = world_waves(&world);
-        assert_int_equal(left, i <= 2 ? 1 : 0);
-        if (left != 0)
-            world_ack(&world, &world.commands[world.command_count - 1]);
+        (void)world_waves(&world);
+        world_ack(&world, &world.commands[0]);
+        for (int i = 1; i <= 4; i++) {
+            event.version = 0;
+            event.price_e8 = E8(100 + i);
+            (void)world_event(&world, &event);
+            uint32_t left = world_waves(&world);
+            assert_int_equal(left, i <= 3 ? 1 : 0);
+            if (left != 0 && i <= 2)
+                world_ack(&world, &world.commands[world.command_count - 1]);
+        }
+        fact_is(&world, 0, IPC_CHILD_WAIT, IPC_REASON_NONE);
+        assert_int_equal(world.commands[3].action, IPC_ACTION_CANCEL);
+        world_ack(&world, &world.commands[3]);
+        assert_int_equal(world_waves(&world), 0); /* its end has not been seen */
+        (void)world_update(&world, 0, filled == 10 ? IPC_STATUS_FILLED : IPC_STATUS_CANCELLED,
+            filled, E8(100));
+        assert_int_equal(world_waves(&world), filled == 10 ? 0 : 1);
+        if (filled != 10) {
+            assert_int_equal(world.commands[4].action, IPC_ACTION_PLACE);
+            assert_int_equal(world.commands[4].qty_e8, E8(10 - filled));
+            assert_int_equal(world.commands[4].price_e8, E8(104));
+            assert_true(memcmp(world.commands[4].tag, world.commands[0].tag, IPC_TAG_BYTES) != 0);
+        } else {
+            fact_is(&world, 0, IPC_CHILD_SKIP, IPC_REASON_CHILD_FILLED);
+        }
+        world_check(&world);
+        world_restart(&world, true);
+        world_check(&world);
+        world_close(&world);
     }
-    fact_is(&world, 0, IPC_CHILD_SKIP, IPC_REASON_RATE_BUDGET);
-    world_check(&world);
-    world_close(&world);
 }
 
 int main(void)
@@ -536,7 +557,7 @@ int main(void)
         cmocka_unit_test(other_orders_of_ours_are_not_copied),
         cmocka_unit_test(the_first_book_is_history_and_a_later_one_a_gap),
         cmocka_unit_test(equal_tag_digits_refuse_entries_and_move_exits),
-        cmocka_unit_test(no_more_modifications_than_the_broker_allows),
+        cmocka_unit_test(beyond_the_modification_limit_it_is_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

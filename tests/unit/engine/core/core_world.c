@@ -229,10 +229,7 @@ static uint32_t take_commands(struct world *world)
 
 static uint32_t run_batch(struct world *world, const struct eng_batch *batch)
 {
-    struct {
-        struct ipc_fact_batch batch;
-        struct ipc_fact_child children[IPC_BATCH_CHILDREN_MAX];
-    } live, again;
+    struct ipc_fact_batch_room live, again;
     struct eng_follower_sample samples[IPC_BATCH_CHILDREN_MAX];
     struct eng_batch_sample sample = batch_sample(world);
     for (uint32_t i = 0; i < batch->slot_count; i++)
@@ -250,10 +247,10 @@ static uint32_t run_batch(struct world *world, const struct eng_batch *batch)
     LS_CHECK(eng_decide_batch(
                  world->core, &stored, &sample, samples, &again.batch, again.children) == count);
     LS_CHECK(memcmp(&live.batch, &again.batch, sizeof live.batch) == 0);
-    LS_CHECK(memcmp(live.children, again.children, count * sizeof live.children[0]) == 0);
+    uint32_t bytes = ipc_fact_batch_bytes(&live.batch);
+    LS_CHECK(memcmp(live.children, again.children, bytes - sizeof live.batch) == 0);
 
-    world_apply(world, IPC_FACT_BATCH, &live,
-        (uint32_t)(sizeof live.batch + count * sizeof live.children[0]), count);
+    world_apply(world, IPC_FACT_BATCH, &live, bytes, count);
     return take_commands(world);
 }
 

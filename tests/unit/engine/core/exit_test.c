@@ -90,8 +90,12 @@ static void working_closes_are_reserved(void **state)
     assert_int_equal(world_waves(&world), 1);
     struct ipc_event target = world_order(&world, IPC_SIDE_SELL, 70, E8(120));
     (void)world_event(&world, &target);
+    assert_int_equal(world_waves(&world), 0); /* the stop is sent and unanswered */
+    assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_EXIT_IN_FLIGHT);
+    world_ack(&world, &world.commands[1]);
     assert_int_equal(world_waves(&world), 1);
     assert_int_equal(world.commands[2].qty_e8, E8(30)); /* the rest is promised to the stop */
+    world_ack(&world, &world.commands[2]);
     struct ipc_event third = world_order(&world, IPC_SIDE_SELL, 70, E8(130));
     (void)world_event(&world, &third);
     assert_int_equal(world_waves(&world), 0);
@@ -99,8 +103,17 @@ static void working_closes_are_reserved(void **state)
     int64_t reserved;
     (void)eng_core_copied_position(world.core, 100, 1, IPC_PRODUCT_MIS, &reserved);
     assert_int_equal(reserved, E8(100));
+    /* The stop is cancelled: what it reserved goes to what was clamped for it. */
+    stop.version = 0;
+    stop.status = IPC_STATUS_CANCELLED;
+    (void)world_event(&world, &stop);
+    assert_int_equal(world_waves(&world), 1);
+    world_ack(&world, &world.commands[3]);
+    (void)world_update(&world, world.commands[1].child, IPC_STATUS_CANCELLED, 0, 0);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[4].qty_e8, E8(70));
     /* an outcome that is not known keeps its reservation */
-    world_reply(&world, &world.commands[1], IPC_OUTCOME_UNKNOWN, IPC_EVIDENCE_TIMEOUT, NULL);
+    world_reply(&world, &world.commands[4], IPC_OUTCOME_UNKNOWN, IPC_EVIDENCE_TIMEOUT, NULL);
     (void)eng_core_copied_position(world.core, 100, 1, IPC_PRODUCT_MIS, &reserved);
     assert_int_equal(reserved, E8(100));
     world_check(&world);
@@ -200,8 +213,9 @@ static void an_exit_waits_for_its_own_entry(void **state)
     leave.filled_qty_e8 = E8(10);
     (void)world_event(&world, &leave);
     assert_int_equal(world_waves(&world), 0);
+    /* Its working entry is to be cancelled, and what it fills to be closed. */
     for (uint32_t slot = 0; slot < 3; slot++)
-        assert_int_equal(world_last_fact(&world, slot).kind, IPC_CHILD_PLACE_QUEUED);
+        assert_int_equal(world_last_fact(&world, slot).kind, IPC_CHILD_WAIT);
     assert_int_equal(world_release(&world), 0);
     world_check(&world);
 
@@ -216,13 +230,31 @@ static void an_exit_waits_for_its_own_entry(void **state)
             slot == 0 ? IPC_STATUS_FILLED : IPC_STATUS_OPEN, slot == 0 ? 10 : 4, E8(100));
     }
     world.now_mono_ns += 600 * LS_NS_PER_S; /* an exit is never too late */
-    assert_int_equal(world_release(&world), 2);
-    for (uint32_t i = 3; i < 5; i++) {
+    assert_int_equal(world_waves(&world), 0);
+    assert_int_equal(world_release(&world), 3); /* two closes, and the cancel of what still works */
+    for (uint32_t i = 3; i < 6; i++) {
+        if (world.commands[i].action == IPC_ACTION_CANCEL) {
+            assert_int_equal(world.commands[i].slot, 1);
+            world_ack(&world, &world.commands[i]);
+            continue;
+        }
         assert_int_equal(world.commands[i].side, IPC_SIDE_SELL);
         assert_int_equal(world.commands[i].qty_e8, E8(world.commands[i].slot == 0 ? 10 : 4));
+        world_ack(&world, &world.commands[i]);
     }
     assert_int_equal(world_child(&world, 2).state, ENG_STATE_SKIPPED);
     assert_int_equal(world_child(&world, 2).reason, IPC_REASON_NO_POSITION);
+    /* A fill that beats the cancel is closed too: flat master, flat follower. */
+    uint32_t entry_child = ENG_NONE;
+    for (uint32_t i = 0; i < 3; i++)
+        if (world.commands[i].slot == 1)
+            entry_child = world.commands[i].child;
+    (void)world_update(&world, entry_child, IPC_STATUS_CANCELLED, 7, E8(100));
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[6].side, IPC_SIDE_SELL);
+    assert_int_equal(world.commands[6].qty_e8, E8(3));
+    world_check(&world);
+    world_restart(&world, true);
     world_check(&world);
     world_close(&world);
 }

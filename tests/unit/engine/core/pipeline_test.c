@@ -103,7 +103,10 @@ static const struct row rows[] = {
     {.id = "no instrument at all", .instrument = UINT32_MAX, .reason = IPC_REASON_INSTRUMENT_UNKNOWN},
     {.id = "short", .flags = NOT(IPC_FOLLOWER_ALLOW_SHORT), .side = IPC_SIDE_SELL, .reason = IPC_REASON_SHORT_NOT_ALLOWED},
     {.id = "short allowed", .side = IPC_SIDE_SELL, .expected_e8 = E8(10)},
-    {.id = "freeze", .instrument = 4, .qty_e8 = E8(1801), .reason = IPC_REASON_TOO_MANY_SLICES},
+    {.id = "freeze",
+        .instrument = 4,
+        .qty_e8 = E8(20 * 1800 + 1),
+        .reason = IPC_REASON_TOO_MANY_SLICES},
     {.id = "at the freeze", .instrument = 4, .qty_e8 = E8(1800), .expected_e8 = E8(1800)},
     {.id = "F06 age", .age_ms = 5001, .reason = IPC_REASON_STALE_EVENT},
     {.id = "age at the limit", .age_ms = 5000, .expected_e8 = E8(10)},
@@ -222,9 +225,8 @@ static void every_row_is_decided_as_written(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Copy on fill belongs to a later part: such a follower is skipped with its reason, others are not.
- */
-static void copy_on_fill_is_refused_by_name(void **state)
+/* A follower that copies fills waits for one; others of the wave do not. */
+static void copy_on_fill_waits_for_the_fill(void **state)
 {
     (void)state;
     struct world world;
@@ -234,7 +236,7 @@ static void copy_on_fill_is_refused_by_name(void **state)
     struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
     (void)world_event(&world, &event);
     assert_int_equal(world_waves(&world), 1);
-    assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_MODE_UNSUPPORTED);
+    assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_WAIT_MASTER_FILL);
     world_check(&world);
     world_close(&world);
 }
@@ -243,7 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_is_decided_as_written),
-        cmocka_unit_test(copy_on_fill_is_refused_by_name),
+        cmocka_unit_test(copy_on_fill_waits_for_the_fill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -228,7 +228,7 @@ static enum ipc_reason naive_entry(struct day *day, uint32_t slot, const struct 
         return IPC_REASON_SHORT_NOT_ALLOWED;
     if (market && row->broker == 1 && !fresh)
         return IPC_REASON_PRICE_UNKNOWN;
-    if (instrument->freeze_qty_e8 != 0 && amount > whole_lots(instrument->freeze_qty_e8, lot))
+    if (instrument->freeze_qty_e8 != 0 && amount > 20 * whole_lots(instrument->freeze_qty_e8, lot))
         return IPC_REASON_TOO_MANY_SLICES;
     *qty = amount;
     return reduced;
@@ -262,6 +262,17 @@ static bool newest(const struct day *day, struct ipc_key key, struct ipc_event *
     return found;
 }
 
+/* The element is the opening part of a reversal. */
+static bool opens(const struct ipc_fact_batch *fact, uint32_t at)
+{
+    const struct ipc_fact_wide *wides = ipc_fact_batch_wides(fact);
+    for (uint32_t i = 0; i < fact->wide_count; i++) {
+        if (wides[i].at == at)
+            return (wides[i].flags & IPC_WIDE_OPEN_LEG) != 0;
+    }
+    return false;
+}
+
 static void check_batch(struct world *world, const struct eng_batch *batch,
     const struct eng_batch_sample *sample, const struct eng_follower_sample *samples,
     const struct ipc_fact_batch *fact, const struct ipc_fact_child *children, void *context)
@@ -269,23 +280,32 @@ static void check_batch(struct world *world, const struct eng_batch *batch,
     struct day *day = context;
     struct ipc_event order = {0};
     REQUIRE(day, newest(day, fact->order_key, &order));
-    for (uint32_t i = 0; i < batch->slot_count; i++) {
+    if (batch->ends_wave)
+        return;
+    uint32_t visit = 0;
+    for (uint32_t i = 0, next; i < fact->child_count; i = next, visit++) {
         day->decisions++;
         const struct ipc_fact_child *child = &children[i];
-        bool placed = child->kind == IPC_CHILD_PLACE || child->kind == IPC_CHILD_PLACE_QUEUED;
+        int64_t total = 0;
+        bool placed = false;
+        for (next = i; next < fact->child_count && children[next].slot == child->slot; next++) {
+            bool is_place = children[next].kind == IPC_CHILD_PLACE ||
+                            children[next].kind == IPC_CHILD_PLACE_QUEUED;
+            placed = placed || is_place;
+            total += is_place ? children[next].qty_e8 : 0;
+        }
         if (batch->transition != IPC_TRANSITION_NEW || child->reason == IPC_REASON_DUPLICATE_EVENT)
             continue;
-        uint32_t slot = batch->slots[i];
         struct account_of sum = add_up(world, child->follower_no, order.instrument, order.product);
         if (fact->is_exit) {
-            if (!placed)
+            if (!placed || opens(fact, i))
                 continue;
             day->exits++;
             /* never more than is held, or will be, less what closes already */
-            REQUIRE(day, child->qty_e8 <= sum.held + sum.opening - sum.closing || sum.held <= 0);
+            REQUIRE(day, total <= sum.held + sum.opening - sum.closing || sum.held <= 0);
             REQUIRE(day, sum.held > 0 || child->kind == IPC_CHILD_PLACE_QUEUED);
             if (child->kind == IPC_CHILD_PLACE)
-                REQUIRE(day, child->qty_e8 <= sum.held - sum.closing);
+                REQUIRE(day, total <= sum.held - sum.closing);
             continue;
         }
         if (order.status > IPC_STATUS_FILLED || child->reason == IPC_REASON_SUPERSEDED) {
@@ -293,13 +313,14 @@ static void check_batch(struct world *world, const struct eng_batch *batch,
             continue;
         }
         int64_t qty;
-        enum ipc_reason reason = naive_entry(day, slot, &order, sample, &samples[i], &qty);
+        enum ipc_reason reason =
+            naive_entry(day, child->slot, &order, sample, &samples[visit], &qty);
         if (placed)
             day->entries++;
-        if (child->reason != reason || placed != (qty != 0) || (placed && child->qty_e8 != qty))
+        if (child->reason != reason || placed != (qty != 0) || (placed && total != qty))
             fail_msg("seed %llu: follower %u: %s %lld, the accountant says %s %lld",
                 (unsigned long long)day->seed, child->follower_no,
-                ipc_reason_name((enum ipc_reason)child->reason), (long long)child->qty_e8,
+                ipc_reason_name((enum ipc_reason)child->reason), (long long)total,
                 ipc_reason_name(reason), (long long)qty);
     }
 }

@@ -1,0 +1,103 @@
+#include "engine/core/masters.h"
+
+#include "engine/core/positions.h"
+
+/* What a working order may still open and still close. */
+struct rest {
+    int64_t opening_e8, closing_e8;
+};
+
+static struct rest rest_of(const struct eng_order *order)
+{
+    if (order == NULL || order->instrument == 0 || order->status >= IPC_STATUS_FILLED ||
+        (order->flags & (ENG_ORDER_HISTORY | ENG_ORDER_TOMBSTONE)))
+        return (struct rest){0, 0};
+    int64_t reduces = eng_order_reduces_e8(order, order->qty_e8);
+    int64_t closing = ls_max_i64(reduces - order->filled_qty_e8, 0);
+    int64_t rest = ls_max_i64(order->qty_e8 - order->filled_qty_e8, 0);
+    return (struct rest){rest - closing, closing};
+}
+
+static int64_t signed_fill(const struct eng_order *order)
+{
+    if (order == NULL || order->instrument == 0)
+        return 0; /* nobody knows yet what it is a position of */
+    return order->side == IPC_SIDE_BUY ? order->filled_qty_e8 : -order->filled_qty_e8;
+}
+
+static void end_run(struct eng_master_position *position)
+{
+    position->base_e8 = 0;
+    position->fill_base_e8 = 0;
+    position->last_exit = ENG_NONE;
+}
+
+/* The order joins the open run, or begins one. Called before its own rest and fill are folded. */
+static void join_run(struct eng_master_position *position, struct eng_order *order, uint32_t index)
+{
+    int held_side = order->side == IPC_SIDE_SELL ? 0 : 1; /* that of the entries which it closes */
+    int64_t held = eng_abs(position->held_e8);
+    if (position->base_e8 == 0) {
+        int64_t base = eng_add_saturated(held, position->opening_e8[held_side]);
+        base -= position->closing_e8[1 - held_side];
+        position->base_e8 = ls_max_i64(base, 1);
+        position->fill_base_e8 = ls_max_i64(held, 1);
+        position->run++;
+        position->last_exit = ENG_NONE;
+    }
+    order->run = position->run;
+    order->base_e8 = position->base_e8;
+    order->fill_base_e8 = position->fill_base_e8;
+    order->exit_previous = position->last_exit;
+    order->flags |= ENG_ORDER_CLOSES;
+    position->last_exit = index;
+}
+
+void eng_master_fold(
+    struct eng_core *core, uint32_t index, const struct eng_order *before, bool is_new)
+{
+    struct eng_order *order = &core->orders[index];
+    struct eng_master_position *position = &core->master_positions[order->master_position];
+    if (is_new && !(order->flags & ENG_ORDER_EXIT))
+        end_run(position);
+    else if (is_new)
+        join_run(position, order, index);
+
+    struct rest was = rest_of(before), is = rest_of(order);
+    int side = order->side == IPC_SIDE_SELL ? 1 : 0;
+    int64_t held = position->held_e8;
+    if (before != NULL) { /* of another position when its instrument or product was not known yet */
+        struct eng_master_position *old = &core->master_positions[before->master_position];
+        int was_side = before->side == IPC_SIDE_SELL ? 1 : 0;
+        old->opening_e8[was_side] -= was.opening_e8;
+        old->closing_e8[was_side] -= was.closing_e8;
+        old->held_e8 = eng_add_saturated(old->held_e8, -signed_fill(before));
+    }
+    position->opening_e8[side] += is.opening_e8;
+    position->closing_e8[side] += is.closing_e8;
+    position->held_e8 = eng_add_saturated(position->held_e8, signed_fill(order));
+    /* Flat, or turned round: what comes next is another run. */
+    if (held != 0 && (position->held_e8 == 0 || (position->held_e8 > 0) != (held > 0)))
+        end_run(position);
+}
+
+struct eng_run_sum eng_run_sum(
+    const struct eng_core *core, const struct eng_order *order, bool by_fill)
+{
+    struct eng_run_sum sum = {.base_e8 = by_fill ? order->fill_base_e8 : order->base_e8};
+    bool is_own = true;
+    for (;;) {
+        int64_t filled = eng_order_reduces_e8(order, order->filled_qty_e8);
+        int64_t all = eng_order_reduces_e8(order, eng_order_effective_e8(order));
+        bool is_certain = order->type == IPC_TYPE_MARKET || order->status >= IPC_STATUS_FILLED;
+        int64_t part = by_fill ? filled : all;
+        sum.reduced_e8 = eng_add_saturated(sum.reduced_e8, part);
+        sum.certain_e8 = eng_add_saturated(sum.certain_e8, is_certain ? all : filled);
+        if (is_own)
+            sum.own_e8 = part;
+        is_own = false;
+        if (order->exit_previous == ENG_NONE)
+            return sum;
+        order = &core->orders[order->exit_previous];
+    }
+}

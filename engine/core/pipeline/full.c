@@ -1,0 +1,179 @@
+#include "engine/core/pipeline/full.h"
+
+#include "engine/core/limits_private.h"
+#include "engine/core/money.h"
+#include "engine/core/pace.h"
+#include "engine/core/pipeline/case.h"
+#include "engine/core/positions.h"
+
+static int64_t age_since(int64_t mono_ns, int64_t now_mono_ns)
+{
+    if (mono_ns <= 0)
+        return INT64_MAX;
+    return now_mono_ns > mono_ns ? now_mono_ns - mono_ns : 0;
+}
+
+/* The order as it is copied: whole, or what filled of it as a market order. */
+static void gather_order(const struct eng_plan *plan, struct eng_case_shared *out)
+{
+    const struct eng_order *order = plan->order;
+    bool fills = order->type == IPC_TYPE_MARKET && order->qty_e8 > 0 &&
+                 order->filled_qty_e8 >= order->qty_e8;
+    out->occasion = fills ? ENG_ON_FILL : ENG_ON_ORDER;
+    out->complete = 1; /* on_fill = complete was looked at by whoever made the plan */
+    out->side = order->side;
+    out->type = order->type;
+    out->product = order->product;
+    out->validity = order->validity;
+    out->size_kind = ENG_SIZE_QTY;
+    out->qty_e8 = order->qty_e8;
+    out->order_qty_e8 = plan->core->orders[plan->order_index].qty_e8;
+    out->price_e8 = fills ? order->average_price_e8 : order->price_e8;
+    out->trigger_e8 = order->trigger_e8;
+    out->after_e8 = order->side == IPC_SIDE_BUY ? order->qty_e8 : -order->qty_e8;
+    out->age_ns = plan->age_ns;
+    out->barred = (uint8_t)plan->barred;
+}
+
+static void gather_market(
+    const struct eng_plan *plan, bool refuses_market, struct eng_case_shared *out)
+{
+    const struct ipc_row_instrument *row = plan->instrument;
+    const struct eng_batch_sample *sample = plan->sample;
+    if (row != NULL) {
+        out->instrument = row->instrument;
+        out->lot_e8 = row->lot_qty_e8;
+        out->tick_e8 = row->tick_e8;
+        out->freeze_e8 = row->freeze_qty_e8;
+        out->is_option = row->kind == IPC_KIND_OPTION;
+    }
+    out->master_equity_e8 = sample->master_equity_e8;
+    out->master_balance_e8 = sample->master_balance_e8;
+    out->master_free_e8 = sample->master_free_e8;
+    out->master_capital_age_ns = age_since(sample->master_capital_mono_ns, sample->now_mono_ns);
+    out->market = (uint8_t)eng_hours_market(&plan->hours);
+    out->minute = plan->hours.minute;
+    out->cutoff_minute = plan->hours.cutoff_minute;
+    out->last_e8 = sample->price_e8;
+    out->price_age_ns = plan->price_age_ns;
+    out->market_orders = refuses_market ? ENG_MARKET_AS_LIMIT : ENG_MARKET_PROTECTED;
+    if (!refuses_market)
+        return;
+    int64_t base = out->type == IPC_TYPE_SLM ? out->trigger_e8 : sample->price_e8;
+    for (int at = 0; base > 0 && at < 2; at++)
+        out->protected_e8[at] = eng_protected_price(&plan->core->config, base, out->tick_e8,
+            at == 0 ? IPC_SIDE_BUY : IPC_SIDE_SELL, out->is_option);
+}
+
+/* What is held and on its way, less what the copies of this order are of it. */
+static void gather_position(const struct eng_plan *plan, const struct ipc_row_follower *row,
+    int64_t own_e8, struct eng_case_follower *out)
+{
+    const struct eng_order *order = plan->order;
+    uint32_t index =
+        eng_position_find(plan->core, row->follower_no, order->instrument, order->product);
+    if (index == ENG_NONE)
+        return;
+    out->reach_e8 = ls_max_i64(eng_reach_e8(&plan->core->positions[index]) - own_e8, 0);
+}
+
+static void gather_money(const struct eng_plan *plan, const struct eng_follower *follower,
+    int64_t own_e8, struct eng_case_follower *out)
+{
+    const struct eng_core *core = plan->core;
+    const struct eng_follower_sample *sample = follower->sample;
+    out->equity_e8 = sample->capital_e8;
+    out->balance_e8 = sample->balance_e8;
+    out->free_e8 = sample->free_e8;
+    out->capital_age_ns = age_since(sample->capital_mono_ns, plan->sample->now_mono_ns);
+    if (follower->slot == NULL)
+        return;
+    uint32_t slot = (uint32_t)(follower->slot - core->slots);
+    out->limit = (uint8_t)eng_limits_bar(core, slot, follower->row);
+    if (out->policy != NULL)
+        eng_money_case(core, slot, follower->row, out->policy, plan->order->instrument,
+            plan->order->product, plan->sample->now_mono_ns, out);
+    if (own_e8 == 0)
+        return;
+    /* Its own copies are counted already. */
+    int64_t price = plan->value_price_e8 != 0 ? plan->value_price_e8 : plan->sample->price_e8;
+    int64_t worth = (int64_t)((__int128)own_e8 * price / LS_E8);
+    out->trades = 0;
+    out->holds = 1;
+    out->day_notional_e8 = ls_max_i64(out->day_notional_e8 - worth, 0);
+    out->exposure_e8 = ls_max_i64(out->exposure_e8 - worth, 0);
+}
+
+/* Positions of these would have to be closed on the other side, or in another instrument: nothing
+ * opens before reductions know them. */
+static bool is_unsupported(const struct ipc_row_follower *row, const struct ipc_row_policy *policy)
+{
+    bool reverses = (policy != NULL && (policy->flags & IPC_POLICY_REVERSE)) || row->ratio_e8 < 0;
+    return row->map != 0 || reverses;
+}
+
+static void take_leg(const struct eng_leg *leg, struct eng_shape *shape, struct eng_terms *terms)
+{
+    *shape = (struct eng_shape){.side = leg->side,
+        .type = leg->type,
+        .product = leg->product,
+        .validity = leg->validity,
+        .price_e8 = leg->price_e8,
+        .trigger_e8 = leg->trigger_e8};
+    terms->shape = shape;
+    terms->product = leg->product;
+    terms->market_protection_e8 = leg->market_protection_e8;
+    terms->slice_e8 = leg->slices > 1 ? leg->slice_e8 : 0;
+}
+
+static bool judge(struct eng_plan *plan, const struct eng_follower *follower, int64_t own_e8,
+    struct ipc_fact_child *fact, struct eng_shape *shape, struct eng_terms *terms)
+{
+    const struct ipc_row_follower *row = follower->row;
+    struct eng_case_shared shared = {0};
+    struct eng_case judged = {.shared = &shared, .follower = {.row = row}};
+    if (row->policy != 0)
+        judged.follower.policy = &plan->view->policies[row->policy - 1];
+    if (is_unsupported(row, judged.follower.policy)) {
+        fact->reason = IPC_REASON_MODE_UNSUPPORTED;
+        fact->qty_e8 = plan->order->qty_e8;
+        return false;
+    }
+    gather_order(plan, &shared);
+    gather_market(plan, plan->core->policies[row->broker].refuses_market, &shared);
+    judged.follower.word = (uint8_t)follower->word;
+    judged.follower.session_valid = eng_account_session_valid(follower->account);
+    judged.follower.symbol_allowed = eng_plan_symbol_allowed(plan, row);
+    enum ipc_reason contract = eng_plan_contract(plan, follower, false);
+    judged.follower.mismatch = contract == IPC_REASON_INSTRUMENT_MISMATCH;
+    if (contract == IPC_REASON_INSTRUMENT_UNKNOWN)
+        shared.instrument = 0;
+    judged.follower.unknown_pending =
+        follower->slot != NULL && follower->slot->unknown_count != 0 &&
+        eng_position_unknown(plan->core, row->follower_no, plan->order->instrument);
+    gather_position(plan, row, own_e8, &judged.follower);
+    gather_money(plan, follower, own_e8, &judged.follower);
+
+    struct eng_verdict verdict;
+    eng_judge(&judged, &verdict, NULL);
+    fact->reason = verdict.reason;
+    fact->sample_e8 = verdict.sample_e8;
+    fact->qty_e8 = verdict.asked_e8;
+    if (verdict.act != ENG_ACT_PLACE || verdict.leg_count != 1)
+        return false;
+    fact->qty_e8 = verdict.legs[0].qty_e8;
+    if (verdict.legs[0].slices > IPC_TAG_SLICES) {
+        fact->reason = IPC_REASON_TOO_MANY_SLICES;
+        return false;
+    }
+    take_leg(&verdict.legs[0], shape, terms);
+    return true;
+}
+
+bool eng_plan_opening(struct eng_plan *plan, const struct eng_follower *follower, int64_t own_e8,
+    struct ipc_fact_child *fact, struct eng_shape *shape, struct eng_terms *terms)
+{
+    if (LS_LIKELY(eng_row_is_plain(follower->row)))
+        return eng_plan_entry(plan, follower, own_e8, fact);
+    return judge(plan, follower, own_e8, fact, shape, terms);
+}

@@ -1,0 +1,136 @@
+/* work.h: a batch while it is being decided: the plans that its followers share, and the facts so
+ * far. Shared by the decide_* files and nobody else.
+ *
+ * A follower may get several elements: legs, slices, the copies of one order. They stand together,
+ * and a follower whose elements do not fit begins the next batch. */
+#ifndef LS_ENGINE_CORE_PIPELINE_WORK_H
+#define LS_ENGINE_CORE_PIPELINE_WORK_H
+
+#include "engine/core/masters.h"
+#include "engine/core/pipeline/risk.h"
+
+/* Legs of a tag's action digits. */
+#define ENG_LEG_MAIN     0u /* an opening, or a close */
+#define ENG_LEG_REVERSED 1u /* the opening part of a reversal */
+#define ENG_LEG_STOP     2u /* protective stop of a filled copy */
+#define ENG_LEG_TARGET   3u /* its target */
+
+struct eng_work {
+    const struct eng_core *core;
+    const struct eng_batch *batch;
+    const struct eng_batch_sample *sample;
+    enum ipc_transition transition;
+    bool may_have_copies; /* the wave that makes an order's copies reaches each follower once */
+    bool is_full;         /* the follower just tried needs more room than this frame has left */
+    struct eng_plan plan; /* of the order as it is */
+
+    /* Parts of the order that are copied as orders of their own; made when first asked for. */
+    bool has_fill, has_open[2]; /* [0] as ordered, [1] as filled */
+    struct eng_order fill_order, open_order[2];
+    struct eng_plan fill_plan, open_plan[2];
+    struct eng_run_sum run[2]; /* of the order's run: [0] as ordered, [1] as filled */
+
+    uint32_t place_count;
+    uint32_t immediate_count;
+    uint32_t accounts[IPC_BATCH_CHILDREN_MAX]; /* of children whose bytes leave now */
+
+    const struct ipc_fact_batch *out; /* the batch's own terms */
+    struct ipc_fact_child *children;
+    uint32_t count;
+    uint32_t wide_count;
+    struct ipc_fact_wide wides[IPC_BATCH_CHILDREN_MAX];
+};
+
+/* What an element is about, beside its quantity. */
+struct eng_terms {
+    const struct eng_shape *shape; /* side, type, product, validity, prices */
+    uint32_t instrument;
+    uint8_t product;
+    uint8_t flags; /* IPC_WIDE_* */
+    uint32_t leg;
+    int64_t market_protection_e8;
+    int64_t slice_e8; /* largest quantity of one order */
+};
+
+static inline uint32_t eng_work_room(const struct eng_work *work)
+{
+    return IPC_BATCH_CHILDREN_MAX - work->count;
+}
+
+/* eng_work_add appends an element; there is room. */
+static inline struct ipc_fact_child *eng_work_add(
+    struct eng_work *work, const struct eng_follower *follower, uint32_t slot)
+{
+    struct ipc_fact_child *fact = &work->children[work->count++];
+    *fact = (struct ipc_fact_child){.follower_no = follower->row->follower_no,
+        .slot = slot,
+        .incarnation = follower->row->incarnation};
+    return fact;
+}
+
+static inline void eng_fact_skip(
+    struct ipc_fact_child *fact, enum ipc_reason reason, int64_t qty_e8)
+{
+    fact->kind = IPC_CHILD_SKIP;
+    fact->reason = (uint8_t)reason;
+    fact->qty_e8 = qty_e8;
+}
+
+/* eng_work_terms notes the terms of the element added last, where they are not the batch's. */
+void eng_work_terms(struct eng_work *work, const struct eng_terms *terms, uint32_t sibling);
+
+/* eng_work_may_leave: may its bytes leave now, or does it wait in its account's queue? Counts the
+ * call when it may. */
+bool eng_work_may_leave(
+    struct eng_work *work, const struct eng_follower *follower, bool as_exit, uint32_t instrument);
+
+/* eng_work_place turns the element added last, which has its quantity and reason, into a place, or
+ * into as many as its slices need.
+ *   blocked  it waits for its own entry
+ *   returns  false when the frame is too short for all of them: the element is taken back and
+ *            work->is_full is set */
+LS_MUST_USE bool eng_work_place(struct eng_work *work, const struct eng_follower *follower,
+    const struct eng_terms *terms, bool blocked);
+
+/* The plan of what the master's fill opens, and of what a reversal opens. */
+struct eng_plan *eng_work_fill_plan(struct eng_work *work);
+struct eng_plan *eng_work_open_plan(struct eng_work *work, bool by_fill);
+
+/* eng_decide_exit decides a reduction for one follower, from its copied positions.
+ *   by_fill   it follows the master's fills
+ *   returns   false when the frame is too short (work->is_full) */
+LS_MUST_USE bool eng_decide_exit(
+    struct eng_work *work, const struct eng_follower *follower, uint32_t slot, bool by_fill);
+
+/* eng_decide_follow_up decides what a position still has to close, or the opening leg that waited
+ * for its close. Always adds an element. */
+void eng_decide_follow_up(
+    struct eng_work *work, const struct eng_follower *follower, uint32_t slot, uint32_t position);
+
+/* eng_decide_open_leg decides the opening part of a reversal. Results as eng_decide_exit. */
+LS_MUST_USE bool eng_decide_open_leg(
+    struct eng_work *work, const struct eng_follower *follower, uint32_t slot, bool by_fill);
+
+/* eng_wanted_e8 returns what a position has to close now, before any clamp.
+ *   run, number  of the reduction, and the number of its run
+ *   all          set when the master closes everything */
+int64_t eng_wanted_e8(const struct eng_work *work, const struct eng_position *position,
+    const struct eng_run_sum *run, uint32_t number, bool by_fill, uint8_t side, bool *all);
+
+/* eng_decide_flat: the master's order filled more; a follower that copies orders has nothing to do,
+ * but for working entries when the master is flat by it. Results as above. */
+LS_MUST_USE bool eng_decide_flat(
+    struct eng_work *work, const struct eng_follower *follower, uint32_t slot);
+
+/* eng_decide_copies decides what becomes of the copies that a follower has of the order: amended,
+ * cancelled, replaced.
+ *   newest  its newest copy
+ * Results as above. */
+LS_MUST_USE bool eng_decide_copies(
+    struct eng_work *work, const struct eng_follower *follower, uint32_t slot, uint32_t newest);
+
+/* eng_decide_fill decides an opening that follows the master's fills. Results as above. */
+LS_MUST_USE bool eng_decide_fill(
+    struct eng_work *work, const struct eng_follower *follower, uint32_t slot);
+
+#endif
