@@ -103,6 +103,12 @@ static const char *login_of(
 static void explain(const struct orders *orders, const struct ctl_wave *wave,
     const struct ctl_copy *copy, char *out, size_t out_bytes)
 {
+    if (copy->wide != 0 && orders->table.wides[copy->wide - 1].step_count != 0) {
+        const struct ipc_fact_wide *wide = &orders->table.wides[copy->wide - 1];
+        uint32_t count = wide->step_count <= IPC_WIDE_STEPS ? wide->step_count : IPC_WIDE_STEPS;
+        ipc_explain_steps(wide->steps, count, out, out_bytes);
+        return;
+    }
     const struct ipc_snapshot_view *view = &orders->live.view;
     const struct ipc_row_follower *row = follower_of(view, &copy->child);
     const struct ipc_row_instrument *instrument = instrument_of(view, wave->fact.event.instrument);
@@ -128,7 +134,7 @@ static bool find_record(const struct orders *orders, uint64_t wave, struct ipc_w
 
 /* One row of the table, as text. */
 struct row_text {
-    char how[256], outcome[64], qty[IPC_DECIMAL_BYTES], sent[24], reply[24];
+    char how[512], outcome[64], qty[IPC_DECIMAL_BYTES], sent[24], reply[24];
 };
 
 /* Characters of a UTF-8 text: printf counts bytes. */
@@ -264,7 +270,8 @@ static void print_text(const struct orders *orders, const struct ctl_wave *wave)
 static void print_json_copy(const struct orders *orders, const struct ctl_wave *wave,
     const struct ctl_copy *copy, bool first)
 {
-    char how[256], escaped[600], outcome[64], qty[IPC_DECIMAL_BYTES], filled[IPC_DECIMAL_BYTES];
+    char how[IPC_EXPLAIN_STEPS_BYTES], escaped[2 * sizeof(how)], outcome[64],
+        qty[IPC_DECIMAL_BYTES], filled[IPC_DECIMAL_BYTES];
     explain(orders, wave, copy, how, sizeof(how));
     ctl_json_escape(how, escaped, sizeof(escaped));
     ctl_copy_outcome(copy, outcome, sizeof(outcome));

@@ -15,6 +15,7 @@ struct ctl_copy {
     uint32_t wave_index; /* in struct ctl_order_table */
     uint32_t place;      /* in the wave, from 0 */
     uint32_t batch_index;
+    uint32_t wide;        /* 1 + index of its own terms and steps, 0 = as in the batch */
     uint32_t next_of_tag; /* older copy with the same tag, UINT32_MAX at the end */
     uint8_t has_reply;
     uint8_t was_released; /* a queued one that left later */
@@ -38,6 +39,8 @@ struct ctl_order_table {
     struct ctl_wave *waves;
     struct ctl_copy *copies;
     struct ipc_fact_batch *batches;
+    struct ipc_fact_wide *wides;
+    uint32_t wide_count, wide_room;
     uint32_t wave_count, wave_room, copy_count, copy_room, batch_count, batch_room;
     uint32_t *tag_heads; /* hash of tags to copies */
     uint32_t tag_room;

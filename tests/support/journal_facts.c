@@ -85,6 +85,65 @@ static void batch_fill(struct journal_fact *out)
     out->bytes += (uint32_t)sizeof children;
 }
 
+void journal_facts_wide(struct journal_fact *out)
+{
+    struct ipc_fact_batch batch = {.wave = 42,
+        .event_lsn = 4,
+        .order_key = order_key,
+        .generation = 9,
+        .side = IPC_SIDE_SELL,
+        .type = IPC_TYPE_MARKET,
+        .product = IPC_PRODUCT_MIS,
+        .validity = IPC_VALIDITY_DAY,
+        .transition = IPC_TRANSITION_FILLED_MORE,
+        .first_place = 20,
+        .child_count = 4,
+        .wide_count = 4};
+    struct ipc_fact_child children[4] = {
+        {.follower_no = 80, .action = ipc_tag_action(0, 0, 0), .qty_e8 = 50 * LS_E8},
+        {.follower_no = 80, .action = ipc_tag_action(1, 0, 0), .qty_e8 = 1755 * LS_E8},
+        {.follower_no = 80, .action = ipc_tag_action(1, 1, 0), .qty_e8 = 130 * LS_E8},
+        {.follower_no = 81, .reason = IPC_REASON_SLIPPAGE, .qty_e8 = 65 * LS_E8}};
+    static const struct ipc_step steps[4][5] = {
+        {{.code = IPC_STEP_LEG_CLOSE}, {.code = IPC_STEP_HELD, .value_e8 = 50 * LS_E8},
+            {.code = IPC_STEP_ALL}, {.code = IPC_STEP_SELL, .value_e8 = 50 * LS_E8}},
+        {{.code = IPC_STEP_LEG_OPEN}, {.code = IPC_STEP_MASTER_QTY, .value_e8 = 1885 * LS_E8},
+            {.code = IPC_STEP_RATIO, .value_e8 = LS_E8},
+            {.code = IPC_STEP_RAW, .value_e8 = 1885 * LS_E8},
+            {.code = IPC_STEP_SLICE, .value_e8 = 1755 * LS_E8}},
+        {{.code = IPC_STEP_LEG_OPEN}, {.code = IPC_STEP_SLICE, .value_e8 = 1755 * LS_E8}},
+        {{.code = IPC_STEP_REFERENCE, .value_e8 = 100 * LS_E8},
+            {.code = IPC_STEP_SLIPPAGE_CAP, .value_e8 = LS_E8 / 200},
+            {.code = IPC_STEP_PRICE_LIMIT, .value_e8 = 9950 * (LS_E8 / 100)},
+            {.code = IPC_STEP_MARKET_AT, .value_e8 = 98 * LS_E8},
+            {.code = IPC_STEP_SKIP, .reason = IPC_REASON_SLIPPAGE}}};
+    static const uint8_t flags[4] = {
+        IPC_WIDE_EXIT, IPC_WIDE_OPEN_LEG, IPC_WIDE_OPEN_LEG, IPC_WIDE_ON_FILL};
+    struct ipc_fact_wide wides[4];
+    memset(wides, 0, sizeof wides);
+    for (uint8_t i = 0; i < 4; i++) {
+        children[i].kind = i < 3 ? IPC_CHILD_PLACE : IPC_CHILD_SKIP;
+        children[i].incarnation = 1;
+        wides[i].at = i;
+        wides[i].side = IPC_SIDE_SELL;
+        wides[i].type = i == 0 ? IPC_TYPE_MARKET : IPC_TYPE_LIMIT;
+        wides[i].product = IPC_PRODUCT_NRML;
+        wides[i].validity = i == 0 ? IPC_VALIDITY_DAY : IPC_VALIDITY_IOC;
+        wides[i].flags = flags[i];
+        wides[i].instrument = i == 0 ? 5 : 6;
+        wides[i].price_e8 = i == 0 ? 0 : 9950 * (LS_E8 / 100);
+        wides[i].price_sample_e8 = 98 * LS_E8;
+        wides[i].equity_e8 = i == 3 ? 7000 * LS_E8 : 0;
+        for (; wides[i].step_count < 5 && steps[i][wides[i].step_count].code != 0;
+             wides[i].step_count++)
+            wides[i].steps[wides[i].step_count] = steps[i][wides[i].step_count];
+    }
+    put(out, IPC_FACT_BATCH, &batch, sizeof batch);
+    memcpy(out->payload + sizeof batch, children, sizeof children);
+    memcpy(out->payload + sizeof batch + sizeof children, wides, sizeof wides);
+    out->bytes += (uint32_t)(sizeof children + sizeof wides);
+}
+
 static void reply_fill(struct journal_fact *out)
 {
     struct ipc_fact_reply reply = {.request_no = 1,

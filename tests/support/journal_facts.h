@@ -22,4 +22,8 @@ bool journal_facts_make(uint32_t index, struct journal_fact *out);
 /* The tag of the placed child of the batch. */
 extern const char journal_facts_tag[IPC_TAG_BYTES];
 
+/* journal_facts_wide makes a BATCH of a reversal of the same order: follower 80 closes 50 and opens
+ * in two slices, follower 81 is skipped by the price guard; each with its recorded steps. */
+void journal_facts_wide(struct journal_fact *out);
+
 #endif

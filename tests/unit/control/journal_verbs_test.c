@@ -14,6 +14,7 @@
 
 #include "ipc/clock.h"
 #include "ipc/region.h"
+#include "ipc/tag.h"
 #include "tests/support/journal_facts.h"
 #include "tests/support/journal_world.h"
 
@@ -78,6 +79,10 @@ static int setup(void **state)
         assert_int_not_equal(
             eng_journal_append(journal, fact.type, fact.payload, fact.bytes, fact.count), 0);
     }
+    journal_facts_wide(&fact);
+    eng_journal_clock(journal, 30000000, ipc_clock_wall_ns());
+    assert_int_not_equal(
+        eng_journal_append(journal, fact.type, fact.payload, fact.bytes, fact.count), 0);
     assert_true(eng_scribe_round(journal));
     eng_journal_close(journal);
     return 0;
@@ -105,8 +110,8 @@ static void test_ls(void **state)
 static void test_verify(void **state)
 {
     (void)state;
-    CHECK("journal verify", 0, "journal.0: 10 records, lsn 1 to 10", "durable to 10", "whole");
-    CHECK("journal verify --json --shard 0", 0, "\"whole\":true", "\"frames\":10");
+    CHECK("journal verify", 0, "journal.0: 11 records, lsn 1 to 11", "durable to 11", "whole");
+    CHECK("journal verify --json --shard 0", 0, "\"whole\":true", "\"frames\":11");
     CHECK("journal verify --shard 7", 1, "there is no journal.7");
 }
 
@@ -126,6 +131,38 @@ static void test_why(void **state)
     assert_null(strstr(output, "decision"));
     CHECK("why L0000000001000260000", 2, "is not one of our tags");
     CHECK("why L000000001000260000", 1, "is not in the journal");
+}
+
+/* The tag of one action of the order. */
+static const char *tag_of(uint32_t follower_no, uint32_t leg, uint32_t slice)
+{
+    static char arguments[64];
+    char tag[IPC_TAG_BYTES];
+    struct ipc_tag_parts parts = {.order_digits = JOURNAL_FACTS_DIGITS,
+        .follower_no = follower_no,
+        .action = ipc_tag_action(leg, slice, 0)};
+    ipc_tag_compose(&parts, tag);
+    snprintf(arguments, sizeof arguments, "why %s", tag);
+    return arguments;
+}
+
+/* Legs, slices, own terms and samples, and the recorded steps as a sentence. */
+static void test_why_of_wide_decisions(void **state)
+{
+    (void)state;
+    CHECK(tag_of(80, 0, 0), 0, "place SELL 50 MARKET NRML; last price 98",
+        "; close: holds 50 → master is flat: all of it → SELL 50; follower 80, place 20 of wave "
+        "42, "
+        "generation 9, switch run");
+    assert_null(strstr(output, "; slice"));
+    CHECK(tag_of(80, 1, 0), 0, "place SELL 1755 LIMIT NRML at 99.5 IOC, instrument 6",
+        "; the opening leg of a reversal; slice 1 of 2; last price 98",
+        "; open: 1885 × 1 = 1885 → slices of 1755;");
+    CHECK(tag_of(80, 1, 1), 0, "slice 2 of 2");
+    CHECK(tag_of(81, 0, 0), 0, "skip SLIPPAGE: the market is outside the price guard; quantity",
+        "; copied from the master's fill; last price 98; equity 7000; reference 100 ± 0.5 % → "
+        "limit "
+        "99.5, market at 98 → SKIP SLIPPAGE;");
 }
 
 static void test_usage(void **state)
@@ -152,7 +189,7 @@ static void test_damage_is_told(void **state)
     assert_true(fd >= 0);
     assert_int_equal(pwrite(fd, "rot", 3, 4096 + 400), 3);
     close(fd);
-    CHECK("journal verify", 0, "damaged in memory and right on disk", "10 records");
+    CHECK("journal verify", 0, "damaged in memory and right on disk", "11 records");
     snprintf(path, sizeof path, "%s/journal.0/segment.0000000001", config.disk_directory);
     fd = open(path, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);
@@ -168,6 +205,7 @@ int main(void)
         cmocka_unit_test(test_ls),
         cmocka_unit_test(test_verify),
         cmocka_unit_test(test_why),
+        cmocka_unit_test(test_why_of_wide_decisions),
         cmocka_unit_test(test_usage),
         cmocka_unit_test(test_damage_is_told),
     };
