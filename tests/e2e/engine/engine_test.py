@@ -25,6 +25,7 @@ BINARIES = "build/release/bin"
 CLOCK = None  # library that steps the engine's wall clock
 SYNC = None  # library that makes the disk fail
 ALPN = "any"  # what the broker's row says: with http/1.1 the same verdicts, one request in flight a connection
+NAMES = None  # library whose names below .slow take ten seconds to be unknown
 TRAP = None  # library that stops the engine when its pinned thread allocates
 SYMBOL, OTHER = "RELIANCE-EQ", "SBIN-EQ"
 FAR_BELOW = "1000"  # rests in the book: the simulator's price is well above
@@ -452,6 +453,29 @@ class Peers(unittest.TestCase):
         wait_log(world, "Replication: 4/4", count=2)
         tags_unique(self, world)
 
+    def test_silent_name_server(self):
+        """A broker whose name nobody answers for holds up its own connections only."""
+        if NAMES is None:
+            self.skipTest("no --names library")
+        world = make_world(self, followers=2)
+        world.add_account("S0001", ["follower"], broker="other")
+        world.follow("S0001", "M0001", mode="FIXED_RATIO", ratio="1")
+        world.start_sim()
+        sim = world.snapshot()["brokers"][0]
+        world.publish(brokers=[{**sim, "name": "other", "host": "broker.slow", "authority": "localhost"}, sim])
+        began = time.monotonic()
+        world.start_engine(env={"LD_PRELOAD": NAMES}, wait=False)
+        wait_for("the other broker's connections",
+                 lambda: world.metrics().get("lockstep_engine_connections_ready", 0) >= 2)
+        feed = Feeder(world)
+        self.addCleanup(feed.close)
+        feed.new(qty=1)
+        rows_when(world, 2, seconds=5)
+        self.assertLess(time.monotonic() - began, 8)
+        self.assertNotIn("broker.slow has no", log_of(world))  # the question is still out
+        wait_log(world, "broker other: broker.slow has no address")
+        self.assertEqual(world.processes["engine"].stop(), 0)
+
     @frames_only
     def test_graceful_goaway(self):
         world = make_world(self, followers=2)
@@ -655,11 +679,13 @@ class Starts(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    while len(sys.argv) > 2 and sys.argv[1] in ("--bin", "--trap", "--clock", "--sync", "--alpn"):
+    while len(sys.argv) > 2 and sys.argv[1] in ("--bin", "--trap", "--clock", "--sync", "--alpn", "--names"):
         if sys.argv[1] == "--bin":
             BINARIES = os.path.abspath(sys.argv[2])
         elif sys.argv[1] == "--clock":
             CLOCK = os.path.abspath(sys.argv[2])
+        elif sys.argv[1] == "--names":
+            NAMES = os.path.abspath(sys.argv[2])
         elif sys.argv[1] == "--alpn":
             ALPN = sys.argv[2]
         elif sys.argv[1] == "--sync":
