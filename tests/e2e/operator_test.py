@@ -156,6 +156,19 @@ class Operator(unittest.TestCase):
         self.world.publish()
         self.assertEqual(int(self.ctl("snapshot", "show").split()[1]), int(generation) + 2)
 
+    def test_explained_with_settings(self):
+        """A follower with settings: its decision is told with the limit that reduced it."""
+        document = json.loads(self.ctl("snapshot", "show", "--json"))
+        first = document["subscriptions"][0]
+        first.update(ratio=2, max_quantity=15, guards={"max_slippage_pct": 5}, limits={"max_trades_per_day": 1000})
+        self.ctl("snapshot", "publish", "-", "--override", stdin=json.dumps(document), says="adopted")
+        copies = self.master_buys()
+        self.assertEqual(self.reasons(copies), ["placed"] * 3)
+        told = r"10 × 2 = 20 → max_quantity 15 (\(MAX_QTY_CAPPED\) )?→ BUY 15 LIMIT"
+        self.assertRegex(copies["F0001"]["explain"], told)
+        self.assertRegex(self.ctl("why", copies["F0001"]["tag"]), told)
+        self.world.publish("--override")
+
     def test_the_end_of_a_subscription(self):
         """An ended subscription makes no more entries, and the master's exit still closes what it copied."""
         held = lambda: {a: sum(int(row["filled"]) * (1 if row["side"] == "BUY" else -1)
