@@ -34,6 +34,7 @@ struct seen {
     int64_t broker_version_ns, read_mono_ns;
     uint64_t terms;
     bool is_push;
+    bool is_firm; /* a book said it when its second, or its lag, was over */
 
     uint8_t source; /* enum ipc_source, as soon as a book told it */
 };
@@ -49,6 +50,7 @@ struct account {
     struct seen_table last;
     uint64_t route; /* roles and shards that the whole book went to */
     bool is_published, has_gap;
+    bool is_unsettled; /* the last book said something that a later one will say more firmly */
 };
 
 struct adp_feed {
@@ -63,7 +65,7 @@ struct adp_feed {
     struct adp_feed_times book_times;
     struct seen_table book_table;
     uint32_t book_orders;
-    bool book_is_whole, book_failed;
+    bool book_is_whole, book_failed, book_is_unsettled;
 };
 
 struct adp_feed *adp_feed_open(struct adp_live *live, struct adp_publisher *publisher)
@@ -216,6 +218,12 @@ bool adp_feed_is_published(const struct adp_feed *feed, uint32_t account)
 {
     return account > 0 && account <= feed->account_count &&
            feed->accounts[account - 1].is_published;
+}
+
+bool adp_feed_is_settled(const struct adp_feed *feed, uint32_t account)
+{
+    return account == 0 || account > feed->account_count ||
+           !feed->accounts[account - 1].is_unsettled;
 }
 
 void adp_feed_generation(struct adp_feed *feed)
@@ -442,7 +450,7 @@ bool adp_feed_book_begin(
     feed->book_account = account;
     feed->book_times = *times;
     feed->book_orders = 0;
-    feed->book_failed = false;
+    feed->book_failed = feed->book_is_unsettled = false;
     feed->book_is_whole = !state->is_published;
     seen_clear(&feed->book_table);
     if (!feed->book_is_whole)
@@ -460,6 +468,18 @@ static void report_odd_row(struct adp_feed *feed, const struct ipc_event *order,
     ipc_log(IPC_LOG_ERROR,
         "account %u: order %s is not published: %s; its copy is not made or not kept up",
         feed->book_account, order->broker_order_id, why);
+}
+
+/* Whether a later reading of the same state would say nothing more: its second is over, or, without
+ * a time, it was read before and stood for as long as a book may lag. */
+static bool is_last_word(const struct ipc_event *order, const struct ipc_event *event,
+    const struct adp_feed_times *times, const struct seen *last)
+{
+    if (order->version == 0)
+        return last != NULL &&
+               times->read_mono_ns - last->published_mono_ns >= times->book_lag_ns + OVERRULE_NS;
+    return order->version % BROKER_TIME_STEP_NS != 0 ||
+           event->version >= order->version + BROKER_TIME_STEP_NS - 1;
 }
 
 void adp_feed_book_row(struct adp_feed *feed, const struct ipc_event *order, const char *client_tag)
@@ -483,19 +503,24 @@ void adp_feed_book_row(struct adp_feed *feed, const struct ipc_event *order, con
     const bool is_again = !is_new && (event.flags & IPC_EVENT_OWN_TAG) != 0 &&
                           !ipc_status_final((enum ipc_status)event.status) &&
                           times->read_mono_ns - last->published_mono_ns >= REPEAT_NS;
-    /* The last word of a second is said once, also where nothing changed: another producer may
-     * have brought an earlier state of the second late. */
-    const bool is_firm = last != NULL && last->version < event.version && order->version > 0 &&
-                         event.version == order->version + BROKER_TIME_STEP_NS - 1;
-    /* And terms that do not agree with the newest published ones are said until they prevail. */
+    /* The last word is said once, also where nothing changed: another producer, or this one before
+     * it started anew, may have brought an earlier state with a version that is above the first
+     * reading's. And terms that do not agree with the newest published ones are said until they
+     * prevail. */
+    const bool is_firm = is_last_word(order, &event, times, last);
     const bool is_other = last != NULL && last->version > 0 && last->terms != terms_of(&event);
-    const bool is_due = is_new || is_again || is_firm || is_other || feed->book_is_whole;
+    const bool is_due = is_new || is_again || is_other || feed->book_is_whole ||
+                        (is_firm && last != NULL && !last->is_firm);
     const bool is_understood = order->status != 0 && rc == IPC_OK;
     entry.content = content;
     if (is_due)
         entry.published_mono_ns = times->read_mono_ns;
-    if (is_due && is_understood)
+    if (is_due && is_understood) {
         remember(&entry, &event, order->version, times->read_mono_ns, false);
+        entry.is_firm = is_firm;
+    }
+    if (is_understood && (!entry.is_firm || (is_other && event.version <= last->version)))
+        feed->book_is_unsettled = true;
     seen_put(&feed->book_table, &entry);
     if (!is_understood) {
         if (is_new)
@@ -538,6 +563,7 @@ void adp_feed_book_end(struct adp_feed *feed)
         give_up_book(feed);
     if (!feed->book_failed) {
         keep_frames(feed, state);
+        state->is_unsettled = feed->book_is_unsettled;
         const struct seen_table old = state->last;
         state->last = feed->book_table;
         feed->book_table = old;
@@ -631,6 +657,7 @@ enum ipc_rc adp_feed_push(struct adp_feed *feed, uint32_t account,
     entry.content = content;
     entry.published_mono_ns = times->read_mono_ns;
     remember(&entry, &event, order->version, times->read_mono_ns, true);
+    entry.is_firm = false;
     seen_put(&state->last, &entry);
     return IPC_OK;
 }

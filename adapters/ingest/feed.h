@@ -116,6 +116,10 @@ bool adp_feed_accepts(struct adp_feed *feed, uint32_t account);
 /* adp_feed_is_published says whether the account's whole book was published since the last gap. */
 bool adp_feed_is_published(const struct adp_feed *feed, uint32_t account);
 
+/* adp_feed_is_settled says whether the account's last book said the last word of all that it said:
+ * false asks for another one, its lag and a second later. */
+bool adp_feed_is_settled(const struct adp_feed *feed, uint32_t account);
+
 /* adp_feed_generation is called after the live view changed: accounts whose roles or shards changed
  * are published whole again. */
 void adp_feed_generation(struct adp_feed *feed);

@@ -469,12 +469,14 @@ static void finish(struct adp_poll *poll, struct poll_account *account, CURLcode
         ipc_log(IPC_LOG_INFO, "account %u (%s): is read again after %u failures",
             account->row.account, account->row.login, account->failures);
     account->failures = 0;
-    if (account->kind ==
-        POLL_BOOK) { /* from the request's start: the interval is the lag's bound */
-        account->due_mono_ns[POLL_BOOK] =
-            ls_max_i64(account->sent_mono_ns +
-                           (account->wants_book ? POLL_HURRY_NS : interval_of(poll, account)),
-                now);
+    if (account->kind == POLL_BOOK) {
+        int64_t pause = interval_of(poll, account);
+        if (!adp_feed_is_settled(poll->feed, account->row.account))
+            pause = ls_min_i64(pause, poll->dialect->capabilities.book_lag_ns + POLL_SETTLE_NS);
+        if (account->wants_book)
+            pause = ls_min_i64(pause, POLL_HURRY_NS);
+        /* From the request's start: the interval is the lag's bound. */
+        account->due_mono_ns[POLL_BOOK] = ls_max_i64(account->sent_mono_ns + pause, now);
         account->wants_book = false;
     } else
         account->due_mono_ns[POLL_FUNDS] = now + (int64_t)poll->config->funds_ms * LS_NS_PER_MS;

@@ -16,6 +16,9 @@ enum poll_kind { POLL_BOOK = 0, POLL_FUNDS = 1, POLL_ASK = 2, POLL_KINDS = 3 };
 /* Two books of one account are not closer than this, however often somebody hurries. */
 #define POLL_HURRY_NS (100 * LS_NS_PER_MS)
 
+/* A book that left something open is followed by another after its lag and the broker's second. */
+#define POLL_SETTLE_NS (1100 * LS_NS_PER_MS)
+
 /* One account that is watched. Its number is its index + 1. */
 struct poll_account {
     bool is_watched, is_paused, is_under_way;

@@ -20,6 +20,7 @@ struct bench {
     struct adp_feed *feed;
     int64_t now_ns; /* of both clocks */
     int64_t last_ns;
+    int64_t step_ns; /* between two books */
 };
 
 static void bench_open(struct bench *bench, uint32_t ring_slots, uint32_t held_events)
@@ -32,6 +33,7 @@ static void bench_open(struct bench *bench, uint32_t ring_slots, uint32_t held_e
     bench->publisher = adp_publisher_open(&bench->world.shm, "test", ring_slots, held_events);
     bench->feed = adp_feed_open(bench->live, bench->publisher);
     bench->now_ns = 1000 * LS_NS_PER_S;
+    bench->step_ns = LS_NS_PER_S;
 }
 
 static void bench_close(struct bench *bench)
@@ -78,7 +80,7 @@ static bool give_book(struct bench *bench, uint32_t account, const struct ipc_ev
         adp_feed_book_row(bench->feed, &orders[i], tag);
     adp_feed_book_end(bench->feed);
     bench->last_ns = bench->now_ns;
-    bench->now_ns += LS_NS_PER_S;
+    bench->now_ns += bench->step_ns;
     (void)adp_publisher_flush(bench->publisher, bench->now_ns);
     return true;
 }
@@ -104,6 +106,7 @@ static void the_first_book_is_whole_and_the_next_are_changes(void **state)
         order_of(3, 102 * LS_E8, 100, 0)};
     (void)state;
     bench_open(&bench, 1024, 64);
+    bench.step_ns = 200 * LS_NS_PER_MS; /* before anything is said once more for its version */
     assert_false(adp_feed_is_published(bench.feed, 1));
     assert_true(give_book(&bench, 1, orders, 3, ""));
     assert_true(adp_feed_is_published(bench.feed, 1));
@@ -129,7 +132,7 @@ static void the_first_book_is_whole_and_the_next_are_changes(void **state)
     assert_int_equal(events[0].price_e8, 105 * LS_E8);
     assert_string_equal(events[0].broker_order_id, orders[1].broker_order_id);
     assert_int_equal(events[0].version, bench.last_ns); /* the read time stands in */
-    assert_int_equal(events[0].feed_lag_ns, LS_NS_PER_S);
+    assert_int_equal(events[0].feed_lag_ns, bench.step_ns);
 
     assert_true(give_book(&bench, 1, orders, 2, "")); /* one left the book */
     assert_int_equal(take_all(&bench, 0, IPC_RING_ORDERS, events, 16), 0);
@@ -288,6 +291,45 @@ static void working_copies_are_said_again(void **state)
     }
 }
 
+/* A process that starts anew does not know what the one before said: what it finds within a second
+ * of the broker's clock is said once more when the second is over, and until then the account is
+ * not settled. Without any time the lag of the book stands for the second. */
+static void the_last_word_is_said_once(void **state)
+{
+    static const struct {
+        int64_t version; /* 0: undated */
+        int64_t says[6]; /* versions by book, 700 ms apart; 0 = nothing */
+        bool settled[6];
+    } rows[] = {
+        {1000 * LS_NS_PER_S, {1000 * LS_NS_PER_S, 0, 1001 * LS_NS_PER_S - 1, 0, 0, 0},
+            {false, false, true, true, true, true}},
+        {900 * LS_NS_PER_S, {901 * LS_NS_PER_S - 1, 0, 0, 0, 0, 0},
+            {true, true, true, true, true, true}},
+        {0, {1000 * LS_NS_PER_S, 0, 1001400 * LS_NS_PER_MS, 0, 0, 0},
+            {false, false, true, true, true, true}},
+    };
+    (void)state;
+    for (size_t i = 0; i < LS_COUNT_OF(rows); i++) {
+        struct bench bench;
+        struct ipc_event events[8];
+        const struct ipc_event order = order_of(1, 100 * LS_E8, 0, rows[i].version);
+        bench_open(&bench, 1024, 64);
+        bench.step_ns = 700 * LS_NS_PER_MS;
+        for (size_t book = 0; book < 6; book++) {
+            assert_true(give_book(&bench, 2, &order, 1, ""));
+            const size_t count = take_all(&bench, 0, IPC_RING_UPDATES, events, 8);
+            const size_t wanted = book == 0 ? 3 : rows[i].says[book] != 0;
+            if (count != wanted)
+                fail_msg("row %zu, book %zu: %zu events", i, book, count);
+            if (rows[i].says[book] != 0)
+                assert_int_equal(events[book == 0].version, rows[i].says[book]);
+            if (adp_feed_is_settled(bench.feed, 2) != rows[i].settled[book])
+                fail_msg("row %zu, book %zu: settled %d", i, book, !rows[i].settled[book]);
+        }
+        bench_close(&bench);
+    }
+}
+
 /* The broker's update time has whole seconds: inside one the time of the read orders the states. */
 static void versions_inside_a_second_follow_the_reads(void **state)
 {
@@ -326,6 +368,7 @@ static void what_is_not_understood_is_not_published(void **state)
         order_of(3, 102 * LS_E8, 0, 0)};
     (void)state;
     bench_open(&bench, 1024, 64);
+    bench.step_ns = 200 * LS_NS_PER_MS;
     orders[1].status = 0;
     orders[2].price_e8 = 0; /* a limit without a price */
     assert_true(give_book(&bench, 1, orders, 3, ""));
@@ -500,6 +543,7 @@ int main(void)
         cmocka_unit_test(keys_do_not_depend_on_the_delivery),
         cmocka_unit_test(ages_are_the_smaller_of_what_is_known),
         cmocka_unit_test(working_copies_are_said_again),
+        cmocka_unit_test(the_last_word_is_said_once),
         cmocka_unit_test(versions_inside_a_second_follow_the_reads),
         cmocka_unit_test(what_is_not_understood_is_not_published),
         cmocka_unit_test(a_new_shard_gets_the_whole_book),
