@@ -2,7 +2,7 @@
 
 #include "engine/core/positions.h"
 
-static void hours_now(const struct eng_plan *plan, struct eng_hours *hours)
+void eng_day_now(const struct eng_plan *plan, struct eng_hours *hours)
 {
     uint8_t exchange = plan->instrument == NULL ? 0 : plan->instrument->exchange;
     eng_hours_at(plan->view, exchange, plan->sample->now_wall_ns, hours);
@@ -14,7 +14,7 @@ enum ipc_reason eng_day_plan(struct eng_plan *plan)
     plan->asks_day =
         plan->view->session_count | core->money->fold.owner_trips | core->money->fold.link_trips;
     if (plan->view->session_count != 0)
-        hours_now(plan, &plan->hours);
+        eng_day_now(plan, &plan->hours);
     return eng_limits_batch_bar(core, plan->order->account);
 }
 
@@ -57,7 +57,7 @@ enum ipc_reason eng_day_hours(const struct eng_plan *plan, const struct eng_foll
         if (policy == NULL ||
             (policy->window_from_min | policy->window_to_min | policy->intraday_cutoff_min) == 0)
             return IPC_REASON_NONE;
-        hours_now(plan, &bare);
+        eng_day_now(plan, &bare);
         hours = &bare;
     }
     bool intraday = plan->order->product == IPC_PRODUCT_MIS;

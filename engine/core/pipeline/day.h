@@ -13,6 +13,10 @@
  *   returns  what stops the whole group or shard, IPC_REASON_NONE when nothing does */
 enum ipc_reason eng_day_plan(struct eng_plan *plan);
 
+/* eng_day_now looks the hours of the order's instrument up; the clock alone counts where no
+ * calendar is published. */
+void eng_day_now(const struct eng_plan *plan, struct eng_hours *hours);
+
 /* eng_day_asks: false means that none of the functions below can have anything to say. */
 static inline bool eng_day_asks(const struct eng_plan *plan, const struct eng_follower *follower)
 {

@@ -4,6 +4,7 @@
 #include "engine/core/money.h"
 #include "engine/core/pace.h"
 #include "engine/core/pipeline/case.h"
+#include "engine/core/pipeline/day.h"
 #include "engine/core/positions.h"
 
 static int64_t age_since(int64_t mono_ns, int64_t now_mono_ns)
@@ -51,9 +52,11 @@ static void gather_market(
     out->master_balance_e8 = sample->master_balance_e8;
     out->master_free_e8 = sample->master_free_e8;
     out->master_capital_age_ns = age_since(sample->master_capital_mono_ns, sample->now_mono_ns);
-    out->market = (uint8_t)eng_hours_market(&plan->hours);
-    out->minute = plan->hours.minute;
-    out->cutoff_minute = plan->hours.cutoff_minute;
+    struct eng_hours hours;
+    eng_day_now(plan, &hours);
+    out->market = (uint8_t)eng_hours_market(&hours);
+    out->minute = hours.minute;
+    out->cutoff_minute = hours.cutoff_minute;
     out->last_e8 = sample->price_e8;
     out->price_age_ns = plan->price_age_ns;
     out->market_orders = refuses_market ? ENG_MARKET_AS_LIMIT : ENG_MARKET_PROTECTED;
