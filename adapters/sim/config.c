@@ -104,6 +104,7 @@ static const cyaml_schema_field_t feed_fields[] = {
     TEXT(adp_sim_config_feed, address),
     NUMBER(adp_sim_config_feed, port),
     NUMBER_PTR(adp_sim_config_feed, heartbeat_ms),
+    NUMBER_PTR(adp_sim_config_feed, tick_ms),
     CYAML_FIELD_ENUM("market_ack", OPTIONAL | CYAML_FLAG_STRICT, struct adp_sim_config_feed,
         market_ack, ack_words, CYAML_ARRAY_LEN(ack_words)),
     TEXT(adp_sim_config_feed, webhook_ca),

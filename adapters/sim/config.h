@@ -46,7 +46,7 @@ struct adp_sim_config_latency {
 struct adp_sim_config_feed {
     char *address;
     uint16_t port;
-    uint32_t *heartbeat_ms;
+    uint32_t *heartbeat_ms, *tick_ms;
     enum adp_sim_market_ack { ADP_SIM_MARKET_CF = 0, ADP_SIM_MARKET_CK } market_ack;
     char *webhook_ca;
 };

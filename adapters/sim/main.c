@@ -373,6 +373,26 @@ static bool make_net(struct program *program, struct adp_sim_error *error)
     return true;
 }
 
+struct tick {
+    struct program *program;
+    int64_t every_ns;
+};
+
+static void tick(void *context)
+{
+    const struct tick *every = context;
+    adp_sim_push_tick(every->program->push, adp_sim_wall_ns());
+    adp_sim_net_after(every->program->broker.net, every->every_ns, tick, context);
+}
+
+static void start_ticks(struct program *program, uint32_t every_ms)
+{
+    struct tick *every = malloc(sizeof(*every));
+    LS_CHECK(every != NULL);
+    *every = (struct tick){.program = program, .every_ns = every_ms * LS_NS_PER_MS};
+    adp_sim_net_after(program->broker.net, every->every_ns, tick, every);
+}
+
 /* The push side: its rules, the thread of its webhooks and the thread of its sockets. */
 static bool start_feed(struct program *program, struct adp_sim_error *error)
 {
@@ -406,6 +426,8 @@ static bool start_feed(struct program *program, struct adp_sim_error *error)
     program->sockets = adp_sim_sockets_start(program->push, address, &program->feed_port, &plain,
         program->certificate, program->key, error);
     adp_sim_net_relay_to(broker->net, plain);
+    if (value_or(feed->tick_ms, 1000) > 0)
+        start_ticks(program, value_or(feed->tick_ms, 1000));
     return program->sockets != NULL;
 }
 

@@ -139,6 +139,30 @@ static void on_price(void *context, uint32_t instrument, int64_t wall_ns)
     adp_sim_text_free(&text);
 }
 
+/* A quote ticks once, however many are subscribed to it. */
+void adp_sim_push_tick(struct adp_sim_push *push, int64_t wall_ns)
+{
+    struct adp_sim_text text = {0};
+    bool sent = false;
+    adp_sim_push_lock(push);
+    for (const struct adp_sim_push_conn *conn = push->conns; conn != NULL; conn = conn->next) {
+        for (uint32_t i = 0; i < conn->subscription_count; i++) {
+            struct adp_sim_quote *quote = &push->quotes[conn->subscriptions[i].instrument];
+            if (quote->last_e8 == 0 || quote->ticked_wall_ns == wall_ns)
+                continue;
+            quote->ticked_wall_ns = wall_ns;
+            quote->volume_units += quote->last_units;
+            quote->time_s = wall_ns / LS_NS_PER_S;
+        }
+    }
+    for (struct adp_sim_push_conn *conn = push->conns; conn != NULL; conn = conn->next) {
+        for (uint32_t i = 0; i < conn->subscription_count; i++)
+            sent = send_quote(push, conn, conn->subscriptions[i].instrument, &text) || sent;
+    }
+    adp_sim_push_unlock(push, sent);
+    adp_sim_text_free(&text);
+}
+
 /* ---- life
  * -------------------------------------------------------------------------------------------------------
  */

@@ -98,6 +98,11 @@ LS_MUST_USE bool adp_sim_push_unsubscribe(
 LS_MUST_USE bool adp_sim_push_fault(
     struct adp_sim_push *push, const json_t *fault, char *error, size_t error_bytes);
 
+/* adp_sim_push_tick lets one lot trade at the last price of every instrument that a market-data
+ * socket is subscribed to, so that prices which stand still are confirmed as a live market confirms
+ * them. */
+void adp_sim_push_tick(struct adp_sim_push *push, int64_t wall_ns);
+
 /* adp_sim_push_write adds the push side's state as JSON: connections, counts, faults. */
 void adp_sim_push_write(struct adp_sim_push *push, uint16_t port, struct adp_sim_text *out);
 

@@ -26,7 +26,8 @@ struct adp_sim_quote {
     int64_t last_e8, previous_e8, open_e8, high_e8, low_e8, average_e8;
     int64_t bid_e8, ask_e8;
     int64_t bid_units, ask_units, last_units, volume_units;
-    int64_t time_s; /* UTC, of the last change */
+    int64_t time_s;         /* UTC, of the last change */
+    int64_t ticked_wall_ns; /* of the last adp_sim_push_tick */
     uint64_t changes;
 };
 

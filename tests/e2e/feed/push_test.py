@@ -53,7 +53,7 @@ class Push(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.world = World(BINARIES, tempfile.mkdtemp(prefix="lockstep-push-test-"))
-        cls.world.sim_options = {"feed": {"heartbeat_ms": HEARTBEAT_MS}, "limits": {"reads_per_15_min": 0}}
+        cls.world.sim_options = {"feed": {"heartbeat_ms": HEARTBEAT_MS, "tick_ms": 0}, "limits": {"reads_per_15_min": 0}}
         cls.world.make_market([("NSE", SYMBOL), ("NSE", "SBIN-EQ")])
         for login in ("M1", "M2"):
             cls.world.add_account(login, ["master"])

@@ -301,6 +301,10 @@ static void test_market_login(void **state)
     assert_string_equal(heard(world, conn), "");
     adp_sim_book_set_price(world->book, 0, 1500 * LS_E8, -1, 0);
     assert_non_null(strstr(heard(world, conn), "\"lp\":\"1500.00\""));
+    adp_sim_push_tick(world->push, 1753345801 * LS_NS_PER_S);
+    assert_string_equal(heard(world, conn),
+        "{\"t\":\"tf\",\"e\":\"NSE\",\"tk\":\"2885\",\"ft\":\"1753345801\",\"v\":\"3\"}");
+    assert_string_equal(heard(world, conn), "");
     adp_sim_push_market_session(world->push, 0, false);
     const char *said;
     assert_int_equal(take_at(world, conn, adp_sim_mono_ns(), &said), ADP_SIM_PUSH_END);
