@@ -114,7 +114,7 @@ LS_MUST_USE enum ipc_rc ipc_snapshot_writer_open(
  *            the published ones. It is not validated here: call ipc_snapshot_validate before.
  *   flags    0 or IPC_SNAPSHOT_OVERRIDE
  *   wall_ns  time of publication, UTC
- *   returns  IPC_OK, also when nothing differs (then no generation is made, unless flags differ);
+ *   returns  IPC_OK, also when nothing differs (then no generation is made, unless it adds a flag);
  *            IPC_BAD_INPUT the shape is out of range; IPC_SYSTEM the larger file could not be made
  *            (the old generation stays)
  *   cost     compares every row with the last generation; writes changed chunks and one directory

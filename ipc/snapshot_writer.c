@@ -466,7 +466,8 @@ enum ipc_rc ipc_snapshot_writer_publish(struct ipc_snapshot_writer *writer,
     }
     plan_all(writer, image, &plan);
     writer->published = (struct ipc_snapshot_published){.chunks_total = plan.part_count};
-    if (plan.changed_count != 0 || plan.shape_changed || flags != writer->directory.flags)
+    /* A flag that is not given again is not taken back: the rows are those that a person passed. */
+    if (plan.changed_count != 0 || plan.shape_changed || (flags & ~writer->directory.flags) != 0)
         rc = publish_plan(writer, image, &plan, used, scratch, flags, wall_ns, error);
     if (rc != IPC_OK)
         goto done;

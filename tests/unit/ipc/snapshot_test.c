@@ -129,6 +129,9 @@ static void test_round_trip(void **state)
     assert_int_equal(last(&f).chunks_written, 0);
     copy_and_compare(&f);
     assert_int_equal(f.copy.image.flags, IPC_SNAPSHOT_OVERRIDE);
+    /* The same rows without the flag are the same generation: a person has passed them. */
+    publish(&f, 0);
+    assert_int_equal(last(&f).generation, f.copy.image.generation);
     drop(&f);
 }
 
