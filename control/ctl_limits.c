@@ -179,7 +179,7 @@ static void put_trip(const struct ctl_cli *cli, const struct standing *standing,
     printf("  %s: %s against %s, since %s; %s%s\n", name, value, limit, when,
         is_of_the_day(kind) ? "lifts with the next session"
                             : "stays until a person resumes (limits resume)",
-        trip->flatten ? "; its positions are closed" : "");
+        trip->flatten ? "; its positions are to be closed" : "");
 }
 
 static void show_table(const struct ctl_cli *cli, const struct table *table, uint32_t follower_no)
