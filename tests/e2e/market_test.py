@@ -24,7 +24,7 @@ class Market(unittest.TestCase):
         self.world = world = World(BINARIES, self.folder.name)
         self.addCleanup(self.folder.cleanup)
         self.addCleanup(world.stop)
-        world.sim_options["feed"] = {"market_ack": self.ack}
+        world.sim_options["feed"] = {"market_ack": self.ack, "tick_ms": 0}
         world.make_market([("NSE", "RELIANCE-EQ"), ("NSE", "ACC-EQ"), ("NFO", r"NIFTY\d\d.*C\d+$"), ("NSE", "ITC-EQ")])
         world.add_account("M001", ["master"])
         world.add_account("F001", ["follower"], funds="250000")
