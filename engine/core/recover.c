@@ -99,6 +99,62 @@ static void sample_add(struct eng_follower_sample *sample, const struct ipc_row_
     }
 }
 
+static const struct ipc_fact_wide *wide_of(
+    const struct ipc_fact_batch *fact, const struct ipc_fact_child *children, uint32_t at)
+{
+    const struct ipc_fact_wide *wides = (const struct ipc_fact_wide *)(children + fact->child_count);
+    for (uint32_t i = 0; i < fact->wide_count; i++) {
+        if (wides[i].at == at)
+            return &wides[i];
+    }
+    return NULL;
+}
+
+/* Figures of the master's account stand among the steps of those who divided by them. */
+static void master_add(struct eng_batch_sample *sample, const struct ipc_row_policy *policy,
+    uint8_t mode, const struct ipc_fact_wide *wide, int64_t mono_ns)
+{
+    for (uint32_t i = 0; i < wide->step_count && i < IPC_WIDE_STEPS; i++) {
+        if (wide->steps[i].code != IPC_STEP_MASTER_CAPITAL)
+            continue;
+        uint8_t basis = policy == NULL ? 0 : policy->basis;
+        int64_t value_e8 = wide->steps[i].value_e8;
+        sample->master_capital_mono_ns = mono_ns;
+        if (mode == IPC_MODE_BALANCE_PROPORTIONAL || mode == IPC_MODE_MQL5_PCT ||
+            (mode == IPC_MODE_AUTO_RISK && basis == IPC_BASIS_BALANCE))
+            sample->master_balance_e8 = value_e8;
+        else if (mode == IPC_MODE_AUTO_RISK && basis == IPC_BASIS_FREE_MARGIN)
+            sample->master_free_e8 = value_e8;
+        else
+            sample->master_equity_e8 = value_e8;
+    }
+}
+
+/* What a full decision had read. */
+static void full_add(const struct eng_core *core, struct eng_batch_sample *batch_sample,
+    struct eng_follower_sample *sample, const struct ipc_row_follower *row,
+    const struct ipc_fact_child *child, const struct ipc_fact_wide *wide, int64_t mono_ns)
+{
+    if (row == NULL || wide == NULL || wide->step_count == 0)
+        return;
+    const struct ipc_row_policy *policy =
+        row->policy == 0 ? NULL : &core->view->policies[row->policy - 1];
+    sample->capital_e8 = wide->equity_e8;
+    sample->balance_e8 = wide->balance_e8;
+    sample->free_e8 = wide->free_e8;
+    if ((wide->equity_e8 | wide->balance_e8 | wide->free_e8) != 0)
+        sample->capital_mono_ns = mono_ns;
+    master_add(batch_sample, policy, row->mode, wide, mono_ns);
+    /* Figures that were too old stand with their age; the own one is asked before the master's. */
+    for (uint32_t i = 0; i < wide->step_count && i < IPC_WIDE_STEPS; i++) {
+        if (wide->steps[i].code != IPC_STEP_CAPITAL_AGE)
+            continue;
+        int64_t read_ns = mono_ns - wide->steps[i].value_e8 / (LS_E8 / LS_NS_PER_MS);
+        *(child->sample_e8 == 0 ? &sample->capital_mono_ns
+                                : &batch_sample->master_capital_mono_ns) = read_ns;
+    }
+}
+
 /* An exit's sample is what was held, an opening's the capital. */
 static bool element_is_exit(
     const struct ipc_fact_batch *fact, const struct ipc_fact_child *children, uint32_t at)
@@ -175,7 +231,9 @@ enum ipc_rc eng_recover_batch(const struct eng_core *core, const struct ipc_fact
         }
         samples[visits] = (struct eng_follower_sample){0};
         sample_add(
-            &samples[visits++], row, &children[i], element_is_exit(fact, children, i), mono_ns);
+            &samples[visits], row, &children[i], element_is_exit(fact, children, i), mono_ns);
+        full_add(core, batch_sample, &samples[visits++], row, &children[i],
+            wide_of(fact, children, i), mono_ns);
     }
     batch->slot_count = visits;
     return IPC_OK;

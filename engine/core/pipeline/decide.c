@@ -41,32 +41,57 @@ static bool decide_full(
 {
     struct eng_shape shape;
     struct eng_terms terms = terms_of(&work->plan);
-    if (eng_plan_opening(&work->plan, follower, 0, fact, &shape, &terms))
+    if (eng_plan_opening(work, &work->plan, follower, 0, fact, &shape, &terms))
         return eng_work_place(work, follower, &terms, false);
     fact->kind = IPC_CHILD_SKIP;
     return true;
 }
 
-/* The hot path: a follower that has no copy of a new opening, in one order. */
 static bool decide_entry(
     struct eng_work *work, const struct eng_follower *follower, struct ipc_fact_child *fact)
 {
-    struct eng_plan *plan = &work->plan;
-    if (LS_UNLIKELY(!eng_row_is_plain(follower->row)))
+    if (!eng_row_is_plain(follower->row))
         return decide_full(work, follower, fact);
+    if (!eng_plan_entry(&work->plan, follower, 0, fact)) {
+        fact->kind = IPC_CHILD_SKIP;
+        return true;
+    }
+    const struct eng_terms terms = terms_of(&work->plan);
+    return eng_work_place(work, follower, &terms, false);
+}
+
+/* The hot path: a follower without further settings that has no copy of a new opening, in one
+ * order. Calls of its account are few in a batch: only the last is looked at here. */
+static bool decide_plain(
+    struct eng_work *work, const struct eng_follower *follower, struct ipc_fact_child *fact)
+{
+    struct eng_plan *plan = &work->plan;
+    const struct eng_account *account = follower->account;
+    uint32_t number = follower->row->account;
     if (!eng_plan_entry(plan, follower, 0, fact)) {
         fact->kind = IPC_CHILD_SKIP;
         return true;
     }
-    if (LS_UNLIKELY((plan->freeze_qty_e8 != 0 && fact->qty_e8 > plan->freeze_qty_e8) ||
-                    (plan->order->flags & ENG_ORDER_COLLIDES) ||
-                    work->place_count >= plan->entries_left || work->may_have_copies)) {
+    if (LS_UNLIKELY(fact->qty_e8 > work->one_order_e8 || work->place_count >= plan->entries_left)) {
         const struct eng_terms terms = terms_of(plan);
         return eng_work_place(work, follower, &terms, false);
     }
     work->place_count++;
-    bool now = eng_work_may_leave(work, follower, false, plan->order->instrument);
-    fact->kind = now ? IPC_CHILD_PLACE : IPC_CHILD_PLACE_QUEUED;
+    fact->kind = IPC_CHILD_PLACE_QUEUED;
+    if (LS_UNLIKELY((account->flags & ENG_ACCOUNT_SHARED) ||
+                    (work->immediate_count != 0 &&
+                        work->accounts[work->immediate_count - 1] == number))) {
+        if (eng_work_may_leave(work, follower, false, plan->order->instrument))
+            fact->kind = IPC_CHILD_PLACE;
+        return true;
+    }
+    if (follower->sample->can_send && eng_account_session_valid(account) &&
+        account->head[1] == ENG_NONE &&
+        eng_pace_allows(work->core, account, number, plan->instrument->exchange, false, 0,
+            work->sample->now_mono_ns, work->sample->now_wall_ns)) {
+        work->accounts[work->immediate_count++] = number;
+        fact->kind = IPC_CHILD_PLACE;
+    }
     return true;
 }
 
@@ -120,8 +145,10 @@ static bool decide_follower(
     uint32_t slot = work->batch->slots[at];
     const struct ipc_row_follower *row = &core->view->followers[slot];
     struct eng_follower follower = follower_of(core, row, slot, work->sample, sample);
-    if (eng_work_room(work) == 0)
+    if (LS_UNLIKELY(eng_work_room(work) == 0))
         return false;
+    if (LS_LIKELY(work->is_plain && row->copy == IPC_COPY_ON_ORDER && eng_row_is_plain(row)))
+        return decide_plain(work, &follower, eng_work_add(work, &follower, slot));
     return LS_UNLIKELY(follows_fills(work, row)) ? decide_by_fill(work, &follower, slot)
                                                  : decide_by_order(work, &follower, slot);
 }
@@ -270,6 +297,9 @@ uint32_t eng_decide_batch(const struct eng_core *core, const struct eng_batch *b
         work.run[0] = eng_run_sum(core, order, false);
         work.run[1] = eng_run_sum(core, order, true);
     }
+    work.is_plain = !work.may_have_copies && !work.plan.is_exit && batch->wave != 0 &&
+                    !(order->flags & ENG_ORDER_COLLIDES);
+    work.one_order_e8 = work.plan.freeze_qty_e8 != 0 ? work.plan.freeze_qty_e8 : INT64_MAX;
     set_terms(&work, out);
 
     if (batch->ends_wave) {

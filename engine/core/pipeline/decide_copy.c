@@ -303,7 +303,7 @@ static bool amend_entries(struct eng_work *work, const struct eng_follower *foll
     /* A copy that works keeps the form in which it left: only its size is asked. */
     struct eng_shape shape;
     struct eng_terms terms = {.shape = &plan->shape};
-    if (!eng_plan_opening(plan, follower, family->own_e8, &probe, &shape, &terms))
+    if (!eng_plan_opening(NULL, plan, follower, family->own_e8, &probe, &shape, &terms))
         skip_all(work, follower, family, (enum ipc_reason)probe.reason, probe.qty_e8);
     else
         fits = share_out(work, follower, plan, family, probe.qty_e8, (enum ipc_reason)probe.reason);
@@ -499,7 +499,7 @@ bool eng_decide_fill(struct eng_work *work, const struct eng_follower *follower,
         .flags = IPC_WIDE_ON_FILL,
         .leg = ENG_LEG_MAIN,
         .slice_e8 = plan->freeze_qty_e8};
-    bool goes = eng_plan_opening(plan, follower, own, fact, &shape, &terms);
+    bool goes = eng_plan_opening(work, plan, follower, own, fact, &shape, &terms);
     if (goes && fact->qty_e8 <= given) {
         fact->reason = IPC_REASON_AT_TARGET;
         goes = false;

@@ -240,7 +240,7 @@ bool eng_decide_open_leg(
     }
     struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
     int64_t opened = opened_e8(work, follower->row->follower_no);
-    bool goes = eng_plan_opening(plan, follower, opened, fact, &shape, &terms);
+    bool goes = eng_plan_opening(work, plan, follower, opened, fact, &shape, &terms);
     if (goes && fact->qty_e8 <= opened) {
         fact->reason = IPC_REASON_AT_TARGET;
         goes = false;

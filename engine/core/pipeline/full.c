@@ -129,8 +129,24 @@ static void take_leg(const struct eng_leg *leg, struct eng_shape *shape, struct 
     terms->slice_e8 = leg->slices > 1 ? leg->slice_e8 : 0;
 }
 
-static bool judge(struct eng_plan *plan, const struct eng_follower *follower, int64_t own_e8,
-    struct ipc_fact_child *fact, struct eng_shape *shape, struct eng_terms *terms)
+/* Its samples and steps go on record: the first ones, which are the inputs, and the outcome. */
+static void record(
+    struct eng_work *work, const struct eng_case_follower *follower, const struct eng_trace *trace)
+{
+    struct ipc_fact_wide *wide = eng_work_wide(work);
+    wide->equity_e8 = follower->equity_e8;
+    wide->balance_e8 = follower->balance_e8;
+    wide->free_e8 = follower->free_e8;
+    uint32_t count = trace->count < IPC_WIDE_STEPS ? trace->count : IPC_WIDE_STEPS;
+    wide->step_count = (uint8_t)count;
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_tail = i + 2 >= count;
+        wide->steps[i] = trace->steps[is_tail ? trace->count - count + i : i];
+    }
+}
+
+static bool judge(struct eng_work *work, struct eng_plan *plan, const struct eng_follower *follower,
+    int64_t own_e8, struct ipc_fact_child *fact, struct eng_shape *shape, struct eng_terms *terms)
 {
     const struct ipc_row_follower *row = follower->row;
     struct eng_case_shared shared = {0};
@@ -158,7 +174,10 @@ static bool judge(struct eng_plan *plan, const struct eng_follower *follower, in
     gather_money(plan, follower, own_e8, &judged.follower);
 
     struct eng_verdict verdict;
-    eng_judge(&judged, &verdict, NULL);
+    struct eng_trace trace;
+    eng_judge(&judged, &verdict, work == NULL ? NULL : &trace);
+    if (work != NULL)
+        record(work, &judged.follower, &trace);
     fact->reason = verdict.reason;
     fact->sample_e8 = verdict.sample_e8;
     fact->qty_e8 = verdict.asked_e8;
@@ -173,10 +192,11 @@ static bool judge(struct eng_plan *plan, const struct eng_follower *follower, in
     return true;
 }
 
-bool eng_plan_opening(struct eng_plan *plan, const struct eng_follower *follower, int64_t own_e8,
-    struct ipc_fact_child *fact, struct eng_shape *shape, struct eng_terms *terms)
+bool eng_plan_opening(struct eng_work *work, struct eng_plan *plan,
+    const struct eng_follower *follower, int64_t own_e8, struct ipc_fact_child *fact,
+    struct eng_shape *shape, struct eng_terms *terms)
 {
     if (LS_LIKELY(eng_row_is_plain(follower->row)))
         return eng_plan_entry(plan, follower, own_e8, fact);
-    return judge(plan, follower, own_e8, fact, shape, terms);
+    return judge(work, plan, follower, own_e8, fact, shape, terms);
 }

@@ -15,10 +15,12 @@ static inline bool eng_row_is_plain(const struct ipc_row_follower *row)
 }
 
 /* eng_plan_opening sizes and checks an opening of any follower: as eng_plan_entry, and
+ *   work   gets the samples and steps of the element added last; NULL = nobody records them
  *   shape  storage for terms->shape, where it becomes another one than the plan's
  *   terms  filled for the plan by the caller; changed where the follower's order differs from the
  *          batch's: type, price and validity of a price guard, product, slices, protection field */
-LS_MUST_USE bool eng_plan_opening(struct eng_plan *plan, const struct eng_follower *follower,
-    int64_t own_e8, struct ipc_fact_child *fact, struct eng_shape *shape, struct eng_terms *terms);
+LS_MUST_USE bool eng_plan_opening(struct eng_work *work, struct eng_plan *plan,
+    const struct eng_follower *follower, int64_t own_e8, struct ipc_fact_child *fact,
+    struct eng_shape *shape, struct eng_terms *terms);
 
 #endif

@@ -4,28 +4,43 @@
 #include "engine/core/dedupe.h"
 #include "engine/core/pace.h"
 
+static uint8_t usual_flags(const struct ipc_fact_batch *out)
+{
+    uint8_t usual = out->is_exit ? IPC_WIDE_EXIT : 0;
+    return out->transition == IPC_TRANSITION_FILLED_MORE ? usual | IPC_WIDE_ON_FILL : usual;
+}
+
+struct ipc_fact_wide *eng_work_wide(struct eng_work *work)
+{
+    const struct ipc_fact_batch *out = work->out;
+    uint32_t at = work->count - 1;
+    if (work->wide_count > 0 && work->wides[work->wide_count - 1].at == at)
+        return &work->wides[work->wide_count - 1];
+    struct ipc_fact_wide *wide = &work->wides[work->wide_count++];
+    *wide = (struct ipc_fact_wide){.at = (uint8_t)at,
+        .side = out->side,
+        .type = out->type,
+        .product = out->product,
+        .validity = out->validity,
+        .flags = usual_flags(out),
+        .instrument = work->plan.order->instrument,
+        .price_e8 = out->price_e8,
+        .trigger_e8 = out->trigger_e8};
+    return wide;
+}
+
 void eng_work_terms(struct eng_work *work, const struct eng_terms *terms, uint32_t sibling)
 {
     const struct ipc_fact_batch *out = work->out;
     const struct eng_shape *shape = terms->shape;
-    uint8_t usual = out->is_exit ? IPC_WIDE_EXIT : 0;
-    if (out->transition == IPC_TRANSITION_FILLED_MORE)
-        usual |= IPC_WIDE_ON_FILL;
     if (LS_LIKELY(shape->side == out->side && shape->type == out->type &&
                   terms->product == out->product && shape->validity == out->validity &&
                   shape->price_e8 == out->price_e8 && shape->trigger_e8 == out->trigger_e8 &&
-                  terms->instrument == work->plan.order->instrument && terms->flags == usual &&
-                  terms->market_protection_e8 == 0 && sibling == 0))
+                  terms->instrument == work->plan.order->instrument &&
+                  terms->flags == usual_flags(out) && terms->market_protection_e8 == 0 &&
+                  sibling == 0))
         return;
-    uint32_t at = work->count - 1;
-    struct ipc_fact_wide *wide = &work->wides[work->wide_count];
-    if (work->wide_count > 0 && work->wides[work->wide_count - 1].at == at)
-        wide = &work->wides[work->wide_count - 1]; /* its samples and steps are there already */
-    else {
-        memset(wide, 0, sizeof *wide);
-        work->wide_count++;
-    }
-    wide->at = (uint8_t)at;
+    struct ipc_fact_wide *wide = eng_work_wide(work);
     wide->side = shape->side;
     wide->type = shape->type;
     wide->product = terms->product;

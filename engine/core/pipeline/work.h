@@ -21,6 +21,8 @@ struct eng_work {
     const struct eng_batch_sample *sample;
     enum ipc_transition transition;
     bool may_have_copies; /* the wave that makes an order's copies reaches each follower once */
+    bool is_plain;        /* a new opening that nobody has a copy of */
+    int64_t one_order_e8; /* what one order may carry */
     bool is_full;         /* the follower just tried needs more room than this frame has left */
     struct eng_plan plan; /* of the order as it is */
 
@@ -75,6 +77,10 @@ static inline void eng_fact_skip(
     fact->reason = (uint8_t)reason;
     fact->qty_e8 = qty_e8;
 }
+
+/* eng_work_wide returns the wide record of the element added last, made like the batch when there is
+ * none yet: for samples and steps that only its decision had. */
+struct ipc_fact_wide *eng_work_wide(struct eng_work *work);
 
 /* eng_work_terms notes the terms of the element added last, where they are not the batch's. */
 void eng_work_terms(struct eng_work *work, const struct eng_terms *terms, uint32_t sibling);

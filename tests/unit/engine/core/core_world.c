@@ -196,6 +196,9 @@ static struct eng_batch_sample batch_sample(const struct world *world)
         .switch_sequence = 5,
         .price_e8 = world->price_e8,
         .price_mono_ns = world->price_mono_ns != 0 ? world->price_mono_ns : world->now_mono_ns,
+        .master_equity_e8 = world->master_capital_e8,
+        .master_balance_e8 = world->master_capital_e8,
+        .master_capital_mono_ns = world->master_capital_mono_ns,
         .now_mono_ns = world->now_mono_ns,
         .now_wall_ns = world->now_wall_ns,
         .switch_word = world->word,
@@ -205,6 +208,8 @@ static struct eng_batch_sample batch_sample(const struct world *world)
 static struct eng_follower_sample follower_sample(const struct world *world, uint32_t slot)
 {
     return (struct eng_follower_sample){.capital_e8 = world->capital_e8[slot],
+        .balance_e8 = world->capital_e8[slot],
+        .free_e8 = world->capital_e8[slot],
         .capital_mono_ns = world->capital_mono_ns[slot],
         .switch_word = world->follower_word[slot],
         .can_send = !world->cannot_send[slot]};

@@ -1,0 +1,153 @@
+/* Followers that set more than their row says, in the core: what leaves for them, what is on record
+ * of it, and that the record decides the same again (the world decides every batch twice). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "engine/core/pipeline/case.h"
+#include "tests/unit/engine/core/core_world.h"
+
+#define E8(units) ((int64_t)((units)*100) * (LS_E8 / 100))
+
+static struct ipc_row_policy policies[8];
+
+static void open_world(struct world *world, uint32_t followers)
+{
+    world_open(world, followers);
+    memset(policies, 0, sizeof policies);
+    world->view.policies = policies;
+    world->view.policy_count = LS_COUNT_OF(policies);
+    world->price_e8 = E8(100);
+    for (uint32_t i = 0; i < followers; i++)
+        world->followers[i].policy = 1 + i;
+}
+
+static uint32_t market_order(struct world *world, enum ipc_side side, int64_t units)
+{
+    struct ipc_event event = world_order(world, side, units, 0);
+    event.type = IPC_TYPE_MARKET;
+    assert_int_equal(world_event(world, &event), 1);
+    return world_waves(world);
+}
+
+static const struct ipc_command *command_of(const struct world *world, uint32_t slot)
+{
+    struct eng_child_view child = world_child(world, slot);
+    for (uint32_t i = world->command_count; i > 0; i--)
+        if (world->commands[i - 1].child == child.handle)
+            return &world->commands[i - 1];
+    fail_msg("nothing left for slot %u", slot);
+    return NULL;
+}
+
+static void a_price_guard_leaves_as_an_ioc_limit(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 2);
+    policies[0].slippage_cap_e8 = LS_E8 / 200;
+    world_adopt(&world);
+    assert_int_equal(market_order(&world, IPC_SIDE_BUY, 10), 2);
+    const struct ipc_command *guarded = command_of(&world, 0), *bare = command_of(&world, 1);
+    assert_int_equal(guarded->type, IPC_TYPE_LIMIT);
+    assert_int_equal(guarded->validity, IPC_VALIDITY_IOC);
+    assert_int_equal(guarded->price_e8, E8(100.5));
+    assert_int_equal(bare->type, IPC_TYPE_MARKET);
+    world_check(&world);
+    world_restart(&world, true);
+    world_close(&world);
+}
+
+static void modes_divide_by_the_accounts(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 5);
+    world.followers[0].mode = IPC_MODE_EQUITY_PROPORTIONAL;
+    world.followers[1].mode = IPC_MODE_BALANCE_PROPORTIONAL;
+    world.followers[2].mode = IPC_MODE_STEP_OF_BALANCE;
+    world.followers[3].mode = IPC_MODE_FIXED_RISK;          /* no stop comes with the order */
+    world.followers[4].mode = IPC_MODE_EQUITY_PROPORTIONAL; /* nobody has read its account */
+    policies[1].mult_e8 = 2 * LS_E8;
+    policies[2].step_money_e8 = E8(100);
+    policies[2].step_qty_e8 = 3 * LS_E8;
+    policies[3].fraction_e8 = LS_E8 / 100;
+    for (uint32_t i = 0; i < 4; i++) {
+        world.capital_e8[i] = E8(250);
+        world.capital_mono_ns[i] = world.now_mono_ns;
+    }
+    world.master_capital_e8 = E8(1000);
+    world.master_capital_mono_ns = world.now_mono_ns;
+    world_adopt(&world);
+    assert_int_equal(market_order(&world, IPC_SIDE_BUY, 10), 3);
+    assert_int_equal(command_of(&world, 0)->qty_e8, E8(2)); /* 10 x 250 / 1000 = 2.5 */
+    assert_int_equal(command_of(&world, 1)->qty_e8, E8(5));
+    assert_int_equal(command_of(&world, 2)->qty_e8, E8(6));
+    assert_int_equal(world_last_fact(&world, 3).reason, IPC_REASON_NO_STOP_LOSS);
+    assert_int_equal(world_last_fact(&world, 4).reason, IPC_REASON_CAPITAL_UNKNOWN);
+    /* Figures grow old: the account's own limit is a minute. */
+    world.now_mono_ns += INT64_C(61000000000);
+    world.now_wall_ns += INT64_C(61000000000);
+    world.master_capital_mono_ns = world.now_mono_ns;
+    market_order(&world, IPC_SIDE_BUY, 10);
+    assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_STALE_ACCOUNT_DATA);
+    world_check(&world);
+    world_close(&world);
+}
+
+static void rounding_and_caps_of_a_policy_hold(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 6);
+    world.followers[0].ratio_e8 = LS_E8 / 10; /* 0.5: one, by choice */
+    policies[0].flags = IPC_POLICY_FORCE_MIN;
+    world.followers[1].ratio_e8 = LS_E8 * 7 / 10; /* 3.5 to the nearest */
+    policies[1].round = IPC_ROUND_NEAREST;
+    policies[2].min_notional_e8 = E8(501);
+    policies[3].master_min_e8 = E8(6);
+    policies[4].split_qty_e8 = E8(2);
+    policies[5].split_qty_e8 = E8(2);
+    policies[5].slices_max = 2;
+    world_adopt(&world);
+    market_order(&world, IPC_SIDE_BUY, 5);
+    assert_int_equal(command_of(&world, 0)->qty_e8, E8(1));
+    assert_int_equal(command_of(&world, 1)->qty_e8, E8(4));
+    assert_int_equal(world_last_fact(&world, 2).reason, IPC_REASON_MIN_NOTIONAL);
+    assert_int_equal(world_last_fact(&world, 3).reason, IPC_REASON_MASTER_SIZE_FILTER);
+    assert_int_equal(command_of(&world, 4)->qty_e8, E8(1)); /* 2, 2, 1 */
+    assert_int_equal(world_last_fact(&world, 5).reason, IPC_REASON_TOO_MANY_SLICES);
+    world_check(&world);
+    world_close(&world);
+}
+
+/* What the core cannot close yet it does not open. */
+static void reversed_and_mapped_followers_open_nothing(void **state)
+{
+    (void)state;
+    struct world world;
+    static const struct ipc_row_list maps[1] = {{.first = 0, .count = 0}};
+    open_world(&world, 2);
+    world.view.maps = maps;
+    world.view.map_count = 1;
+    policies[0].flags = IPC_POLICY_REVERSE;
+    world.followers[1].map = 1;
+    world_adopt(&world);
+    assert_int_equal(market_order(&world, IPC_SIDE_BUY, 5), 0);
+    for (uint32_t slot = 0; slot < 2; slot++)
+        assert_int_equal(world_last_fact(&world, slot).reason, IPC_REASON_MODE_UNSUPPORTED);
+    world_close(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_price_guard_leaves_as_an_ioc_limit),
+        cmocka_unit_test(modes_divide_by_the_accounts),
+        cmocka_unit_test(rounding_and_caps_of_a_policy_hold),
+        cmocka_unit_test(reversed_and_mapped_followers_open_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
