@@ -168,14 +168,27 @@ enum ipc_rc eng_tls_context_make(const char *broker, const char *host, const cha
     return IPC_OK;
 }
 
+static void forget_sessions(struct eng_tls_context *context)
+{
+    for (uint32_t i = 0; i < context->session_count; i++)
+        SSL_SESSION_free(context->sessions[i]);
+    context->session_count = 0;
+}
+
 void eng_tls_context_free(struct eng_tls_context *context)
 {
     if (context == NULL)
         return;
-    for (uint32_t i = 0; i < context->session_count; i++)
-        SSL_SESSION_free(context->sessions[i]);
+    forget_sessions(context);
     SSL_CTX_free(context->ssl);
     free(context);
+}
+
+/* A resumed session shows no certificate: it counts as long as the one that it began with. */
+static bool has_expired(const SSL_SESSION *session)
+{
+    const X509 *peer = SSL_SESSION_get0_peer((SSL_SESSION *)(uintptr_t)session);
+    return peer == NULL || X509_cmp_current_time(X509_get0_notAfter(peer)) <= 0;
 }
 
 bool eng_tls_begin(
@@ -201,6 +214,8 @@ bool eng_tls_begin(
     SSL_set_connect_state(tls->ssl);
     if (!context->host_is_address && SSL_set_tlsext_host_name(tls->ssl, context->host) != 1)
         return false;
+    if (context->session_count != 0 && has_expired(context->sessions[context->session_count - 1]))
+        forget_sessions(context);
     if (context->session_count != 0) {
         SSL_SESSION *session = context->sessions[--context->session_count];
         const int set = SSL_set_session(tls->ssl, session);

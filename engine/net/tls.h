@@ -2,8 +2,9 @@
  *
  * What always holds: the peer's chain and its name or address are verified, TLS 1.2 with AEAD
  * suites and forward secrecy, or 1.3; ALPN chooses among what the broker's row allows; no early
- * data, no renegotiation, no compression. Bytes come from spans and go into the connection's cipher
- * arena through a BIO of ours: nothing here touches a socket.
+ * data, no renegotiation, no compression; a session is resumed only while the certificate that it
+ * began with is valid. Bytes come from spans and go into the connection's cipher arena through a
+ * BIO of ours: nothing here touches a socket.
  *
  * Threads: a context belongs to the porter. A session belongs to one thread at a time; session
  * tickets that arrive after the handover are read and dropped. On the pinned thread OpenSSL draws

@@ -251,6 +251,50 @@ def expired(make):
     day.engine_stops()
 
 
+def expires_under_us(broker=None):
+    """New handshakes meet an expired certificate while our connections live: they serve up to the request limit, the
+    successors fail loudly, then nothing leaves and each order is said to be unsent; renewed, orders go again."""
+    def case(make):
+        day = make(Haproxy, followers=2, broker={**(broker or {}), "requests_per_connection": 8, "pool_connections": 1,
+                                                 "keepalive_get_ms": 60000},
+                   resumes=False).begin()  # a resumed session was judged when it began
+        day.run(1)
+        day.front.swap_certificate("expired")
+        count = 0
+        while not re.search(r"certificate of localhost has expired", day.log()):
+            day.say(f"L{count:05}", 5)
+            day.settle()
+            count += 1
+            time.sleep(0.05)
+            if count > 40:
+                raise WorldError("the successor's failure was not said")
+        served = len(day.rows())
+        wait_for("the limit of the last connection", lambda: not connected(day, count), 8, 0.05)
+        last = len(day.rows())
+        day.say("L99998", 5)
+        time.sleep(0.5)
+        if len(day.rows()) != last or day.front.count("placeorder") != last:
+            raise WorldError("an order left without a valid certificate")
+        day.front.swap_certificate("server")
+        day.world.wait_engine(day.world.processes["engine"], 25)
+        day.say("L99999", 5, symbol=OTHER)
+        wait_for("the order after the renewal", lambda: len(day.rows()) >= last + 2, 8)
+        tags = day.no_doubles()
+        strange = [copy for copy in day.copies() if copy[0] not in tags and copy[1] in ("ACKED", "UNKNOWN")]
+        if strange:
+            raise WorldError(f"not in the book, and not said to be unsent: {strange}")
+        day.engine_stops()
+        return f"{served} orders before the sentence, {last} before the end of the last connection"
+
+    def connected(day, count):
+        if day.world.metrics().get("lockstep_engine_connections_ready", 0) == 0:
+            return False
+        day.say(f"M{count + day.waves:05}", 5)
+        time.sleep(0.05)
+        return True
+    return case
+
+
 CASES = {
     "nginx": (Nginx, [
         ("h2, own lanes, uring, TLS 1.3, P-256", plain(Nginx, "HTTP/2.0", "TLSv1.3", lanes="own", io="uring")),
@@ -277,6 +321,8 @@ CASES = {
         ("h2, closes idle ones, no GETs", idle_end(Haproxy, client="1s", idle="1s")),
         ("http/1.1, closes idle ones, no GETs", idle_end(Haproxy, broker=H1, client="1s", idle="1s")),
         ("REFUSED_STREAM for executed orders", refused_stream),
+        ("h2, the certificate expires under us", expires_under_us()),
+        ("http/1.1, the certificate expires under us", expires_under_us(H1)),
     ]),
     "apache": (Apache, [
         ("h2, shared", plain(Apache, "HTTP/2.0")),

@@ -146,8 +146,10 @@ class Haproxy(Front):
         self.write("haproxy.cfg", f"""
 global
   log stdout format raw daemon info
+  stats socket {self.file('admin')} mode 600 level admin
   maxconn 400
   tune.ssl.default-dh-param 2048
+  {'' if self.option('resumes', True) else 'tune.ssl.cachesize 0'}
 defaults
   mode http
   log global
@@ -157,7 +159,7 @@ defaults
   timeout client {self.option('client', '10s')}
   timeout http-keep-alive {self.option('idle', '10s')}
 frontend front
-  bind 127.0.0.1:{self.port} ssl crt {self.file('both.pem')} alpn {self.option('alpn', 'h2,http/1.1')}
+  bind 127.0.0.1:{self.port} ssl crt {self.file('both.pem')} alpn {self.option('alpn', 'h2,http/1.1')} {'' if self.option('resumes', True) else 'no-tls-tickets'}
   default_backend back
 backend back
   http-reuse always
@@ -165,6 +167,25 @@ backend back
   server sim {backend}
 """)
         return [shutil.which("haproxy", path="/usr/sbin:" + os.environ["PATH"]), "-db", "-f", self.file("haproxy.cfg")]
+
+    def ask(self, command):
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.connect(self.file("admin"))
+            admin.sendall(command.encode() + b"\n")
+            reply = b""
+            while part := admin.recv(4096):
+                reply += part
+        return reply.decode()
+
+    def swap_certificate(self, certificate):
+        """New handshakes get another certificate; connections that are there live on."""
+        self.use_certificate(certificate)
+        with open(self.file("both.pem")) as file:
+            pem = file.read().replace("\n\n", "\n").strip()
+        said = self.ask(f"set ssl cert {self.file('both.pem')} <<\n{pem}\n")
+        said += self.ask(f"commit ssl cert {self.file('both.pem')}")
+        if "Success" not in said:
+            raise WorldError(f"haproxy did not take the certificate: {said.strip()}")
 
 
 class Apache(Front):

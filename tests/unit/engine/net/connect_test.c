@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -246,31 +247,63 @@ static bool pump_both(struct rig *rig, void *context)
     return figures.live != 0;
 }
 
-/* The second connection of a broker resumes the first one's session, without early data. */
+/* Connects a second account; its connection, NULL when that failed. */
+static struct eng_connection *connect_second(struct rig *rig, struct peer *peer)
+{
+    eng_pool_account(rig->pool, 1, ENG_POOL_NO_LANE);
+    struct attempt both = {rig, peer};
+    const struct eng_lane_key second = {.account = 2};
+    eng_pool_account(rig->pool, 2, eng_pool_lane(rig->pool, &second));
+    const uint32_t failures = rig->failures;
+    for (int i = 0; i < 2000 && eng_pool_serve(rig->pool, 2) == NULL && rig->failures == failures;
+         i++) {
+        pump_both(rig, &both);
+        rig_pump(rig);
+        usleep(1000);
+    }
+    return eng_pool_serve(rig->pool, 2);
+}
+
+/* The second connection of a broker resumes the first one's session, without early data; over
+ * HTTP/1.1 too, where no round trip follows the handshake. */
 static void sessions_are_resumed(void **state)
+{
+    (void)state;
+    static const char *const protocols[] = {"h2", "http/1.1"};
+    for (size_t i = 0; i < LS_COUNT_OF(protocols); i++) {
+        static struct peer peer;
+        struct rig rig;
+        const struct eng_lane_key key = {.account = 1};
+        assert_string_equal(
+            try_once("good", "broker.test", protocols[i], 0, "127.0.0.1", &key, &peer, &rig), "");
+        struct eng_connection *connection = eng_pool_serve(rig.pool, 1);
+        assert_non_null(connection);
+        assert_false(connection->resumed);
+        connection = connect_second(&rig, &peer);
+        assert_non_null(connection);
+        assert_true(connection->resumed);
+        assert_int_equal(SSL_get_early_data_status(connection->tls.ssl), SSL_EARLY_DATA_NOT_SENT);
+        rig_close(&rig);
+        peer_close(&peer);
+    }
+}
+
+/* A resumed session shows no certificate, so it must not outlive the one that it began with. */
+static void sessions_end_with_their_certificate(void **state)
 {
     (void)state;
     static struct peer peer;
     struct rig rig;
     const struct eng_lane_key key = {.account = 1};
+    world_certificate(&(struct world_leaf){
+        .name = "brief", .ca = "ca", .san = "DNS:broker.test", .ends_in_seconds = 2});
+    const time_t end = time(NULL) + 3;
     assert_string_equal(
-        try_once("good", "broker.test", "h2", 0, "127.0.0.1", &key, &peer, &rig), "");
-    struct eng_connection *connection = eng_pool_serve(rig.pool, 1);
-    assert_non_null(connection);
-    assert_false(connection->resumed);
-    eng_pool_account(rig.pool, 1, ENG_POOL_NO_LANE);
-    struct attempt both = {&rig, &peer};
-    const struct eng_lane_key second = {.account = 2};
-    eng_pool_account(rig.pool, 2, eng_pool_lane(rig.pool, &second));
-    for (int i = 0; i < 2000 && eng_pool_serve(rig.pool, 2) == NULL; i++) {
-        pump_both(&rig, &both);
-        rig_pump(&rig);
-        usleep(1000);
-    }
-    connection = eng_pool_serve(rig.pool, 2);
-    assert_non_null(connection);
-    assert_true(connection->resumed);
-    assert_int_equal(SSL_get_early_data_status(connection->tls.ssl), SSL_EARLY_DATA_NOT_SENT);
+        try_once("brief", "broker.test", "h2", 0, "127.0.0.1", &key, &peer, &rig), "");
+    while (time(NULL) < end)
+        usleep(20000);
+    assert_null(connect_second(&rig, &peer));
+    assert_non_null(strstr(rig.last_error, "has expired"));
     rig_close(&rig);
     peer_close(&peer);
 }
@@ -284,6 +317,7 @@ int main(void)
         cmocka_unit_test(a_dead_port_and_a_silent_peer_are_named),
         cmocka_unit_test(bad_trust_files_and_names_are_refused),
         cmocka_unit_test(sessions_are_resumed),
+        cmocka_unit_test(sessions_end_with_their_certificate),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

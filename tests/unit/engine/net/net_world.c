@@ -91,7 +91,8 @@ void world_certificate(const struct world_leaf *leaf)
     X509_set_version(certificate, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), serial++);
     X509_gmtime_adj(X509_getm_notBefore(certificate), leaf->begins_in_days * 86400L - 3600);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), leaf->ends_in_days * 86400L);
+    X509_gmtime_adj(X509_getm_notAfter(certificate),
+        leaf->ends_in_seconds != 0 ? leaf->ends_in_seconds : leaf->ends_in_days * 86400L);
     X509_set_pubkey(certificate, key);
     X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
         (const unsigned char *)leaf->name, -1, -1, 0);

@@ -22,6 +22,7 @@ struct world_leaf {
     bool is_rsa;        /* else P-256 */
     int begins_in_days; /* relative to now */
     int ends_in_days;
+    int ends_in_seconds; /* instead, when not 0 */
 };
 void world_certificate(const struct world_leaf *leaf);
 const char *world_path(const char *name, const char *suffix); /* 8 results are kept */
