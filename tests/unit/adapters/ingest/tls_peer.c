@@ -47,7 +47,7 @@ struct tls_peer {
     struct tls_connection connections[CONNECTIONS];
     _Atomic uint32_t handshakes;
     _Atomic bool stop;
-    char directory[64], ca[96], other_ca[96];
+    char directory[64], ca[96], other_ca[96], certificate[96], key[96];
 };
 
 /* Certificates. */
@@ -98,6 +98,12 @@ static void make_certificates(struct tls_peer *peer)
     snprintf(peer->other_ca, sizeof(peer->other_ca), "%s/other.pem", peer->directory);
     write_certificate(peer->ca, ca);
     write_certificate(peer->other_ca, other);
+    snprintf(peer->certificate, sizeof(peer->certificate), "%s/leaf.pem", peer->directory);
+    snprintf(peer->key, sizeof(peer->key), "%s/key.pem", peer->directory);
+    write_certificate(peer->certificate, leaf);
+    FILE *file = fopen(peer->key, "w");
+    MUST(file != NULL && PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1);
+    fclose(file);
     peer->tls = SSL_CTX_new(TLS_server_method());
     MUST(SSL_CTX_use_certificate(peer->tls, leaf) == 1);
     MUST(SSL_CTX_use_PrivateKey(peer->tls, key) == 1);
@@ -186,6 +192,8 @@ void tls_peer_stop(struct tls_peer *peer)
     SSL_CTX_free(peer->tls);
     unlink(peer->ca);
     unlink(peer->other_ca);
+    unlink(peer->certificate);
+    unlink(peer->key);
     rmdir(peer->directory);
     pthread_mutex_destroy(&peer->lock);
     free(peer);
@@ -199,6 +207,16 @@ uint16_t tls_peer_port(const struct tls_peer *peer)
 const char *tls_peer_ca(const struct tls_peer *peer)
 {
     return peer->ca;
+}
+
+const char *tls_peer_certificate(const struct tls_peer *peer)
+{
+    return peer->certificate;
+}
+
+const char *tls_peer_key(const struct tls_peer *peer)
+{
+    return peer->key;
 }
 
 const char *tls_peer_other_ca(const struct tls_peer *peer)

@@ -19,9 +19,11 @@ typedef void (*tls_peer_fn)(struct tls_connection *connection, void *context);
 struct tls_peer *tls_peer_start(tls_peer_fn script, void *context);
 void tls_peer_stop(struct tls_peer *peer); /* cuts what is open, waits for the threads */
 uint16_t tls_peer_port(const struct tls_peer *peer);
-const char *tls_peer_ca(const struct tls_peer *peer);       /* file of the CA's certificate */
-const char *tls_peer_other_ca(const struct tls_peer *peer); /* of another CA */
-uint32_t tls_peer_connections(const struct tls_peer *peer); /* handshakes that were done */
+const char *tls_peer_ca(const struct tls_peer *peer);          /* file of the CA's certificate */
+const char *tls_peer_certificate(const struct tls_peer *peer); /* files of its own certificate, */
+const char *tls_peer_key(const struct tls_peer *peer);         /* and its key */
+const char *tls_peer_other_ca(const struct tls_peer *peer);    /* of another CA */
+uint32_t tls_peer_connections(const struct tls_peer *peer);    /* handshakes that were done */
 
 /* tls_read_request reads one HTTP request's head and body (Content-Length).
  *   returns  bytes of the head, 0 at the end of the connection */

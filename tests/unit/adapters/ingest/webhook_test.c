@@ -2,6 +2,7 @@
  * the rings; then bytes that no broker sends. */
 #include "adapters/ingest/webhook.h"
 #include "adapters/ingest/webhook_peers.h"
+#include "tests/unit/adapters/ingest/tls_peer.h"
 #include "tests/unit/adapters/ingest/world.h"
 
 #include "ipc/prng.h"
@@ -9,6 +10,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -42,7 +46,7 @@ static void write_file(const char *path, const char *text, mode_t mode)
     assert_int_equal(chmod(path, mode), 0);
 }
 
-static void stage_open(struct stage *stage, uint32_t held_events)
+static void stage_open_tls(struct stage *stage, uint32_t held_events, const struct tls_peer *files)
 {
     struct ipc_error error = {.text = ""};
     memset(stage, 0, sizeof(*stage));
@@ -60,6 +64,12 @@ static void stage_open(struct stage *stage, uint32_t held_events)
     stage->config.hook_connections_max = 8;
     snprintf(stage->config.hook_paths, sizeof(stage->config.hook_paths), "%s", stage->paths);
     snprintf(stage->config.hook_allow, sizeof(stage->config.hook_allow), "127.0.0.0/30");
+    if (files != NULL) {
+        snprintf(stage->config.hook_certificate, sizeof(stage->config.hook_certificate), "%s",
+            tls_peer_certificate(files));
+        snprintf(stage->config.hook_private_key, sizeof(stage->config.hook_private_key), "%s",
+            tls_peer_key(files));
+    }
     stage->live = adp_live_open(&stage->world.shm);
     assert_true(adp_live_follow(stage->live));
     stage->publisher = adp_publisher_open(&stage->world.shm, "hook", 64, held_events);
@@ -68,6 +78,11 @@ static void stage_open(struct stage *stage, uint32_t held_events)
             stage->publisher, NULL, &stage->webhook, &error) != IPC_OK)
         fail_msg("%s", error.text);
     adp_webhook_generation(stage->webhook);
+}
+
+static void stage_open(struct stage *stage, uint32_t held_events)
+{
+    stage_open_tls(stage, held_events, NULL);
 }
 
 static void stage_close(struct stage *stage)
@@ -336,6 +351,86 @@ static void a_full_ring_answers_503(void **state)
     stage_close(&stage);
 }
 
+/* TLS with files of our own: a broker on another thread, since its handshake blocks. */
+struct tls_client {
+    uint16_t port;
+    const char *ca;
+    int most_version;
+    char request[2048], reply[1024];
+    _Atomic bool is_done;
+    bool is_open;
+};
+
+static void *run_tls_client(void *context)
+{
+    struct tls_client *client = context;
+    struct sockaddr_in to = {.sin_family = AF_INET,
+        .sin_port = htons(client->port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
+    (void)SSL_CTX_load_verify_locations(tls, client->ca, NULL);
+    (void)SSL_CTX_set_max_proto_version(tls, client->most_version);
+    SSL *ssl = SSL_new(tls);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)SSL_set1_host(ssl, "localhost");
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 && SSL_set_fd(ssl, fd) == 1 &&
+        SSL_connect(ssl) == 1) {
+        client->is_open = true;
+        (void)SSL_write(ssl, client->request, (int)strlen(client->request));
+        (void)SSL_read(ssl, client->reply, sizeof(client->reply) - 1);
+    }
+    SSL_free(ssl);
+    SSL_CTX_free(tls);
+    close(fd);
+    atomic_store(&client->is_done, true);
+    return NULL;
+}
+
+static void nothing(struct tls_connection *connection, void *context)
+{
+    (void)connection;
+    (void)context;
+}
+
+static void over_tls(void **state)
+{
+    static const struct {
+        int most_version;
+        bool is_open;
+    } rows[] = {{TLS1_3_VERSION, true}, {TLS1_2_VERSION, true}, {TLS1_1_VERSION, false}};
+    struct tls_peer *files = tls_peer_start(nothing, NULL);
+    struct stage stage;
+    struct ipc_event events[16];
+    (void)state;
+    stage_open_tls(&stage, 64, files);
+    for (size_t i = 0; i < LS_COUNT_OF(rows); i++) {
+        static struct tls_client client;
+        pthread_t thread;
+        char id[32];
+        snprintf(id, sizeof(id), "2505260000002%zu", i);
+        const char *body = order_of("MASTER1", id, "101.5", 0);
+        memset(&client, 0, sizeof(client));
+        client.port = adp_webhook_port(stage.webhook);
+        client.ca = tls_peer_ca(files);
+        client.most_version = rows[i].most_version;
+        snprintf(client.request, sizeof(client.request),
+            "POST /" SECRET_1 " HTTP/1.1\r\nHost: us\r\nContent-Length: %zu\r\n\r\n%s",
+            strlen(body), body);
+        assert_int_equal(pthread_create(&thread, NULL, run_tls_client, &client), 0);
+        const int64_t until = ipc_clock_mono_ns() + 5 * LS_NS_PER_S;
+        while (!atomic_load(&client.is_done) && ipc_clock_mono_ns() < until)
+            adp_webhook_wait(stage.webhook, 2 * LS_NS_PER_MS);
+        pthread_join(thread, NULL);
+        assert_int_equal(client.is_open, rows[i].is_open);
+        if (rows[i].is_open)
+            assert_int_equal(strncmp(client.reply, "HTTP/1.1 200 ", 13), 0);
+        assert_int_equal(take_orders(&stage, events, 16), rows[i].is_open);
+    }
+    stage_close(&stage);
+    tls_peer_stop(files);
+}
+
 /* Random bytes, and good requests with random damage: an answer or a closed connection, never a
  * stop, and nothing but whole orders in the rings. */
 static void random_bytes(void **state)
@@ -476,6 +571,7 @@ int main(void)
         cmocka_unit_test(strangers_are_closed),
         cmocka_unit_test(keeps_alive),
         cmocka_unit_test(a_full_ring_answers_503),
+        cmocka_unit_test(over_tls),
         cmocka_unit_test(random_bytes),
         cmocka_unit_test(slow_clients),
     };
