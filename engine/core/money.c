@@ -387,8 +387,16 @@ void eng_money_fill(
 
     struct eng_purse *purse =
         eng_purse_take(core, child->slot, child->follower_no, child->incarnation);
-    if (purse == NULL)
+    if (purse == NULL) {
+        /* Of an earlier subscription: only what its position costs is still counted. */
+        struct eng_purse *heir = &money->purses[child->slot];
+        if (heir->follower_no == child->follower_no) {
+            link_position(money, heir, child->position);
+            heir->open_cost_e8 =
+                eng_add_saturated(heir->open_cost_e8, of->cost_e8 - cost_before_e8);
+        }
         return;
+    }
     roll(core, purse);
     link_position(money, purse, child->position);
     int64_t fee_e8 = (int64_t)((__int128)money_e8 * purse->fee_fraction_e8 / LS_E8);
