@@ -74,6 +74,19 @@ static uint32_t wave_of_event(const struct ctl_order_table *table, uint64_t lsn)
                                                                      : NONE;
 }
 
+/* The wave that a batch belongs to. Its event_lsn is of the newest state of the order that was
+ * known when it was decided, which may be a later event than the one that began the wave: a feed
+ * brings several within microseconds. Decisions outside a wave have only the event. */
+static uint32_t wave_of_batch(
+    const struct ctl_order_table *table, const struct ipc_fact_batch *batch)
+{
+    for (uint32_t i = table->wave_count; batch->wave != 0 && i > 0; i--) {
+        if (table->waves[i - 1].wave == batch->wave)
+            return i - 1;
+    }
+    return wave_of_event(table, batch->event_lsn);
+}
+
 static void take_event(
     struct ctl_order_table *table, const struct ipc_frame *frame, const struct ipc_fact_event *fact)
 {
@@ -128,7 +141,7 @@ static void take_wide(struct ctl_order_table *table, const struct ipc_fact_wide 
 static void take_batch(struct ctl_order_table *table, const struct ipc_frame *frame,
     const struct ipc_fact_batch *batch)
 {
-    uint32_t wave_index = wave_of_event(table, batch->event_lsn);
+    uint32_t wave_index = wave_of_batch(table, batch);
     if (wave_index == NONE || ipc_journal_batch(frame, batch) < 0)
         return;
     table->batches =
