@@ -1,8 +1,24 @@
 /* Arbitrary replies, books, funds and feed frames through every dialect: no crash, and what is
  * believed holds together. The first three bytes are the action and the HTTP status. */
 #include "adapters/broker/dialect.h"
+#include "adapters/json.h"
 
 #include <string.h>
+
+/* What surrounds the order socket's frames. */
+static void check_push(const struct adp_push *push, uint32_t status, struct adp_span body)
+{
+    char token[64], text[512];
+    if (push->decode_token(status, body, token, sizeof(token)) == ADP_OK) {
+        LS_CHECK(memchr(token, '\0', sizeof(token)) != NULL && token[0] != '\0');
+        const size_t written = push->subscribe(token, "AB1234", text, sizeof(text));
+        LS_CHECK(written > 0 &&
+                 adp_json_check((struct adp_span){(const uint8_t *)text, written}) == ADP_OK);
+    }
+    (void)!push->decode_ack(body);
+    (void)!push->decode_hook(status, body);
+    (void)!push->is_of(body, "AB1234");
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 
@@ -61,6 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
             LS_CHECK(event.status != 0);
             check_order(&event, event.client_tag, NULL);
         }
+        if (dialect->push != NULL)
+            check_push(dialect->push, status, body);
         if (dialect->decode_funds != NULL)
             (void)!dialect->decode_funds(status, body, &funds);
     }
