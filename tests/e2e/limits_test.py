@@ -84,6 +84,12 @@ class Limits(unittest.TestCase):
         self.assertIn("daily-loss: -1000 against 1000", shown)
         self.assertIn("lifts with the next session", shown)
         self.assertEqual(self.copies(OTHER, "BUY", 1, "900"), ["placed", "DAILY_LOSS"])
+        # What tripped is in the journal: another process knows it too.
+        engine = self.world.processes["engine"]
+        engine.kill()
+        engine.reap()
+        self.world.start_engine()
+        self.assertEqual(self.copies(OTHER, "BUY", 1, "900"), ["placed", "DAILY_LOSS"])
         # Never a reduction.
         self.assertEqual(self.copies(SYMBOL, "SELL", 10, "950"), ["placed", "placed"])
         wait_for("the exit", lambda: self.held("F0002") == 0)
