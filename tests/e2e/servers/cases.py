@@ -84,7 +84,7 @@ def reloaded(front, broker=None, **options):
 
 
 def idle(front, broker=None, **options):
-    """The server ends connections that are idle for a second; PING is no traffic to it. The cheap GET keeps them."""
+    """The server ends connections that are idle for 1.5 s; PING is no traffic to it. The cheap GET keeps them."""
     def case(make):
         day = make(front, followers=3, broker={**(broker or {}), "keepalive_get_ms": 400}, **options).begin()
         day.run(1)
@@ -316,8 +316,8 @@ CASES = {
     "haproxy": (Haproxy, [
         ("h2, shared, uring", plain(Haproxy, "HTTP/2.0", io="uring")),
         ("http/1.1, own lanes", plain(Haproxy, "HTTP/1.1", lanes="own", broker=H1)),
-        ("h2, closes idle ones, GETs keep them", idle(Haproxy, client="1s", idle="1s")),
-        ("http/1.1, closes idle ones, GETs keep them", idle(Haproxy, broker=H1, client="1s", idle="1s")),
+        ("h2, closes idle ones, GETs keep them", idle(Haproxy, client="1500ms", idle="1500ms")),
+        ("http/1.1, closes idle ones, GETs keep them", idle(Haproxy, broker=H1, client="1500ms", idle="1500ms")),
         ("h2, closes idle ones, no GETs", idle_end(Haproxy, client="1s", idle="1s")),
         ("http/1.1, closes idle ones, no GETs", idle_end(Haproxy, broker=H1, client="1s", idle="1s")),
         ("REFUSED_STREAM for executed orders", refused_stream),
