@@ -123,6 +123,20 @@ class Market(unittest.TestCase):
         self.fault("refuse", on=False)
         self.seen("ACC-EQ", 1900)
 
+    def test_standing_prices_are_confirmed(self):
+        # Trades at the same price change other fields only: each such frame confirms the price.
+        self.world.processes["brokersim"].stop()
+        self.world.sim_options["feed"]["tick_ms"] = 100
+        self.world.start_sim()
+        self.world.publish("--override")
+        self.ingest()
+        self.set_price("ACC-EQ", 1811.5)
+        self.seen("ACC-EQ", 1811.5)
+        time.sleep(1.5)
+        row = self.prices()["ACC-EQ"]
+        self.assertEqual(row["price"], 1811.5)
+        self.assertLess(row["age_ms"], 1000)
+
     def test_what_is_broken_is_not_believed(self):
         process = self.ingest()
         self.set_price("ACC-EQ", 1811.5)
@@ -190,7 +204,7 @@ class Market(unittest.TestCase):
 class MarketAsSdksSeeIt(Market):
     ack = "ck"
 
-    test_ages_are_honest = test_what_is_broken_is_not_believed = None
+    test_ages_are_honest = test_standing_prices_are_confirmed = test_what_is_broken_is_not_believed = None
     test_one_writer_and_restarts = test_another_contract_is_not_priced = None
 
 

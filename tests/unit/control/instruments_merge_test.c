@@ -51,8 +51,9 @@ static enum ipc_rc import(struct tables *tables, struct ctl_contract_set *const 
         ctl_merge_finish(&merge);
         assert_true(merge.instruments.count <= LS_COUNT_OF(tables->instruments));
         assert_true(merge.contracts.count <= LS_COUNT_OF(tables->contracts));
-        memcpy(tables->instruments, merge.instruments.at,
-            merge.instruments.count * sizeof(tables->instruments[0]));
+        if (merge.instruments.count > 0)
+            memcpy(tables->instruments, merge.instruments.at,
+                merge.instruments.count * sizeof(tables->instruments[0]));
         if (merge.contracts.count > 0)
             memcpy(tables->contracts, merge.contracts.at,
                 merge.contracts.count * sizeof(tables->contracts[0]));
