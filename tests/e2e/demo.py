@@ -1,8 +1,9 @@
 """./lockstep.sh demo: a master's orders, placed at the broker's terminal, become followers' orders.
 
-Starts the simulated broker, the ingest process that watches the master's order book there, and the engine; plays a
-short day (buy, amend, cancel, buy, sell); prints a table per master order; and judges the broker's own book against
-tests/e2e/expected.py. Exit 0 only if the book holds exactly what should be there.
+Starts the simulated broker, the ingest process that hears the master's orders there (through the broker's order socket;
+with --poll from its order book), and the engine; plays a short day (buy, amend, cancel, buy, sell); prints a table per
+master order; and judges the broker's own book against tests/e2e/expected.py. Exit 0 only if the book holds exactly what
+should be there.
 """
 import argparse
 import json
@@ -95,7 +96,19 @@ class Day:
         if self.table:
             say(self.world.ctl("orders", "--wave", str(number)).stdout.rstrip())
         say("  " + wait_for("the engine's count of it", lambda: self.count_line(number), 20, 0.05))
+        say("  " + self.came_by(number))
         return result
+
+    def came_by(self, wave):
+        """How the master's order reached the engine, by what the journal has of it: a frame of the socket has no lag;
+        a book's row is at most so much older than its reading."""
+        for line in self.world.ctl("journal", "ls", "--json", "--type", "event").stdout.splitlines():
+            event = json.loads(line)
+            if event.get("wave") == wave:
+                if event["feed_lag_ns"] == 0:
+                    return "it came by the broker's order socket"
+                return f"it came with a reading of the order book, at most {event['feed_lag_ns'] / 1e6:.0f} ms old"
+        return "the journal has no event of it"
 
     def count_line(self, number):
         """What the engine says of the day's order of a number: one line each, in their order."""
@@ -205,6 +218,14 @@ def play_day(world, table=True):
     return day
 
 
+def live(world):
+    """Every order socket is logged in and every instrument has a price."""
+    state = world.admin("GET", "/sim/feed")
+    sockets = {c["account"] for c in state["connections"] if c["channel"] == "order"}
+    prices = world.metrics().get("lockstep_ingest_market_prices_total", 0)
+    return sockets >= {"M0001"} and state["open"]["order"] >= len(world.accounts) and prices >= len(world.instruments)
+
+
 def keep_running(world, keep):
     stop = world.path("stop.sh")
     pids = [p.child.pid for p in world.processes.values()]
@@ -232,6 +253,8 @@ def main():
     parser.add_argument("--lanes", choices=("own", "shared"), default="own",
                         help="a connection per account bound to its own address, or a shared pool (own)")
     parser.add_argument("--io", choices=("uring", "epoll"), default="uring", help="socket edge (uring)")
+    parser.add_argument("--poll", action="store_true",
+                        help="watch the order books, as for accounts without the broker's order feed")
     parser.add_argument("--keep", action="store_true", help="leave all running, print how to look at it and stop it")
     parser.add_argument("--no-table", action="store_true", help="print no table per order")
     options = parser.parse_args()
@@ -249,18 +272,26 @@ def main():
     world.sim_options = {"limits": {"orders_per_second": 10, "reads_per_15_min": 0}}
     world.engine_options = {"limits": {"follower_slots": 8192, "accounts": 8192, "connections": 8192}}
     try:
-        say(f"Lockstep demo: 1 master, {options.followers} followers, {options.lanes} lanes, {options.io}")
+        say(f"Lockstep demo: 1 master, {options.followers} followers, {options.lanes} lanes, {options.io}, "
+            f"{'order books polled' if options.poll else 'live order feed'}")
         with Step("market, certificates and accounts"):
             make_world(world, options.followers)
+        world.ingest_options = {} if options.poll else {
+            "market_instruments": " ".join(f"{i['exchange']}:{i['symbol']}" for i in world.instruments),
+            "feed_connects_per_second": 200}
         with Step("simulated broker (TLS, HTTP/2, Alice Blue v2)"):
             world.start_sim()
         with Step("snapshot of accounts, limits and instruments"):
             world.publish()
-            world.keep_prices()
+            if options.poll:
+                world.keep_prices()
         with Step("engine: connections, TLS handshakes"):
             world.start_engine()
         with Step("ingest: first look at every order book"):
-            world.start_ingest(interval_ms=200, follower_ms=2000 if many else 200)
+            world.start_ingest(interval_ms=200, follower_ms=2000 if many else 200, feed=not options.poll)
+        if not options.poll:
+            with Step("ingest: order sockets and market data"):
+                wait_for("the order sockets and prices", lambda: live(world), 60, 0.1)
         day = play_day(world, table=not options.no_table and not many)
         compared = day.judge()
         if day.problems:

@@ -3,6 +3,7 @@
 Everything is judged by the simulated broker's book. What belongs together is found by quantity: every entry of the
 master has a quantity of its own, and each follower multiplies it by a whole number.
 """
+import json
 import os
 import random
 import sys
@@ -32,7 +33,7 @@ class Day(threading.Thread):
     """Round trips at the market in some instruments; in others limit orders that are amended, partly filled and
     cancelled. Never rests until `halt` is set; then `finish` brings the master home."""
 
-    def __init__(self, world, seed, pause=(0.02, 0.08)):
+    def __init__(self, world, seed, pause=(0.04, 0.14)):
         super().__init__(daemon=True)
         self.world, self.random, self.halt, self.pause = world, random.Random(seed), threading.Event(), pause
         self.entries, self.error = [], None
@@ -128,17 +129,29 @@ class Day(threading.Thread):
 class Judge:
     """Compares the book with the day. Windows are spans in which the feed was disturbed: (begin, back, kind)."""
 
-    def __init__(self, world, day, age_s, windows, grace_s=0.6, lost=()):
+    def __init__(self, world, day, age_s, windows, grace_s=1.0, lost=()):
         self.world, self.day, self.age_s, self.windows, self.grace_s = world, day, age_s, windows, grace_s
         self.lost = lost  # spans in which frames were lost unseen: only the next look at the book can tell
         self.problems = []
         self.figures = {"entries": 0, "copies wanted": 0, "exactly once": 0, "reported STALE_EVENT": 0,
-                        "reported otherwise": 0, "owed": 0, "exits made good": 0, "slowest copy ms": 0}
+                        "reported otherwise": 0, "owed": 0, "late amendments reported": 0, "exits made good": 0, "slowest copy ms": 0}
         self.rows = world.book()
-        self.reports = {}
-        for wave in world.orders():
-            for copy in wave["copies"]:
-                self.reports.setdefault((wave["order"], copy["login"]), []).append(copy)
+        self.reports = self.read_reports()
+
+    def read_reports(self):
+        """Reasons by (order of the master, login), from the journal: each decision stands in a batch of its wave."""
+        logins = {number: follower["account"] for number, follower in enumerate(self.world.followers, start=1)}
+        waves, reports = {}, {}
+        for line in self.world.ctl("journal", "ls", "--json").stdout.splitlines():
+            fact = json.loads(line)
+            if fact["fact"] == "event" and fact.get("wave"):
+                waves[fact["wave"]] = fact["order_id"]
+            elif fact["fact"] == "batch" and fact["wave"] in waves:
+                for child in fact["children"]:
+                    key = waves[fact["wave"]], logins[child["follower_no"]]
+                    if child["reason"] != "NONE":
+                        reports.setdefault(key, set()).add(child["reason"])
+        return reports
 
     def say(self, text):
         self.problems.append(text)
@@ -147,13 +160,13 @@ class Judge:
         """When the latest disturbance that an act of this moment fell into was over."""
         over = moment
         for begin, back, _ in self.windows:
-            if begin - 0.05 <= over <= back:
+            if begin - 0.2 <= over <= back:
                 over = back
         return over
 
     def owed(self, entry):
         """Whether a copy is owed: the feed was well, or well again, while the entry was young enough. The broker's
-        clock has whole seconds, so an order of a gap may look one second older than it is."""
+        clock has whole seconds and ingest adds one, so an order of a gap may look two seconds older than it is."""
         over = self.deliverable(entry.acts[0])
         if any(begin <= entry.acts[0] <= end for begin, end in self.lost):
             return False
@@ -161,7 +174,7 @@ class Judge:
             return entry.ended is None or entry.ended - entry.acts[0] > self.grace_s
         if entry.ended is not None and entry.ended < over + self.grace_s:
             return False  # already over when it could be seen
-        return over + self.grace_s - entry.acts[0] < self.age_s - 1.0
+        return over + self.grace_s - entry.acts[0] < self.age_s - 2.0
 
     def entry(self, entry, login, ratio, copies):
         self.figures["copies wanted"] += 1
@@ -178,7 +191,7 @@ class Judge:
             if age > self.age_s + 0.3:
                 self.say(f"{name}: sent when it was {age:.2f} s old, {self.age_s} s are allowed")
         else:
-            reasons = {report["reason"] for report in self.reports.get((entry.order, login), [])}
+            reasons = self.reports.get((entry.order, login), set())
             if "STALE_EVENT" in reasons:
                 self.figures["reported STALE_EVENT"] += 1
             elif reasons:
@@ -191,12 +204,16 @@ class Judge:
             elif reasons and not reasons & {"STALE_EVENT", "SUPERSEDED"}:
                 self.say(f"{name}: no copy because of {sorted(reasons)}")
 
-    def working(self, entry, name, copies):
-        """A limit order's copy ends or stands as the master's does."""
+    def working(self, entry, login, name, copies):
+        """A limit order's copy ends or stands as the master's does. An amendment that was found too late is not sent,
+        which must be reported."""
         for copy in copies:
             if entry.ended is not None and copy["status"] == "OPEN":
                 self.say(f"{name}: the master cancelled {entry.order}, the copy works on")
             elif entry.ended is None and copy["status"] == "OPEN" and copy["price"] != entry.price:
+                if "STALE_EVENT" in self.reports.get((entry.order, login), ()):
+                    self.figures["late amendments reported"] += 1
+                    continue
                 self.say(f"{name}: the copy of {entry.order} works at {copy['price']}, the master's at {entry.price}")
 
     def positions(self, login):
@@ -226,7 +243,7 @@ class Judge:
                 copies = by_key.pop((login, entry.symbol, entry.quantity * ratio), [])
                 self.entry(entry, login, ratio, copies)
                 if entry.limit:
-                    self.working(entry, f"{login}, {entry.symbol}", copies)
+                    self.working(entry, login, f"{login}, {entry.symbol}", copies)
         for (login, symbol, quantity), rows in by_key.items():
             self.say(f"{login}: {len(rows)} orders for {quantity} of {symbol} that nobody asked for")
         for follower in self.world.followers:
