@@ -345,6 +345,7 @@ static void note_exit(struct eng_core *core, const struct batch_apply *apply,
     }
     if (position->exit_order == ENG_NONE || apply->order > position->exit_order)
         position->exit_order = apply->order;
+    position->decision = (uint32_t)apply->frame->lsn;
     if (transition != IPC_TRANSITION_FOLLOW_UP)
         position->flags &= (uint8_t)~ENG_POSITION_REFUSED;
     position->flags &= (uint8_t)~ENG_POSITION_WANTS;

@@ -234,7 +234,7 @@ static void carry_close(struct eng_position *position, const struct eng_child_to
     if (child->state == touch->state)
         return;
     if (eng_state_ended(child->state) && child->filled_qty_e8 < child->qty_e8) {
-        if (child->order != position->exit_order)
+        if (child->decision != position->decision)
             position->flags |= ENG_POSITION_WANTS; /* a later one may close what it did not */
         else if (ended_refused(child))
             position->flags |= ENG_POSITION_REFUSED;

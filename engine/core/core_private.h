@@ -150,6 +150,8 @@ struct eng_position {
     uint32_t slot;            /* of its newest child */
     uint32_t episode;         /* raised when it is opened anew after it was flat */
     uint32_t master;          /* master position that it copies */
+    uint32_t decision;        /* frame of the newest decision about a close */
+    uint32_t reserved;
     /* the run of openings in which remainders are counted (remainder = carry) */
     int64_t carry_sum_e8, carry_granted_e8;
 };

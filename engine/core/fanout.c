@@ -231,13 +231,24 @@ bool eng_wave_next(const struct eng_core *core, struct eng_batch *out)
     return next_of_class(core, true, out) || next_of_class(core, false, out);
 }
 
+uint32_t eng_follow_order(const struct eng_core *core, uint32_t position)
+{
+    uint32_t newest = core->positions[position].exit_order;
+    for (uint32_t at = newest; at != ENG_NONE; at = core->orders[at].exit_previous) {
+        const struct eng_order *order = &core->orders[at];
+        if (order->status <= IPC_STATUS_FILLED || order->filled_qty_e8 > 0)
+            return at;
+    }
+    return newest;
+}
+
 /* Positions that have something to close, of one order. */
 static bool next_follow_ups(const struct eng_core *core, struct eng_batch *out)
 {
     uint32_t at = core->due_head;
     if (at == ENG_NONE)
         return false;
-    uint32_t order_index = core->positions[at].exit_order;
+    uint32_t order_index = eng_follow_order(core, at);
     const struct eng_order *order = &core->orders[order_index];
     *out = (struct eng_batch){.order = order_index,
         .master = order->account,
@@ -246,7 +257,7 @@ static bool next_follow_ups(const struct eng_core *core, struct eng_batch *out)
         .is_exit = 1};
     for (; at != ENG_NONE && out->slot_count < IPC_BATCH_CHILDREN_MAX; at = core->due_next[at]) {
         const struct eng_position *position = &core->positions[at];
-        if (position->exit_order != order_index)
+        if (eng_follow_order(core, at) != order_index)
             break;
         const struct ipc_row_follower *row = eng_follower_row(core->view, position->slot);
         uint8_t refuses_market = row == NULL ? 0 : core->policies[row->broker].refuses_market;

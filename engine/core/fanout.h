@@ -32,6 +32,10 @@ void eng_wave_decided(struct eng_core *core, struct eng_wave *wave);
 void eng_wave_batch_done(struct eng_core *core, struct eng_wave *wave);
 void eng_wave_close(struct eng_core *core, struct eng_wave *wave);
 
+/* eng_follow_order returns the reduction in whose name a due position is followed up: the newest of
+ * its run that was not given up unfilled; its newest when all were. */
+uint32_t eng_follow_order(const struct eng_core *core, uint32_t position);
+
 /* eng_waves_open_end: another generation came into force; unfinished waves end by a marker. */
 void eng_waves_open_end(struct eng_core *core);
 

@@ -2,6 +2,7 @@
 
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
+#include "engine/core/fanout.h"
 #include "engine/core/pace.h"
 #include "engine/core/pipeline/work.h"
 #include "engine/core/sighting.h"
@@ -91,7 +92,8 @@ static void sample_add(struct eng_follower_sample *sample, const struct ipc_row_
 {
     sample->can_send |= leaves_now(child->kind);
     if (child->kind == IPC_CHILD_SKIP && child->reason == IPC_REASON_KILL_SWITCH)
-        sample->switch_word = is_exit ? IPC_SWITCH_HALT : IPC_SWITCH_CLOSE_ONLY;
+        sample->switch_word = (uint8_t)ls_max_i64(
+            sample->switch_word, is_exit ? IPC_SWITCH_HALT : IPC_SWITCH_CLOSE_ONLY);
     if (!is_exit && row != NULL && row->mode == IPC_MODE_PERCENTAGE && child->sample_e8 > 0 &&
         sample->capital_mono_ns == 0) {
         sample->capital_e8 = child->sample_e8;
@@ -175,7 +177,7 @@ static uint32_t due_position(
 {
     for (uint32_t at = core->due_head; at != ENG_NONE; at = core->due_next[at]) {
         const struct eng_position *position = &core->positions[at];
-        if (position->exit_order == order && position->follower_no == child->follower_no &&
+        if (eng_follow_order(core, at) == order && position->follower_no == child->follower_no &&
             position->incarnation == child->incarnation)
             return at;
     }

@@ -261,8 +261,11 @@ bool eng_decide_open_leg(
 static void follow_close(struct eng_work *work, const struct eng_follower *follower, uint32_t slot,
     const struct eng_position *position)
 {
+    const struct eng_order *order = work->plan.order;
     bool by_fill = (position->flags & ENG_POSITION_BY_FILL) != 0;
-    const struct eng_plan *plan = by_fill ? eng_work_fill_plan(work) : &work->plan;
+    /* What an ended order still owes goes as its fill would; its limit is of the past. */
+    const struct eng_plan *plan =
+        by_fill || eng_order_ended(order) ? eng_work_fill_plan(work) : &work->plan;
     struct eng_shape shape = plan->shape;
     shape.side = eng_closing_side(position);
     uint8_t side = shape.side == 0 ? plan->shape.side : shape.side;
