@@ -195,6 +195,15 @@ row("XB", "POOLED_RATIO", {"ratios": [3, 2, 1], "remainder": "largest_fraction"}
     "5, 3.33, 1.67: the last lost most")
 row("XB", "POOLED_NETLIQ", {"remainder": "distribute"}, {"type": "order", "qty": 11},
     {"netliq": [10, 0, 20], "lot": 1}, {"alloc": [4, 0, 7]}, "3.67, 0, 7.33: the first in order")
+# B25, B26, B28, B29: scenario rows elsewhere, decided here.
+row("XB", "POOLED_EQUAL", {"remainder": "distribute"}, {"type": "order", "qty": 400},
+    {"followers": 6, "lot": 1}, {"alloc": [67, 67, 67, 67, 66, 66]}, "66 each, then one each")
+row("XB", "POOLED_EQUAL", {"remainder": "drop"}, {"type": "order", "qty": 40},
+    {"followers": 6, "lot": 1}, {"alloc": [6] * 6}, "4 are not allocated")
+row("XB", "POOLED_RATIO", {"ratios": [4, 2, 1, 1]}, {"type": "order", "qty": 1000},
+    {"followers": 4, "lot": 1}, {"alloc": [500, 250, 125, 125]}, "financial ratios")
+row("XB", "POOLED_NETLIQ", {"remainder": "largest_fraction"}, {"type": "order", "qty": 100},
+    {"netliq": [30000, 30000, 40000.01], "lot": 1}, {"alloc": [30, 30, 40]}, "sum is the order")
 row("XB", "SYMBOL_MAP", {"map": {"GOLD": "GOLDM"}, "factor": 10, "ratio": 0.5},
     order(qty=3, symbol="GOLD"), {"lot": 1}, place("BUY", 15, symbol="GOLDM"), "3 x 0.5 x 10")
 row("XB", "SYMBOL_MAP", {"map": {"GOLD": "GOLDM"}}, order(qty=3, symbol="SILVER"), {"lot": 1},
