@@ -43,12 +43,14 @@ def main():
                   flush=True)
             keep = False
         except (WorldError, OSError) as error:
-            print(f"FAIL: {arguments.server}: {name}: {error}; logs are in {days[-1].world.directory}", file=sys.stderr, flush=True)
+            where = days[-1].world.directory if days and hasattr(days[-1], "world") else "no directory"
+            print(f"FAIL: {arguments.server}: {name}: {error}; logs are in {where}", file=sys.stderr, flush=True)
             failed.append(name)
             keep = True
         finally:
             for day in days:
-                day.cleanup(keep)
+                if hasattr(day, "world"):
+                    day.cleanup(keep)
     return 1 if failed else 0
 
 
