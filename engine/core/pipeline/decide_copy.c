@@ -14,6 +14,7 @@ struct family {
     uint32_t child[FAMILY_MAX];
     uint32_t count;
     uint32_t live;    /* may still fill, or wait */
+    uint32_t next_slice; /* above those of the live ones */
     int64_t gone_e8;  /* share of those that ended */
     int64_t live_e8;  /* newest quantities of the live ones */
     int64_t own_e8;   /* what all of them hold and may still fill */
@@ -30,7 +31,7 @@ static bool is_over(const struct eng_child *child)
 
 static void gather(const struct eng_core *core, uint32_t newest, uint16_t kind, struct family *out)
 {
-    out->count = out->live = 0;
+    out->count = out->live = out->next_slice = 0;
     out->gone_e8 = out->live_e8 = out->own_e8 = out->claim_e8 = 0;
     out->is_broken = false;
     for (uint32_t at = newest; at != ENG_NONE && out->count < FAMILY_MAX;
@@ -42,7 +43,9 @@ static void gather(const struct eng_core *core, uint32_t newest, uint16_t kind, 
         out->own_e8 += child->filled_qty_e8 + eng_child_claim_e8(child);
         out->claim_e8 += eng_child_claim_e8(child);
         if (!is_over(child)) {
+            uint32_t slice = ipc_tag_action_slice(child->action);
             out->live++;
+            out->next_slice = slice >= out->next_slice ? slice + 1 : out->next_slice;
             out->live_e8 += child->qty_e8;
         } else if (child->state == ENG_STATE_FILLED || (child->flags & ENG_CHILD_REPLACE)) {
             out->gone_e8 += child->filled_qty_e8;
@@ -257,6 +260,7 @@ static bool share_out(struct eng_work *work, const struct eng_follower *follower
         .product = last->product,
         .flags = wide_flags(last),
         .leg = ipc_tag_action_leg(last->action),
+        .slice = family->next_slice,
         .slice_e8 = slice};
     if (eng_work_place(work, follower, &terms, false) || work->count > first) {
         work->is_full = false;

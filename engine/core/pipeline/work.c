@@ -160,7 +160,7 @@ bool eng_work_place(struct eng_work *work, const struct eng_follower *follower,
         slices = left;
     }
     bool fresh = first_of_its_tag(work, follower->row->follower_no);
-    uint32_t at = places_before(work, follower->row->follower_no, terms->leg);
+    uint32_t at = terms->slice + places_before(work, follower->row->follower_no, terms->leg);
     if (LS_UNLIKELY(!as_exit && (plan->order->flags & ENG_ORDER_COLLIDES))) {
         eng_fact_skip(first, IPC_REASON_TAG_COLLISION, first->qty_e8);
         return true;
@@ -178,9 +178,9 @@ bool eng_work_place(struct eng_work *work, const struct eng_follower *follower,
         if (terms->slice_e8 <= 0)
             fact->qty_e8 = rest;
         rest -= fact->qty_e8;
-        fact->action = fresh ? ipc_tag_action(terms->leg, at + slice, 0)
+        fact->action = fresh ? ipc_tag_action(terms->leg, (at + slice) % IPC_TAG_SLICES, 0)
                              : eng_child_next_action(work->core, work->batch->order,
-                                   fact->follower_no, terms->leg, at + slice);
+                                   fact->follower_no, terms->leg, (at + slice) % IPC_TAG_SLICES);
         if (LS_UNLIKELY(fact->action == ENG_NONE)) {
             fact->action = 0;
             eng_fact_skip(fact, IPC_REASON_TAG_COLLISION, fact->qty_e8);

@@ -50,6 +50,7 @@ struct eng_terms {
     uint8_t product;
     uint8_t flags; /* IPC_WIDE_* */
     uint32_t leg;
+    uint32_t slice; /* of the first order; those below it work */
     int64_t market_protection_e8;
     int64_t slice_e8; /* largest quantity of one order */
 };
