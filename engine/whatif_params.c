@@ -216,9 +216,12 @@ static void read_guards(struct whatif_reader *reader)
     struct whatif_case *out = reader->out;
     struct ipc_row_policy *policy = &out->policy;
     static const char *const switches[] = {"run", "close-only", "halt"};
-    if (whatif_flag(reader, params, "enabled", true))
+    /* The follower's own words may stand on either side. */
+    if (whatif_flag(reader, params, "enabled", true) &&
+        whatif_flag(reader, &reader->state, "enabled", true))
         out->row.flags |= IPC_FOLLOWER_ENABLED;
-    if (whatif_flag(reader, params, "copy_paused", false))
+    if (whatif_flag(reader, params, "copy_paused", false) ||
+        whatif_flag(reader, &reader->state, "copy_paused", false))
         out->row.flags |= IPC_FOLLOWER_PAUSED;
     out->judged.follower.word =
         (uint8_t)whatif_choice(reader, params, "switch", switches, LS_COUNT_OF(switches));

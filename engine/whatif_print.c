@@ -211,7 +211,8 @@ size_t whatif_print(const struct whatif_case *question, const struct whatif_answ
     add_figures(&text, question, answer);
     add_cancels(&text, question, answer);
     (void)ipc_explain_steps(answer->trace.steps, answer->trace.count, explain, sizeof explain);
-    add_string(&text, "explain", explain);
+    add_string(&text, "explain",
+        explain[0] != '\0' ? explain : "nothing stands in the way; its size is not known");
     add(&text, "}");
     return text.used;
 }
