@@ -176,6 +176,66 @@ static enum adp_rc decode_quote(struct adp_span frame, struct adp_quote *out)
     return ADP_OK;
 }
 
+/* ---- what is held ---------------------------------------------------------------------------- */
+
+static struct adp_span member(struct adp_span row, const char *key)
+{
+    struct adp_span value = {NULL, 0};
+    if (adp_json_member(row, key, &value) != ADP_OK)
+        return (struct adp_span){NULL, 0};
+    value = adp_span_trim(value);
+    if (value.count >= 2 && value.bytes[0] == '"')
+        value = (struct adp_span){value.bytes + 1, value.count - 2};
+    return value;
+}
+
+static bool is_digits(struct adp_span text)
+{
+    for (size_t i = 0; i < text.count; i++)
+        if (text.bytes[i] < '0' || text.bytes[i] > '9')
+            return false;
+    return text.count > 0 && text.count < 16;
+}
+
+/* A row of positions has instrumentId and exchange, a row of holdings one id per exchange. */
+static void read_held(struct adp_span row,
+    void (*each)(enum ipc_exchange exchange, struct adp_span token, void *context), void *context)
+{
+    static const struct {
+        const char *key;
+        enum ipc_exchange exchange;
+    } holdings[] = {{"nseInstrumentId", IPC_EXCHANGE_NSE}, {"bseInstrumentId", IPC_EXCHANGE_BSE}};
+    const struct adp_span token = member(row, "instrumentId");
+    const struct adp_span word = member(row, "exchange");
+    const struct adp_span net = member(row, "netQuantity");
+    enum ipc_exchange exchange;
+    if (is_digits(token) && word.count > 0 && !adp_span_is(net, "0") &&
+        ipc_exchange_parse((const char *)word.bytes, word.count, &exchange))
+        each(exchange, token, context);
+    for (size_t i = 0; i < LS_COUNT_OF(holdings); i++) {
+        const struct adp_span id = member(row, holdings[i].key);
+        if (is_digits(id) && !adp_span_is(id, "0"))
+            each(holdings[i].exchange, id, context);
+    }
+}
+
+static enum adp_rc decode_held(uint32_t http_status, struct adp_span body,
+    void (*each)(enum ipc_exchange exchange, struct adp_span token, void *context), void *context)
+{
+    struct adp_span rows = {NULL, 0}, row;
+    size_t at = 0;
+    if (http_status == 401 || http_status == 403)
+        return ADP_AUTH;
+    if (http_status != 200 || adp_json_check(body) != ADP_OK ||
+        !adp_span_is_fold(member(body, "status"), "Ok") ||
+        adp_json_member(body, "result", &rows) != ADP_OK)
+        return ADP_MALFORMED;
+    enum adp_rc rc;
+    while ((rc = adp_json_next(rows, &at, &row)) == ADP_OK)
+        read_held(row, each, context);
+    return rc == ADP_NOTHING ? ADP_OK : ADP_MALFORMED;
+}
+
 const struct adp_market adp_alice_blue_market = {
     .api_domain = ".aliceblueonline.com",
     .socket_host = "ws1.aliceblueonline.com",
@@ -191,4 +251,7 @@ const struct adp_market adp_alice_blue_market = {
     .subscribe = subscribe,
     .heartbeat = heartbeat,
     .decode_quote = decode_quote,
+    .positions_path = "/open-api/od/v1/positions",
+    .holdings_path = "/open-api/od/v1/holdings/CNC",
+    .decode_held = decode_held,
 };

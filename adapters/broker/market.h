@@ -63,6 +63,15 @@ struct adp_market {
      *   returns  ADP_OK; ADP_NOTHING for a frame that is well-formed and no quote; ADP_MALFORMED
      *            when it cannot be believed: *out is then undefined */
     enum adp_rc (*decode_quote)(struct adp_span frame, struct adp_quote *out);
+
+    /* What an account holds, by two GETs with its authorization; only the instruments are looked
+     * at. decode_held reads the reply to either and calls `each` per instrument that is held.
+     *   returns  ADP_OK; ADP_AUTH when the session is over; ADP_MALFORMED for what is no list of
+     *            rows, "nothing is held" in other words included: `each` was not called then */
+    const char *positions_path, *holdings_path;
+    enum adp_rc (*decode_held)(uint32_t http_status, struct adp_span body,
+        void (*each)(enum ipc_exchange exchange, struct adp_span token, void *context),
+        void *context);
 };
 
 /* adp_market_find returns the socket of a dialect, NULL when it has none here. */

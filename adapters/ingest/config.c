@@ -16,7 +16,7 @@ struct raw_config {
     uint32_t *parallel_requests, *backoff_max_ms;
     uint32_t *feed_book_ms, *feed_heartbeat_ms, *feed_ping_ms, *feed_silence_ms;
     uint32_t *feed_absent_most, *feed_failed_most, *feed_retry_s, *feed_connects_per_second;
-    uint32_t *market, *market_instruments_max, *price_cells;
+    uint32_t *market, *market_instruments_max, *market_held_s, *price_cells;
     char *market_account, *market_socket, *market_instruments;
     char *hook_address, *hook_certificate, *hook_private_key, *hook_paths, *hook_allow;
     char *hook_url, *hook_register;
@@ -52,6 +52,7 @@ static const cyaml_schema_field_t fields[] = {
     U32(feed_connects_per_second),
     U32(market),
     U32(market_instruments_max),
+    U32(market_held_s),
     U32(price_cells),
     TEXT(market_account, 31),
     TEXT(market_socket, 127),
@@ -95,6 +96,7 @@ void adp_ingest_config_defaults(struct adp_ingest_config *config)
         .feed_connects_per_second = 10,
         .market = 1,
         .market_instruments_max = 3000,
+        .market_held_s = 600,
         .price_cells = 131072,
         .hook_address = "127.0.0.1",
         .hook_port = 8441,
@@ -158,6 +160,7 @@ static enum ipc_rc take(
     take_number(raw->feed_connects_per_second, &config->feed_connects_per_second);
     take_number(raw->market, &config->market);
     take_number(raw->market_instruments_max, &config->market_instruments_max);
+    take_number(raw->market_held_s, &config->market_held_s);
     take_number(raw->price_cells, &config->price_cells);
     take_text(raw->market_account, config->market_account, sizeof(config->market_account));
     take_text(raw->market_socket, config->market_socket, sizeof(config->market_socket));
@@ -245,6 +248,7 @@ enum ipc_rc adp_ingest_config_finish(
         {"feed_connects_per_second", config->feed_connects_per_second, 1, 1000},
         {"market", config->market, 0, 1},
         {"market_instruments_max", config->market_instruments_max, 1, 100000},
+        {"market_held_s", config->market_held_s, 0, 86400},
         {"price_cells", config->price_cells, 1, 1u << 20},
         {"hook_port", config->hook_port, 0, 65535},
         {"hook_body_bytes_max", config->hook_body_bytes_max, 1024, 1u << 20},

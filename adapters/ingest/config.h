@@ -31,6 +31,7 @@ struct adp_ingest_config {
     /* The market-data socket. */
     uint32_t market;                 /* 1 = prices are kept, except with --poll */
     uint32_t market_instruments_max; /* of one connection */
+    uint32_t market_held_s;          /* accounts are asked so often what they hold; 0 = never */
     uint32_t price_cells;            /* of a prices page that does not exist yet */
     char market_account[32];         /* login whose session it is; empty = any, followers first */
     char market_socket[128];         /* host[:port]; empty = the broker's own */

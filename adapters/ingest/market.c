@@ -3,6 +3,7 @@
 #include "adapters/broker/market.h"
 #include "adapters/ingest/backoff.h"
 #include "adapters/ingest/market_call.h"
+#include "adapters/ingest/market_held.h"
 #include "adapters/ingest/market_wanted.h"
 #include "adapters/json.h"
 #include "ipc/clock.h"
@@ -19,7 +20,6 @@
 #define HELLO_NS       (10 * LS_NS_PER_S) /* for the acknowledgement */
 #define SETTLED_NS     (10 * LS_NS_PER_S) /* a connection that lasted so long was good */
 #define ODD_EVERY      64u                /* odd frames are logged once, then each so many */
-#define HEADER_ROOM    64u
 #define MESSAGE_BYTES  65536u
 #define SEND_BYTES     262144u
 #define SNAPSHOT_AGE_S 2 /* what is told of an answer's age below this is rounding */
@@ -51,11 +51,9 @@ struct market_broker {
     uint32_t rotation; /* logins that failed, so that the next is another */
     struct adp_socket *socket;
     struct adp_market_caller *caller;
-    struct ipc_secret_arena *secrets;
-    char *authorization; /* header line; the token begins at authorization + token_at */
-    size_t token_at, token_bytes;
-    uint32_t subscribed;       /* of the wanted list */
-    struct market_cell *cells; /* by instrument - 1 */
+    struct adp_market_token token; /* until the first message has left */
+    uint32_t subscribed;           /* of the wanted list */
+    struct market_cell *cells;     /* by instrument - 1 */
     uint32_t cell_count;
     uint64_t keys_hash; /* of what the subscribed are called */
     struct ipc_prices page;
@@ -74,18 +72,13 @@ struct adp_market_feed {
     struct adp_sockets *sockets;
     struct adp_market_wanted wanted;
     struct market_broker *brokers[BROKERS];
+    struct adp_market_held *held; /* NULL with market_held_s: 0 */
     struct ipc_prng prng;
     struct adp_market_counts counts;
     uint64_t refused_said;
 };
 
 /* ---- the end of a try ------------------------------------------------------------------------ */
-
-static void forget_token(struct market_broker *broker)
-{
-    ipc_secret_arena_reset(broker->secrets);
-    broker->authorization = NULL;
-}
 
 static void back_off(struct market_broker *broker)
 {
@@ -96,7 +89,7 @@ static void back_off(struct market_broker *broker)
     if (was_live && now - broker->live_since_ns > SETTLED_NS)
         broker->backoff.failures = 0;
     broker->rotation += !was_live;
-    forget_token(broker);
+    adp_market_token_forget(&broker->token);
     adp_market_caller_stop(broker->caller);
     broker->phase = MARKET_IDLE;
     broker->subscribed = 0;
@@ -157,37 +150,6 @@ static const struct ipc_row_account *choose_account(const struct market_broker *
     return NULL;
 }
 
-static bool open_token(struct market_broker *broker, const struct ipc_row_account *row)
-{
-    const struct adp_market_feed *owner = broker->owner;
-    const struct ipc_snapshot_view *view = adp_live_view(owner->live);
-    const struct adp_auth *auth = &owner->dialect->auth;
-    struct ipc_seal_binding binding = {
-        .account = row->account, .token_version = row->token_version};
-    const size_t room = HEADER_ROOM + row->token_bytes + 1;
-    memcpy(binding.cluster_id, view->cluster->cluster_id, sizeof(binding.cluster_id));
-    forget_token(broker);
-    broker->token_at = strlen(auth->header) + 2 + strlen(auth->prefix);
-    LS_CHECK(broker->token_at < HEADER_ROOM);
-    broker->authorization = ipc_secret_alloc(broker->secrets, room);
-    if (broker->authorization == NULL ||
-        ipc_seal_open(owner->key, &binding,
-            view->tokens + (size_t)(row->account - 1) * view->token_row_bytes, row->token_bytes,
-            broker->authorization + broker->token_at, room - broker->token_at - 1,
-            &broker->token_bytes) != IPC_OK) {
-        forget_token(broker);
-        return false;
-    }
-    memcpy(broker->authorization, auth->header, strlen(auth->header));
-    memcpy(broker->authorization + strlen(auth->header), ": ", 2);
-    memcpy(broker->authorization + strlen(auth->header) + 2, auth->prefix, strlen(auth->prefix));
-    broker->authorization[broker->token_at + broker->token_bytes] = '\0';
-    if (strcspn(broker->authorization + broker->token_at, "\r\n") == broker->token_bytes)
-        return true;
-    forget_token(broker);
-    return false;
-}
-
 static void on_called(uint32_t http_status, struct adp_span body, const char *why, void *context);
 
 static void call(struct market_broker *broker, enum market_phase phase)
@@ -205,7 +167,7 @@ static void call(struct market_broker *broker, enum market_phase phase)
     }
     broker->phase = phase;
     if (!adp_market_caller_start(broker->caller,
-            &adp_live_view(owner->live)->brokers[broker->broker], row, path, broker->authorization,
+            &adp_live_view(owner->live)->brokers[broker->broker], row, path, broker->token.header,
             body, on_called, broker))
         fail(broker, "libcurl refuses a request", "");
 }
@@ -289,7 +251,9 @@ static void begin(struct market_broker *broker)
         return;
     }
     broker->account = row->account;
-    if (!open_token(broker, row))
+    const struct adp_market_feed *owner = broker->owner;
+    if (!adp_market_token_open(
+            &broker->token, owner->key, &owner->dialect->auth, adp_live_view(owner->live), row))
         fail(broker, "a token does not open", "");
     else
         call(broker, MARKET_END_SESSION);
@@ -501,12 +465,12 @@ static void on_open(struct adp_socket *socket, void *context)
     const struct ipc_row_account *row = adp_live_account(broker->owner->live, broker->account);
     char text[512];
     size_t bytes = 0;
-    if (row != NULL && broker->authorization != NULL)
+    if (row != NULL && broker->token.header != NULL)
         bytes = broker->owner->market->hello(
             (struct adp_span){
-                (const uint8_t *)broker->authorization + broker->token_at, broker->token_bytes},
+                (const uint8_t *)broker->token.header + broker->token.at, broker->token.bytes},
             row->login, text, sizeof(text));
-    forget_token(broker);
+    adp_market_token_forget(&broker->token);
     broker->phase = MARKET_HELLO;
     broker->due_ns = ipc_clock_mono_ns() + HELLO_NS;
     if (bytes == 0 || adp_socket_send(socket, text, bytes) != IPC_OK)
@@ -595,8 +559,7 @@ static struct market_broker *make_broker(struct adp_market_feed *owner, uint32_t
     broker->caller = adp_market_caller_open();
     broker->backoff = (struct adp_backoff){.least_ns = 500 * LS_NS_PER_MS,
         .most_ns = ls_max_i64(owner->config->backoff_max_ms, 500) * LS_NS_PER_MS};
-    if (broker->caller == NULL || ipc_secret_arena_create(IPC_SEAL_PLAIN_MAX + HEADER_ROOM + 4096,
-                                      &broker->secrets, &error) != IPC_OK) {
+    if (broker->caller == NULL || !adp_market_token_make(&broker->token, &error)) {
         ipc_log(IPC_LOG_ERROR, "prices: %s",
             broker->caller == NULL ? "libcurl cannot start" : error.text);
         adp_socket_free(broker->socket);
@@ -613,7 +576,7 @@ static void free_broker(struct market_broker *broker)
         return;
     adp_market_caller_close(broker->caller);
     adp_socket_free(broker->socket);
-    ipc_secret_arena_destroy(broker->secrets);
+    adp_market_token_free(&broker->token);
     if (broker->has_page)
         ipc_prices_close(&broker->page);
     free(broker->cells);
@@ -718,6 +681,8 @@ int64_t adp_market_feed_step(struct adp_market_feed *feed)
     for (uint32_t b = 0; b < BROKERS; b++)
         if (feed->brokers[b] != NULL)
             next = ls_min_i64(next, step_broker(feed->brokers[b], now));
+    if (feed->held != NULL)
+        next = ls_min_i64(next, adp_market_held_step(feed->held));
     if (feed->wanted.refused > 0 && feed->refused_said == 0)
         ipc_log(IPC_LOG_ERROR,
             "prices of further instruments are not kept: market_instruments_max is %u",
@@ -727,6 +692,11 @@ int64_t adp_market_feed_step(struct adp_market_feed *feed)
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
+
+static void want_held(uint32_t instrument, void *context)
+{
+    adp_market_feed_want(context, instrument);
+}
 
 enum ipc_rc adp_market_feed_open(const struct adp_ingest_config *config,
     const struct adp_dialect *dialect, const struct ipc_shm *shm, const struct ipc_seal_key *key,
@@ -749,6 +719,21 @@ enum ipc_rc adp_market_feed_open(const struct adp_ingest_config *config,
     made->sockets = sockets;
     adp_market_wanted_init(&made->wanted, config->market_instruments_max);
     ipc_prng_seed(&made->prng, (uint64_t)ipc_clock_wall_ns());
+    if (config->market_held_s > 0) {
+        const struct adp_market_held_work work = {
+            .every_ns = (int64_t)config->market_held_s * LS_NS_PER_S,
+            .dialect = dialect,
+            .market = made->market,
+            .key = key,
+            .live = live,
+            .want = want_held,
+            .context = made};
+        made->held = adp_market_held_open(&work, error);
+        if (made->held == NULL) {
+            adp_market_feed_close(made);
+            return IPC_SYSTEM;
+        }
+    }
     adp_market_feed_generation(made);
     *feed = made;
     return IPC_OK;
@@ -760,6 +745,7 @@ void adp_market_feed_close(struct adp_market_feed *feed)
         return;
     for (uint32_t b = 0; b < BROKERS; b++)
         free_broker(feed->brokers[b]);
+    adp_market_held_close(feed->held);
     adp_market_wanted_free(&feed->wanted);
     free(feed);
 }

