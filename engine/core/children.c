@@ -121,6 +121,8 @@ void eng_child_born(struct eng_core *core, uint32_t index)
             begin_episode(position);
         }
         position->flags &= (uint8_t)~ENG_POSITION_FLAT; /* its fills are wanted */
+        if (LS_UNLIKELY(child->side != core->orders[child->order].side))
+            position->flags |= ENG_POSITION_REVERSED;
     } else if (is_flying(child)) {
         position->flying++;
         position->flying_decision = child->decision;

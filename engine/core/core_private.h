@@ -124,6 +124,7 @@ struct eng_child {
 #define ENG_POSITION_FLAT     4u  /* the master is flat: whatever still fills is closed */
 #define ENG_POSITION_REFUSED  8u  /* a close ended unfilled: nothing is repeated blindly */
 #define ENG_POSITION_REVERSES 16u /* an opening leg waits for its close */
+#define ENG_POSITION_REVERSED 64u /* copied with the side flipped */
 #define ENG_POSITION_BY_FILL  32u /* the base counts the master's fills, not its orders */
 
 /* What one incarnation of a subscription copied of one instrument and product. */

@@ -130,7 +130,7 @@ static void verify_positions(const struct eng_core *core)
     for (uint32_t p = 0; p < core->fold.position_count; p++) {
         const struct eng_position *position = &core->positions[p];
         int64_t held = 0, unsent = 0, closing[2] = {0, 0}, opening[2] = {0, 0};
-        uint32_t unknown = 0;
+        uint32_t unknown = 0, flying = 0;
         for (uint32_t i = 0; i < core->fold.child_count; i++) {
             const struct eng_child *child = &core->children[i];
             if (child->position != p)
@@ -141,7 +141,13 @@ static void verify_positions(const struct eng_core *core)
             if ((child->flags & ENG_CHILD_EXIT) && eng_state_unsent(child->state))
                 unsent += eng_child_claim_e8(child);
             unknown += eng_state_in_doubt(child->state);
+            if ((child->flags & ENG_CHILD_EXIT) &&
+                (child->state == ENG_STATE_SENDING || eng_state_in_doubt(child->state))) {
+                flying++;
+                LS_CHECK(child->decision == position->flying_decision); /* one unanswered batch */
+            }
         }
+        LS_CHECK(position->flying == flying);
         LS_CHECK(position->held_e8 == held);
         LS_CHECK(position->closing_e8[0] == closing[0]);
         LS_CHECK(position->closing_e8[1] == closing[1]);

@@ -288,6 +288,7 @@ uint32_t eng_decide_batch(const struct eng_core *core, const struct eng_batch *b
     work.may_have_copies =
         batch->transition != IPC_TRANSITION_NEW || wave == NULL || wave->open_ended;
     work.is_full = work.has_fill = work.has_open[0] = work.has_open[1] = false;
+    work.has_flipped[0] = work.has_flipped[1] = false;
     work.place_count = work.immediate_count = work.count = work.wide_count = 0;
     work.out = out;
     work.children = children;

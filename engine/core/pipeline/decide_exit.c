@@ -52,10 +52,31 @@ static bool skip_exit(
     return true;
 }
 
+/* Its broker backs one resting order: the stop that works stays, a target is dropped (E30). */
+static bool keeps_stop(const struct eng_work *work, const struct eng_follower *follower,
+    const struct eng_position *position)
+{
+    const struct eng_core *core = work->core;
+    const struct ipc_row_follower *row = follower->row;
+    if (LS_LIKELY(row->policy == 0) || work->plan.order->type != IPC_TYPE_LIMIT ||
+        work->plan.order->status == IPC_STATUS_FILLED ||
+        !(core->view->policies[row->policy - 1].flags & IPC_POLICY_ONE_RESTING) ||
+        eng_reserved_e8(position) == 0)
+        return false;
+    for (uint32_t at = position->newest_child; at != ENG_NONE;
+         at = core->children[at].position_older) {
+        const struct eng_child *child = &core->children[at];
+        if ((child->flags & ENG_CHILD_EXIT) && eng_child_claim_e8(child) > 0 &&
+            (child->type == IPC_TYPE_SL || child->type == IPC_TYPE_SLM))
+            return true;
+    }
+    return false;
+}
+
 static bool exit_position(struct eng_work *work, const struct eng_follower *follower, uint32_t slot,
     const struct eng_position *position, bool by_fill)
 {
-    const struct eng_plan *plan = by_fill ? eng_work_fill_plan(work) : &work->plan;
+    const struct eng_plan *plan = eng_work_close_plan(work, position, by_fill);
     const struct eng_run_sum *run = &work->run[by_fill];
     uint8_t side = plan->shape.side;
     const struct eng_terms terms = {.shape = &plan->shape,
@@ -81,6 +102,8 @@ static bool exit_position(struct eng_work *work, const struct eng_follower *foll
         want = ls_max_i64(want, closable);
     if (position->flying != 0)
         return skip_exit(work, &terms, IPC_REASON_EXIT_IN_FLIGHT, want);
+    if (keeps_stop(work, follower, position))
+        return skip_exit(work, &terms, IPC_REASON_KEEP_STOP, want);
     bool flat = all && coming > 0 && master_is_flat(work, run);
     if (want == 0 && !flat) {
         enum ipc_reason reason =
@@ -120,12 +143,11 @@ static bool has_something(const struct eng_position *position, uint8_t side)
 static bool exit_product(struct eng_work *work, const struct eng_follower *follower, uint32_t slot,
     uint8_t product, bool by_fill, uint32_t *found)
 {
-    uint8_t side = work->plan.shape.side;
     uint32_t index = eng_position_find(
         work->core, follower->row->follower_no, work->plan.order->instrument, product);
     for (; index != ENG_NONE; index = work->core->positions[index].older) {
         const struct eng_position *position = &work->core->positions[index];
-        if (!has_something(position, side))
+        if (!has_something(position, eng_work_close_plan(work, position, by_fill)->shape.side))
             continue;
         ++*found;
         if (!exit_position(work, follower, slot, position, by_fill))
@@ -186,9 +208,12 @@ bool eng_decide_exit(
 bool eng_decide_flat(struct eng_work *work, const struct eng_follower *follower, uint32_t slot)
 {
     const struct eng_order *order = work->plan.order;
-    uint8_t side = work->plan.shape.side;
     uint32_t index = eng_position_of(work->core, follower->row->follower_no,
         follower->row->incarnation, order->instrument, order->product);
+    const struct eng_plan *plan =
+        index == ENG_NONE ? &work->plan
+                          : eng_work_close_plan(work, &work->core->positions[index], false);
+    uint8_t side = plan->shape.side;
     if (eng_work_room(work) == 0) {
         work->is_full = true;
         return false;
@@ -199,7 +224,7 @@ bool eng_decide_flat(struct eng_work *work, const struct eng_follower *follower,
         eng_fact_skip(eng_work_add(work, follower, slot), IPC_REASON_AT_TARGET, order->qty_e8);
         return true;
     }
-    const struct eng_terms terms = {.shape = &work->plan.shape,
+    const struct eng_terms terms = {.shape = &plan->shape,
         .instrument = order->instrument,
         .product = order->product,
         .flags = IPC_WIDE_EXIT};
@@ -265,7 +290,7 @@ static void follow_close(struct eng_work *work, const struct eng_follower *follo
     bool by_fill = (position->flags & ENG_POSITION_BY_FILL) != 0;
     /* What an ended order still owes goes as its fill would; its limit is of the past. */
     const struct eng_plan *plan =
-        by_fill || eng_order_ended(order) ? eng_work_fill_plan(work) : &work->plan;
+        eng_work_close_plan(work, position, by_fill || eng_order_ended(order));
     struct eng_shape shape = plan->shape;
     shape.side = eng_closing_side(position);
     uint8_t side = shape.side == 0 ? plan->shape.side : shape.side;

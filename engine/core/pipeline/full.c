@@ -107,12 +107,11 @@ static void gather_money(const struct eng_plan *plan, const struct eng_follower 
     out->exposure_e8 = ls_max_i64(out->exposure_e8 - worth, 0);
 }
 
-/* Positions of these would have to be closed on the other side, or in another instrument: nothing
- * opens before reductions know them. */
-static bool is_unsupported(const struct ipc_row_follower *row, const struct ipc_row_policy *policy)
+/* Its positions would have to be closed in another instrument: nothing opens before reductions know
+ * that. */
+static bool is_unsupported(const struct ipc_row_follower *row)
 {
-    bool reverses = (policy != NULL && (policy->flags & IPC_POLICY_REVERSE)) || row->ratio_e8 < 0;
-    return row->map != 0 || reverses;
+    return row->map != 0;
 }
 
 static void take_leg(const struct eng_leg *leg, struct eng_shape *shape, struct eng_terms *terms)
@@ -153,7 +152,7 @@ static bool judge(struct eng_work *work, struct eng_plan *plan, const struct eng
     struct eng_case judged = {.shared = &shared, .follower = {.row = row}};
     if (row->policy != 0)
         judged.follower.policy = &plan->view->policies[row->policy - 1];
-    if (is_unsupported(row, judged.follower.policy)) {
+    if (is_unsupported(row)) {
         fact->reason = IPC_REASON_MODE_UNSUPPORTED;
         fact->qty_e8 = plan->order->qty_e8;
         return false;

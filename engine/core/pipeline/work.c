@@ -240,3 +240,20 @@ struct eng_plan *eng_work_open_plan(struct eng_work *work, bool by_fill)
     work->has_open[by_fill] = true;
     return &work->open_plan[by_fill];
 }
+
+struct eng_plan *eng_work_close_plan(
+    struct eng_work *work, const struct eng_position *position, bool by_fill)
+{
+    struct eng_plan *plan = by_fill ? eng_work_fill_plan(work) : &work->plan;
+    if (LS_LIKELY(!(position->flags & ENG_POSITION_REVERSED)))
+        return plan;
+    if (!work->has_flipped[by_fill]) {
+        struct eng_order *order = &work->flipped_order[by_fill];
+        *order = *plan->order;
+        order->side = (uint8_t)ipc_side_opposite((enum ipc_side)order->side);
+        eng_plan_make(&work->flipped_plan[by_fill], work->core, work->batch->order, order,
+            work->batch->refuses_market, work->sample);
+        work->has_flipped[by_fill] = true;
+    }
+    return &work->flipped_plan[by_fill];
+}

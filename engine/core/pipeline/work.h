@@ -30,6 +30,9 @@ struct eng_work {
     bool has_fill, has_open[2]; /* [0] as ordered, [1] as filled */
     struct eng_order fill_order, open_order[2];
     struct eng_plan fill_plan, open_plan[2];
+    bool has_flipped[2];
+    struct eng_order flipped_order[2];
+    struct eng_plan flipped_plan[2]; /* closes of positions that were copied with the side flipped */
     struct eng_run_sum run[2]; /* of the order's run: [0] as ordered, [1] as filled */
 
     uint32_t place_count;
@@ -102,6 +105,10 @@ LS_MUST_USE bool eng_work_place(struct eng_work *work, const struct eng_follower
 /* The plan of what the master's fill opens, and of what a reversal opens. */
 struct eng_plan *eng_work_fill_plan(struct eng_work *work);
 struct eng_plan *eng_work_open_plan(struct eng_work *work, bool by_fill);
+
+/* The plan of a close of this position. */
+struct eng_plan *eng_work_close_plan(
+    struct eng_work *work, const struct eng_position *position, bool by_fill);
 
 /* eng_decide_exit decides a reduction for one follower, from its copied positions.
  *   by_fill   it follows the master's fills

@@ -388,6 +388,53 @@ static void a_flat_master_ends_working_entries(void **state)
     done(&world);
 }
 
+/* B31, E35: the side flipped; closes follow the magnitude of what was copied. */
+static void a_reversed_copy_is_closed_by_its_magnitude(void **state)
+{
+    (void)state;
+    struct ipc_row_policy policy = {.flags = IPC_POLICY_REVERSE};
+    struct world world;
+    world_open(&world, 1);
+    world.view.policies = &policy;
+    world.view.policy_count = 1;
+    world.followers[0].policy = 1;
+    world_adopt(&world);
+    (void)trades(&world, IPC_SIDE_BUY, 100);
+    assert_int_equal(held(&world, 0), -E8(100));
+    (void)trades(&world, IPC_SIDE_SELL, 30);
+    assert_int_equal(held(&world, 0), -E8(70));
+    (void)trades(&world, IPC_SIDE_SELL, 70);
+    assert_int_equal(held(&world, 0), 0);
+    done(&world);
+}
+
+/* E30: where the account backs one resting order the stop stays and the target is dropped. */
+static void the_stop_stays_and_the_target_is_dropped(void **state)
+{
+    (void)state;
+    struct ipc_row_policy policy = {.flags = IPC_POLICY_ONE_RESTING};
+    struct world world;
+    world_open(&world, 1);
+    world.view.policies = &policy;
+    world.view.policy_count = 1;
+    world.followers[0].policy = 1;
+    world_adopt(&world);
+    (void)trades(&world, IPC_SIDE_BUY, 100);
+    struct ipc_event stop = world_order(&world, IPC_SIDE_SELL, 50, 0);
+    stop.type = IPC_TYPE_SLM; /* E29: a protective stop is a close */
+    stop.trigger_e8 = E8(90);
+    (void)world_event(&world, &stop);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[1].trigger_e8, E8(90));
+    assert_true(world.commands[1].is_exit);
+    world_ack(&world, &world.commands[1]);
+    struct ipc_event target = world_order(&world, IPC_SIDE_SELL, 50, E8(120));
+    (void)world_event(&world, &target);
+    assert_int_equal(world_waves(&world), 0);
+    assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_KEEP_STOP);
+    done(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -402,6 +449,8 @@ int main(void)
         cmocka_unit_test(a_storm_of_amendments_is_coalesced),
         cmocka_unit_test(a_filled_copy_grows_by_the_difference),
         cmocka_unit_test(a_flat_master_ends_working_entries),
+        cmocka_unit_test(a_reversed_copy_is_closed_by_its_magnitude),
+        cmocka_unit_test(the_stop_stays_and_the_target_is_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
