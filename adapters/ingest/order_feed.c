@@ -18,6 +18,18 @@
 /* The longest message of the order socket; an order frame has less than 2 KiB. */
 #define MESSAGE_MOST 65536u
 
+/* Frames that wait for the book that ends a gap. Beyond this they go out at once. */
+#define HELD_MOST    1024u
+
+/* And so does what waited so long: a book that does not come must not make fresh orders stale. */
+#define HOLD_NS      LS_NS_PER_S
+
+struct held_frame {
+    struct held_frame *next;
+    int64_t received_mono_ns;
+    struct ipc_event order;
+};
+
 struct fed_account {
     struct adp_order_feed *owner;
     uint32_t account;
@@ -27,6 +39,9 @@ struct fed_account {
     char *token; /* of TOKEN_BYTES; good for one connection, and wiped as soon as it was sent */
     uint32_t odd_frames;
     uint64_t identity; /* of the row that the connection was made by */
+    struct held_frame *held_first, *held_last;
+    uint32_t held_count;
+    bool is_impatient; /* the book of this gap did not come in time: frames wait no more for it */
 };
 
 struct adp_order_feed {
@@ -47,6 +62,8 @@ struct adp_order_feed {
 };
 
 static void act(struct fed_account *fed, unsigned todo);
+static void release_held(struct fed_account *fed);
+static void drop_held(struct fed_account *fed);
 
 static void take(struct fed_account *fed, enum adp_feed_input input, int64_t book_ns)
 {
@@ -57,6 +74,12 @@ static void take(struct fed_account *fed, enum adp_feed_input input, int64_t boo
     const bool is_live = fed->state.phase == ADP_FEED_LIVE;
     owner->counts.connects += is_live && !was_live;
     owner->counts.cuts += was_live && !is_live;
+    if (!is_live || adp_feed_is_covering(&fed->state))
+        fed->is_impatient = false;
+    if (!is_live)
+        drop_held(fed); /* the book of the gap that begins has them */
+    else if (adp_feed_is_covering(&fed->state))
+        release_held(fed);
     act(fed, todo);
     if (fed->is_watched)
         adp_poll_pace(owner->poll, fed->account,
@@ -162,7 +185,8 @@ static void report_odd(struct fed_account *fed, struct adp_span frame, const cha
         fed->account, why, fed->odd_frames, text);
 }
 
-static void take_order(struct fed_account *fed, const struct adp_socket_message *message,
+/* bytes: of the frame, for the log; empty when they are gone. */
+static void take_order(struct fed_account *fed, int64_t received_mono_ns, struct adp_span bytes,
     const struct ipc_event *order)
 {
     struct adp_order_feed *owner = fed->owner;
@@ -170,8 +194,8 @@ static void take_order(struct fed_account *fed, const struct adp_socket_message 
     unsigned news = 0;
     const int64_t now = ipc_clock_mono_ns();
     const struct adp_feed_times times = {
-        .read_mono_ns = message->received_mono_ns,
-        .read_wall_ns = ipc_clock_wall_ns() - (now - message->received_mono_ns),
+        .read_mono_ns = received_mono_ns,
+        .read_wall_ns = ipc_clock_wall_ns() - (now - received_mono_ns),
         .last_read_mono_ns = adp_poll_last_read_ns(owner->poll, fed->account),
     };
     const unsigned how = adp_feed_is_covering(&fed->state) ? 0 : ADP_PUSH_IN_GAP;
@@ -179,15 +203,62 @@ static void take_order(struct fed_account *fed, const struct adp_socket_message 
         adp_feed_push(owner->feed, fed->account, &times, how, order, &news, &error);
     if ((news & ADP_PUSH_PUBLISHED) != 0) {
         if (owner->frame_to_ring != NULL)
-            ipc_hist_record(owner->frame_to_ring, ipc_clock_mono_ns() - message->received_mono_ns);
+            ipc_hist_record(owner->frame_to_ring, ipc_clock_mono_ns() - received_mono_ns);
         (void)adp_publisher_flush(owner->publisher, now); /* the engine may sleep */
     }
     if (rc == IPC_BAD_INPUT) {
-        report_odd(fed, message->bytes, error.text);
+        report_odd(fed, bytes, error.text);
         news |= ADP_PUSH_WANTS_BOOK;
     }
     if ((news & ADP_PUSH_WANTS_BOOK) != 0)
         adp_poll_hurry(owner->poll, fed->account, false);
+}
+
+/* In a gap the book goes first: an exit of now must not overtake the entry and the exit that were
+ * missed, since engines apply what a master does in the order in which they hear it. */
+static bool hold(struct fed_account *fed, int64_t received_mono_ns, const struct ipc_event *order)
+{
+    if (fed->state.phase != ADP_FEED_LIVE || adp_feed_is_covering(&fed->state) ||
+        fed->held_count == HELD_MOST || fed->is_impatient)
+        return false;
+    struct held_frame *frame = malloc(sizeof(*frame));
+    LS_CHECK(frame != NULL);
+    *frame = (struct held_frame){.received_mono_ns = received_mono_ns, .order = *order};
+    if (fed->held_last == NULL)
+        fed->held_first = frame;
+    else
+        fed->held_last->next = frame;
+    fed->held_last = frame;
+    fed->held_count++;
+    return true;
+}
+
+static struct held_frame *next_held(struct fed_account *fed)
+{
+    struct held_frame *frame = fed->held_first;
+    if (frame == NULL)
+        return NULL;
+    fed->held_first = frame->next;
+    if (frame->next == NULL)
+        fed->held_last = NULL;
+    fed->held_count--;
+    return frame;
+}
+
+static void release_held(struct fed_account *fed)
+{
+    struct held_frame *frame;
+    while ((frame = next_held(fed)) != NULL) {
+        take_order(fed, frame->received_mono_ns, (struct adp_span){.bytes = NULL}, &frame->order);
+        free(frame);
+    }
+}
+
+static void drop_held(struct fed_account *fed)
+{
+    struct held_frame *frame;
+    while ((frame = next_held(fed)) != NULL)
+        free(frame);
 }
 
 static void on_message(
@@ -215,10 +286,10 @@ static void on_message(
     switch (owner->dialect->decode_push(message->bytes, find_instrument, &finder, &order)) {
     case ADP_OK: {
         const struct ipc_row_account *row = adp_poll_row(owner->poll, fed->account);
-        if (row != NULL && owner->dialect->push->is_of(message->bytes, row->login))
-            take_order(fed, message, &order);
-        else
+        if (row == NULL || !owner->dialect->push->is_of(message->bytes, row->login))
             report_odd(fed, message->bytes, "it is of another account");
+        else if (!hold(fed, message->received_mono_ns, &order))
+            take_order(fed, message->received_mono_ns, message->bytes, &order);
         return;
     }
     case ADP_NOTHING:
@@ -417,6 +488,7 @@ void adp_order_feed_close(struct adp_order_feed *order_feed)
         struct fed_account *fed = order_feed->accounts[i];
         if (fed == NULL)
             continue;
+        drop_held(fed);
         adp_socket_free(fed->socket);
         ipc_secret_wipe(fed->token, TOKEN_BYTES);
         free(fed);
@@ -435,6 +507,12 @@ static int64_t start(struct adp_order_feed *owner, bool masters, int64_t now)
             fed == NULL ? NULL : adp_poll_row(owner->poll, fed->account);
         if (row == NULL || ((row->roles & IPC_ROLE_MASTER) != 0) != masters)
             continue;
+        if (fed->held_first != NULL && now - fed->held_first->received_mono_ns >= HOLD_NS) {
+            fed->is_impatient = true;
+            release_held(fed);
+        }
+        if (fed->held_first != NULL)
+            next = ls_min_i64(next, fed->held_first->received_mono_ns + HOLD_NS);
         const int64_t due = adp_feed_due_ns(&fed->state);
         if (due > now) {
             next = ls_min_i64(next, due);

@@ -3,7 +3,8 @@
  *
  * Accounts are those that poll.h watches, if the dialect has a socket. Books stay poll.h's: at the
  * polling interval while an account's socket does not cover it, at feed_book_ms while it does, and
- * at once where a gap begins or ends and where a frame leaves something open. One thread. */
+ * at once where a gap begins or ends and where a frame leaves something open. Frames that come in a
+ * gap wait for the book that ends it: what was missed goes to the engines first. One thread. */
 #ifndef LS_ADAPTERS_INGEST_ORDER_FEED_H
 #define LS_ADAPTERS_INGEST_ORDER_FEED_H
 
