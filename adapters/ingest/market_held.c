@@ -8,7 +8,7 @@
 #include "ipc/log.h"
 
 /* Calls are this far apart: a round of many accounts must not look like a burst. */
-#define GAP_NS  (20 * LS_NS_PER_MS)
+#define GAP_NS  (50 * LS_NS_PER_MS)
 
 /* Nothing is asked before the first books have been. */
 #define LEAD_NS LS_NS_PER_S
