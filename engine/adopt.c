@@ -8,6 +8,7 @@
 #include "engine/blocks.h"
 #include "engine/contract_changes.h"
 #include "engine/note.h"
+#include "engine/policy.h"
 
 #define GENERATIONS      3u
 #define VALUE_PREFIX_MAX 64u
@@ -164,7 +165,6 @@ static enum ipc_rc broker_take(struct eng_generation *generation, uint32_t numbe
             row->name, row->dialect);
         return IPC_REFUSED;
     }
-    const struct adp_capabilities *can = &dialect->capabilities;
     terms->dialect = dialect;
     terms->reply_timeout_ns = (row->reply_timeout_ms ? row->reply_timeout_ms : 5000) * LS_NS_PER_MS;
     terms->keepalive_idle_ns =
@@ -176,15 +176,7 @@ static enum ipc_rc broker_take(struct eng_generation *generation, uint32_t numbe
         (row->ping_interval_ms ? row->ping_interval_ms : 1000) * LS_NS_PER_MS;
     uint16_t members = row->pool_connections ? row->pool_connections : 8;
     terms->pool.pool_connections = members < ENG_POOL_MEMBERS_MAX ? members : ENG_POOL_MEMBERS_MAX;
-    policy->orders_per_second =
-        row->orders_per_second ? row->orders_per_second : can->orders_per_second;
-    policy->orders_per_minute =
-        row->orders_per_minute ? row->orders_per_minute : can->orders_per_minute;
-    policy->orders_per_day = row->orders_per_day ? row->orders_per_day : can->orders_per_day;
-    policy->address_orders_per_second = row->address_orders_per_second;
-    policy->modifications_max = can->modifications_max;
-    policy->refuses_market = can->refuses_market;
-    policy->no_pacing = (row->flags & IPC_BROKER_NO_PACING) != 0;
+    eng_policy_fill(row, &dialect->capabilities, policy);
     return eng_blocks_broker(row, dialect, terms, error);
 }
 

@@ -562,3 +562,28 @@ bool eng_io_parse(const char *text, enum eng_io *out)
     }
     return false;
 }
+
+void eng_config_core(
+    const struct eng_config *config, struct eng_core_limits *limits, struct eng_core_config *core)
+{
+    *limits = (struct eng_core_limits){
+        .account_max = config->accounts,
+        .follower_slot_max = config->follower_slots,
+        .order_max = config->master_orders,
+        .child_max = config->children,
+        .position_max = config->positions,
+        .master_position_max = config->master_positions,
+        .wave_max = config->waves,
+        .pace_logs = 2,
+    };
+    *core = (struct eng_core_config){
+        .shard = config->shard,
+        .pace_guard_ms = config->pace_guard_ms,
+        .exit_share = config->exit_share,
+        .exit_price_max_age_ms = config->exit_price_max_age_ms,
+        .cash_band_count = config->equity_band_count,
+        .option_band_count = config->option_band_count,
+    };
+    memcpy(core->cash_bands, config->equity_bands, sizeof(core->cash_bands));
+    memcpy(core->option_bands, config->option_bands, sizeof(core->option_bands));
+}

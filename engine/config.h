@@ -85,6 +85,10 @@ LS_MUST_USE enum ipc_rc eng_config_load(
 LS_MUST_USE enum ipc_rc eng_config_finish(
     struct eng_config *config, uint32_t cores, struct ipc_error *error);
 
+/* eng_config_core fills what the core is made with. */
+void eng_config_core(
+    const struct eng_config *config, struct eng_core_limits *limits, struct eng_core_config *core);
+
 /* Names as in the file; never NULL. */
 const char *eng_idle_name(enum eng_idle idle);
 const char *eng_io_name(enum eng_io io);

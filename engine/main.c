@@ -263,20 +263,6 @@ static enum ipc_rc memory_lock(const struct eng_config *config, struct ipc_error
 /* ---- the core ---------------------------------------------------------------------------------
  */
 
-static struct eng_core_limits core_limits(const struct eng_config *config)
-{
-    return (struct eng_core_limits){
-        .account_max = config->accounts,
-        .follower_slot_max = config->follower_slots,
-        .order_max = config->master_orders,
-        .child_max = config->children,
-        .position_max = config->positions,
-        .master_position_max = config->master_positions,
-        .wave_max = config->waves,
-        .pace_logs = 2,
-    };
-}
-
 static void *map_faulted(size_t bytes)
 {
     void *memory = mmap(
@@ -287,17 +273,9 @@ static void *map_faulted(size_t bytes)
 static enum ipc_rc core_make(struct engine *engine, struct ipc_error *error)
 {
     const struct eng_config *config = &engine->config;
-    struct eng_core_limits limits = core_limits(config);
-    struct eng_core_config core = {
-        .shard = config->shard,
-        .pace_guard_ms = config->pace_guard_ms,
-        .exit_share = config->exit_share,
-        .exit_price_max_age_ms = config->exit_price_max_age_ms,
-        .cash_band_count = config->equity_band_count,
-        .option_band_count = config->option_band_count,
-    };
-    memcpy(core.cash_bands, config->equity_bands, sizeof(core.cash_bands));
-    memcpy(core.option_bands, config->option_bands, sizeof(core.option_bands));
+    struct eng_core_limits limits;
+    struct eng_core_config core;
+    eng_config_core(config, &limits, &core);
     engine->core_bytes = eng_core_footprint(&limits);
     void *memory = map_faulted(engine->core_bytes);
     engine->library_bytes =
@@ -474,8 +452,10 @@ static int engine_run(struct engine *engine)
 
 static int check_report(const struct eng_config *config, struct ipc_error *error)
 {
-    struct eng_core_limits limits = core_limits(config);
+    struct eng_core_limits limits;
+    struct eng_core_config core;
     struct ipc_shm shm;
+    eng_config_core(config, &limits, &core);
     const char *missing = eng_edge_uring_works();
     if (config->io == ENG_IO_URING && missing != NULL) {
         ipc_error_set(error, "io: uring was asked for, but this kernel lacks %s", missing);

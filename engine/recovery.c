@@ -20,9 +20,11 @@ struct folding {
     const struct eng_recovery_fold *fold;
     struct eng_recovery_result *result;
     struct ipc_journal_reader *reader;
+    bool is_live; /* somebody may be writing: the end is where it stands now */
     uint64_t
         dropped_bytes; /* since the last OPEN: what that one has said already is not said again */
     bool dropped_committed;
+    struct ipc_journal_place place; /* behind the last frame */
 };
 
 static enum ipc_rc frame_fold(
@@ -92,8 +94,7 @@ static enum ipc_rc journal_fold(struct folding *folding, struct ipc_error *error
     struct ipc_journal_entry entry;
     for (;;) {
         enum ipc_journal_step step = ipc_journal_reader_next(folding->reader, &entry);
-        bool ends = step == IPC_JOURNAL_END;
-        if (ends)
+        if (step == IPC_JOURNAL_END && !folding->is_live)
             step = ipc_journal_reader_tail(folding->reader, &entry);
         enum ipc_rc rc = IPC_OK;
         switch (step) {
@@ -341,12 +342,41 @@ static enum ipc_rc life_open(struct eng_journal *journal, const struct folding *
     return IPC_OK;
 }
 
+/* Everything that only reads. */
+static enum ipc_rc journal_read(const struct ipc_journal_reader_options *options,
+    struct folding *folding, struct ipc_error *error)
+{
+    struct eng_recovery_result *out = folding->result;
+    memset(out, 0, sizeof *out);
+    enum ipc_rc rc = ipc_journal_reader_open(options, &folding->reader, error);
+    if (rc != IPC_OK)
+        return rc;
+    rc = journal_fold(folding, error);
+    struct ipc_journal_place *place = &folding->place;
+    ipc_journal_reader_place(folding->reader, place);
+    ipc_journal_reader_close(folding->reader);
+    if (rc != IPC_OK)
+        return rc;
+    out->frames_from_disk = place->from_disk;
+    out->frames_repaired = place->repaired;
+    out->is_new = place->frames == 0;
+    out->same_boot = place->frames == 0 || place->last_same_boot;
+    out->reconcile_all = !out->same_boot || out->holes > 0 || folding->dropped_committed;
+    return IPC_OK;
+}
+
+enum ipc_rc eng_recovery_read(const struct ipc_journal_reader_options *options,
+    const struct eng_recovery_fold *fold, struct eng_recovery_result *out, struct ipc_error *error)
+{
+    struct folding folding = {.fold = fold, .result = out, .is_live = !options->take_complete};
+    return journal_read(options, &folding, error);
+}
+
 enum ipc_rc eng_recovery_run(struct eng_journal *journal, const struct eng_recovery_fold *fold,
     int64_t now_mono_ns, int64_t now_wall_ns, struct eng_recovery_result *out,
     struct ipc_error *error)
 {
     int64_t started_ns = ipc_clock_mono_ns();
-    memset(out, 0, sizeof *out);
     const struct eng_journal_config *config = &journal->config;
     struct ipc_journal_reader_options options = {
         .memory_directory = config->memory_directory,
@@ -357,23 +387,11 @@ enum ipc_rc eng_recovery_run(struct eng_journal *journal, const struct eng_recov
     };
     memcpy(options.boot_id, config->boot_id, sizeof options.boot_id);
     struct folding folding = {.fold = fold, .result = out};
-    enum ipc_rc rc = ipc_journal_reader_open(&options, &folding.reader, error);
-    if (rc != IPC_OK)
-        return rc;
-    rc = journal_fold(&folding, error);
-    struct ipc_journal_place place;
-    ipc_journal_reader_place(folding.reader, &place);
-    ipc_journal_reader_close(folding.reader);
-    if (rc != IPC_OK)
-        return rc;
-    out->frames_from_disk = place.from_disk;
-    out->frames_repaired = place.repaired;
-    out->is_new = place.frames == 0;
-    out->same_boot = place.frames == 0 || place.last_same_boot;
-    out->reconcile_all = !out->same_boot || out->holes > 0 || folding.dropped_committed;
-    rc = life_start(journal, &place, error);
+    enum ipc_rc rc = journal_read(&options, &folding, error);
     if (rc == IPC_OK)
-        rc = life_open(journal, &folding, &place, now_mono_ns, now_wall_ns, error);
+        rc = life_start(journal, &folding.place, error);
+    if (rc == IPC_OK)
+        rc = life_open(journal, &folding, &folding.place, now_mono_ns, now_wall_ns, error);
     out->elapsed_ns = ipc_clock_mono_ns() - started_ns;
     return rc;
 }

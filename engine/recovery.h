@@ -9,6 +9,7 @@
 
 #include "engine/core/step.h"
 #include "engine/journal.h"
+#include "ipc/journal_reader.h"
 
 /* The state that facts are folded into: the core, or a test's model. */
 struct eng_recovery_fold {
@@ -38,6 +39,14 @@ struct eng_recovery_result {
                             boot, a hole, or a lost tail that may have been sent */
     int64_t elapsed_ns;
 };
+
+/* eng_recovery_read folds what a journal has and changes nothing: for whoever looks at the state
+ * beside a live engine, or after it. The OPEN fact of *out is not filled.
+ *   options  with take_complete for a journal that nobody writes; without it only frames that are
+ *            committed are folded, and what lies behind them is not judged
+ *   returns  IPC_OK; IPC_NOT_FOUND when there is no journal; else as eng_recovery_run */
+LS_MUST_USE enum ipc_rc eng_recovery_read(const struct ipc_journal_reader_options *options,
+    const struct eng_recovery_fold *fold, struct eng_recovery_result *out, struct ipc_error *error);
 
 /* eng_recovery_run folds, starts the journal's new life and writes the OPEN fact, which is applied
  * too.

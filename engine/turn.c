@@ -63,8 +63,7 @@ enum ipc_rc eng_turn_make(
         turn->flights == NULL || turn->held == NULL || turn->waiting == NULL ||
         turn->drained_mono_ns == NULL || turn->is_waiting == NULL ||
         turn->reserved_streams == NULL || turn->reserved_bytes == NULL || turn->replies == NULL ||
-        turn->reply_children == NULL || turn->lane_stamp == NULL ||
-        !has_limits) {
+        turn->reply_children == NULL || turn->lane_stamp == NULL || !has_limits) {
         ipc_error_set(
             error, "no memory for the pinned thread: lower the limits in its configuration");
         return IPC_SYSTEM;
@@ -330,23 +329,23 @@ static void messages_take(struct eng_turn *turn)
             ring_back(turn, message.index);
             break;
         case ENG_TO_TURN_PRICES:
-            turn->prices[message.index] = message.prices;
+            turn->pages.prices[message.index] = message.prices;
             break;
         case ENG_TO_TURN_MONEY:
-            turn->money[message.index] = message.accounts;
+            turn->pages.money[message.index] = message.accounts;
             break;
         case ENG_TO_TURN_SWITCHES:
-            turn->switches = message.switches;
-            turn->has_switches = message.switches.sequence != NULL;
+            turn->pages.switches = message.switches;
+            turn->pages.has_switches = message.switches.sequence != NULL;
             break;
         case ENG_TO_TURN_PAGES:
             turn->pages_known = true;
             break;
         case ENG_TO_TURN_HALT:
-            turn->halt_word = (uint8_t)message.index;
+            turn->pages.halt_word = (uint8_t)message.index;
             /* A person made and removed the file: the clock's alarm is acknowledged too. */
-            if (turn->halt_word == IPC_SWITCH_RUN)
-                turn->clock_word = IPC_SWITCH_RUN;
+            if (turn->pages.halt_word == IPC_SWITCH_RUN)
+                turn->pages.clock_word = IPC_SWITCH_RUN;
             break;
         case ENG_TO_TURN_STOP:
             turn->stopping = true;
@@ -433,7 +432,7 @@ static void clock_watch(struct eng_turn *turn)
         return;
     struct ipc_fact_alarm alarm = {.alarm = IPC_ALARM_CLOCK};
     strcpy(alarm.text, "wall clock stepped: entries stop until the halt file comes and goes");
-    turn->clock_word = IPC_SWITCH_CLOSE_ONLY;
+    turn->pages.clock_word = IPC_SWITCH_CLOSE_ONLY;
     turn_alarm(turn, &alarm);
 }
 
@@ -456,12 +455,12 @@ static void timers_run(struct eng_turn *turn)
 /* switch_seen says "nothing decided under older words can still reach the kernel". */
 static void switch_seen_publish(struct eng_turn *turn)
 {
-    if (!turn->has_switches) {
+    if (!turn->pages.has_switches) {
         ipc_metric_add(turn->wiring.telemetry->switch_unread, 1);
         return;
     }
     if (turn->waiting_count == 0 && turn->held_count == 0)
-        ipc_engine_set_switch_seen(turn->wiring.page, turn->switch_sequence);
+        ipc_engine_set_switch_seen(turn->wiring.page, turn->pages.switch_sequence);
 }
 
 /* ---- the loop ---------------------------------------------------------------------------------
@@ -482,8 +481,8 @@ static void turn_once(struct eng_turn *turn)
     turn_clock_read(turn);
     turn->began_mono_ns = turn->now_mono_ns;
     ipc_engine_heartbeat(turn->wiring.page, turn->now_mono_ns);
-    if (turn->has_switches)
-        turn->switch_sequence = ipc_switch_sequence(&turn->switches);
+    if (turn->pages.has_switches)
+        turn->pages.switch_sequence = ipc_switch_sequence(&turn->pages.switches);
     messages_take(turn);
 
     /* Outcomes that found no room in the journal go first; while many wait, sockets are not read,
@@ -529,7 +528,8 @@ static bool anything_ready(struct eng_turn *turn)
 {
     return !ipc_queue_empty(&turn->wiring.link->to_turn) || turn_rings_ready(turn) ||
            turn->held_count > 0 || turn->reply_count > 0 ||
-           (turn->has_switches && ipc_switch_sequence(&turn->switches) != turn->switch_sequence);
+           (turn->pages.has_switches &&
+               ipc_switch_sequence(&turn->pages.switches) != turn->pages.switch_sequence);
 }
 
 static void idle(struct eng_turn *turn)

@@ -69,7 +69,7 @@ static int64_t equity_of(struct eng_turn *turn, uint16_t broker, uint32_t accoun
     struct ipc_account_money money;
     *mono_ns = 0;
     if (broker >= ENG_BROKERS_MAX ||
-        ipc_accounts_get(&turn->money[broker], account, &money) != IPC_OK)
+        ipc_accounts_get(&turn->pages.money[broker], account, &money) != IPC_OK)
         return 0;
     *mono_ns = money.mono_ns;
     return money.equity_e8;
@@ -110,8 +110,9 @@ static void judge(struct eng_turn *turn, struct turn_limits *limits, uint32_t sl
     eng_limits_wants(core, slot, &wants);
     eng_limits_begin(core, slot, &walk);
     while ((instrument = eng_limits_next(&walk)) != 0) {
-        bool known = wants.broker < ENG_BROKERS_MAX &&
-                     ipc_prices_get(&turn->prices[wants.broker], instrument, &price) == IPC_OK;
+        bool known =
+            wants.broker < ENG_BROKERS_MAX &&
+            ipc_prices_get(&turn->pages.prices[wants.broker], instrument, &price) == IPC_OK;
         eng_limits_price(&walk, known ? price.price_e8 : 0);
     }
     struct turn_high *high =

@@ -4,6 +4,7 @@
 #ifndef LS_ENGINE_TURN_PRIVATE_H
 #define LS_ENGINE_TURN_PRIVATE_H
 
+#include "engine/pages.h"
 #include "engine/track.h"
 #include "engine/turn.h"
 
@@ -56,6 +57,8 @@ struct turn_held {
     uint32_t children[IPC_BATCH_CHILDREN_MAX];
 };
 
+_Static_assert(ENG_BROKERS_MAX == IPC_SWITCHES_BROKERS, "a page per broker");
+
 struct eng_turn {
     struct eng_turn_wiring wiring;
     struct eng_edge *edge;
@@ -71,16 +74,8 @@ struct eng_turn {
     int64_t began_mono_ns; /* this turn */
     int64_t busy_mono_ns;  /* last turn with work */
 
-    /* switches */
-    struct ipc_switches switches;
-    bool has_switches;
-    bool pages_known;         /* what exists of switches, prices and money is attached */
-    uint8_t clock_word;       /* close-only after a step of the wall clock, until acknowledged */
-    uint8_t halt_word;        /* of the halt file */
-    uint64_t switch_sequence; /* read at the turn's start, before any word */
-
-    struct ipc_prices prices[ENG_BROKERS_MAX];
-    struct ipc_accounts money[ENG_BROKERS_MAX];
+    struct eng_pages pages; /* switch_sequence: read at the turn's start, before any word */
+    bool pages_known;       /* what exists of switches, prices and money is attached */
 
     struct turn_ring *rings;
     uint32_t ring_places, ring_next;

@@ -6,126 +6,43 @@
 #define RELEASES_PER_LOOK 32u
 #define RELEASE_STALL_NS  LS_NS_PER_MS
 
-/* ---- switches ---------------------------------------------------------------------------------
+/* ---- samples ----------------------------------------------------------------------------------
  */
-
-static uint8_t stricter(uint32_t a, uint32_t b)
-{
-    return (uint8_t)(a > b ? a : b);
-}
-
-/* The words of a whole batch: everything, master, instrument, and our own: halt file and clock. */
-static uint8_t batch_word(const struct eng_turn *turn, uint32_t master, uint32_t instrument)
-{
-    if (!turn->has_switches)
-        return IPC_SWITCH_HALT;
-    const struct ipc_switches *page = &turn->switches;
-    uint8_t word = stricter(turn->halt_word, ipc_switch_word(page->everything, 1, 0));
-    word = stricter(word, turn->clock_word);
-    word = stricter(word, ipc_switch_word(page->accounts, page->shape.accounts, master - 1));
-    /* An event whose instrument is not known here has no word; nothing is sent for it either. */
-    if (instrument != 0)
-        word = stricter(
-            word, ipc_switch_word(page->instruments, page->shape.instruments, instrument - 1));
-    return word;
-}
-
-static uint8_t follower_word(const struct eng_turn *turn, uint32_t broker, uint32_t slot)
-{
-    if (!turn->has_switches)
-        return IPC_SWITCH_HALT;
-    const struct ipc_switches *page = &turn->switches;
-    return stricter(ipc_switch_word(page->brokers, IPC_SWITCHES_BROKERS, broker),
-        ipc_switch_word(page->slots, page->shape.slots, slot));
-}
-
-/* The row of a slot, NULL when nobody has it: a batch that settles names children whose follower
- * may have left the snapshot. */
-static const struct ipc_row_follower *row_of(const struct eng_turn *turn, uint32_t slot)
-{
-    const struct ipc_snapshot_view *view = &turn->generation->view;
-    if (slot >= view->follower_slots || view->followers[slot].follower_no == 0)
-        return NULL;
-    return &view->followers[slot];
-}
 
 bool turn_barred(const struct eng_turn *turn, const struct ipc_command *command)
 {
-    const struct ipc_row_follower *row = row_of(turn, command->slot);
+    const struct ipc_row_follower *row = eng_pages_row(&turn->generation->view, command->slot);
     if (row == NULL)
         return true;
-    uint8_t word = stricter(batch_word(turn, row->master, command->instrument),
-        follower_word(turn, row->broker, command->slot));
+    uint8_t word =
+        eng_stricter(eng_pages_batch_word(&turn->pages, row->master, command->instrument),
+            eng_pages_follower_word(&turn->pages, row->broker, command->slot));
     if (command->action == IPC_ACTION_CANCEL)
         return false;
     return word == IPC_SWITCH_HALT || (word == IPC_SWITCH_CLOSE_ONLY && !command->is_exit);
 }
 
-/* ---- samples ----------------------------------------------------------------------------------
- */
-
 static void sample_follower(
     struct eng_turn *turn, uint32_t slot, struct eng_follower_sample *sample)
 {
-    const struct ipc_row_follower *row = row_of(turn, slot);
-    if (row == NULL) {
+    const struct ipc_row_follower *row = eng_pages_row(&turn->generation->view, slot);
+    if (row == NULL)
         *sample = (struct eng_follower_sample){.switch_word = IPC_SWITCH_HALT};
-        return;
-    }
-    *sample = (struct eng_follower_sample){
-        .switch_word = follower_word(turn, row->broker, slot),
-        .can_send = turn_can_send(turn, row->account),
-    };
-    /* Plain ratios and fixed quantities without a policy ask for no capital. */
-    bool asks = (row->mode != IPC_MODE_FIXED_RATIO && row->mode != IPC_MODE_FIXED_QUANTITY) ||
-                row->policy != 0;
-    struct ipc_account_money money;
-    /* A failed read is an unknown capital: time 0. */
-    if (asks && ipc_accounts_get(&turn->money[row->broker], row->account, &money) == IPC_OK) {
-        sample->capital_e8 = money.equity_e8;
-        sample->balance_e8 = money.cash_e8;
-        sample->free_e8 = money.equity_e8 - money.margin_used_e8;
-        sample->capital_mono_ns = money.mono_ns;
-    }
+    else
+        eng_pages_follower(&turn->pages, row, slot, turn_can_send(turn, row->account), sample);
 }
 
-/* The master's account, for modes that divide by it; a failed read is unknown: time 0. */
-static void sample_master(
-    struct eng_turn *turn, uint32_t master, struct eng_batch_sample *sample)
-{
-    const struct ipc_snapshot_view *view = &turn->generation->view;
-    struct ipc_account_money money;
-    if (master == 0 || master > view->account_count)
-        return;
-    const struct ipc_row_account *account = &view->accounts[master - 1];
-    if (account->broker >= ENG_BROKERS_MAX ||
-        ipc_accounts_get(&turn->money[account->broker], master, &money) != IPC_OK)
-        return;
-    sample->master_equity_e8 = money.equity_e8;
-    sample->master_balance_e8 = money.cash_e8;
-    sample->master_free_e8 = money.equity_e8 - money.margin_used_e8;
-    sample->master_capital_mono_ns = money.mono_ns;
-}
-
-/* What counts for a whole batch. The last price is from the broker's page of its first follower. */
 static void sample_batch(struct eng_turn *turn, uint32_t broker, uint32_t master,
     uint32_t instrument, struct eng_batch_sample *sample)
 {
-    struct ipc_price price;
+    const struct ipc_snapshot_view *view = &turn->generation->view;
     *sample = (struct eng_batch_sample){
-        .generation = turn->generation->view.generation,
-        .switch_sequence = turn->switch_sequence,
+        .generation = view->generation,
         .now_mono_ns = turn->now_mono_ns,
         .now_wall_ns = turn->now_wall_ns,
-        .switch_word = batch_word(turn, master, instrument),
         .journal_takes_entries = eng_journal_takes_entries(turn->wiring.journal),
     };
-    sample_master(turn, master, sample);
-    /* A failed read is an unknown price: time 0. */
-    if (instrument != 0 && ipc_prices_get(&turn->prices[broker], instrument, &price) == IPC_OK) {
-        sample->price_e8 = price.price_e8;
-        sample->price_mono_ns = price.mono_ns;
-    }
+    eng_pages_batch(&turn->pages, view, broker, master, instrument, sample);
 }
 
 /* ---- batches ----------------------------------------------------------------------------------
@@ -182,14 +99,13 @@ static uint32_t batch_run(struct eng_turn *turn, const struct eng_batch *batch, 
     struct eng_follower_sample samples[IPC_BATCH_CHILDREN_MAX];
     turn_clock_read(turn); /* ages are judged by the time of this batch, not of the turn */
     uint64_t start_tsc = ipc_clock_tsc();
-    uint8_t *payload =
-        eng_journal_begin(turn->wiring.journal, IPC_FACT_BATCH, IPC_BATCH_BYTES_MAX);
+    uint8_t *payload = eng_journal_begin(turn->wiring.journal, IPC_FACT_BATCH, IPC_BATCH_BYTES_MAX);
     *stuck = payload == NULL;
     if (payload == NULL)
         return 0;
     struct eng_batch_sample sample;
     const struct ipc_row_follower *first =
-        batch->slot_count > 0 ? row_of(turn, batch->slots[0]) : NULL;
+        batch->slot_count > 0 ? eng_pages_row(&turn->generation->view, batch->slots[0]) : NULL;
     sample_batch(
         turn, first != NULL ? first->broker : 0, batch->master, batch->instrument, &sample);
     turn_reserve_reset(turn);
@@ -262,8 +178,8 @@ static bool release_one(struct eng_turn *turn, const struct eng_candidate *candi
     struct eng_batch_sample batch_sample;
     sample_batch(turn, candidate->broker, candidate->master, candidate->instrument, &batch_sample);
     const struct eng_follower_sample sample = {
-        .switch_word = stricter(
-            batch_sample.switch_word, follower_word(turn, candidate->broker, candidate->slot)),
+        .switch_word = eng_stricter(batch_sample.switch_word,
+            eng_pages_follower_word(&turn->pages, candidate->broker, candidate->slot)),
         .can_send = turn_can_send(turn, candidate->account),
     };
     if (!eng_decide_release(core, candidate, &batch_sample, &sample, fact))
