@@ -218,9 +218,13 @@ static void take_order(struct fed_account *fed, int64_t received_mono_ns, struct
  * missed, since engines apply what a master does in the order in which they hear it. */
 static bool hold(struct fed_account *fed, int64_t received_mono_ns, const struct ipc_event *order)
 {
-    if (fed->state.phase != ADP_FEED_LIVE || adp_feed_is_covering(&fed->state) ||
-        fed->held_count == HELD_MOST || fed->is_impatient)
+    if (fed->state.phase != ADP_FEED_LIVE || adp_feed_is_covering(&fed->state) || fed->is_impatient)
         return false;
+    if (fed->held_count == HELD_MOST) {
+        fed->is_impatient = true;
+        release_held(fed);
+        return false;
+    }
     struct held_frame *frame = malloc(sizeof(*frame));
     LS_CHECK(frame != NULL);
     *frame = (struct held_frame){.received_mono_ns = received_mono_ns, .order = *order};

@@ -371,6 +371,40 @@ static void a_cut_is_a_gap(void **state)
     stage_close(&stage);
 }
 
+/* Frames that come in a gap wait for the book that ends it, so that nothing overtakes what was
+ * missed; but not for a book that does not come. */
+static void frames_of_a_gap_wait_for_the_book(void **state)
+{
+    struct stage stage;
+    struct ipc_event events[64];
+    (void)state;
+    stage_open(&stage, 1);
+    RUN_UNTIL(&stage, counts_of(&stage).live == 1 && adp_feed_is_published(stage.feed, 1));
+    run_for(&stage, 150 * LS_NS_PER_MS);
+    (void)take_all(&stage, 0, IPC_RING_ORDERS, events, 64);
+    pthread_mutex_lock(&broker.lock);
+    broker.book_status = 500;
+    pthread_mutex_unlock(&broker.lock);
+    atomic_store(&broker.cuts, true);
+    RUN_UNTIL(&stage, counts_of(&stage).cuts == 1);
+    atomic_store(&broker.cuts, false);
+    RUN_UNTIL(&stage, counts_of(&stage).live == 1);
+    run_for(&stage, 50 * LS_NS_PER_MS);
+    const int64_t before = ipc_clock_mono_ns();
+    say_frame(frame_of("MASTER1", "25052600000021", ""));
+    run_for(&stage, 300 * LS_NS_PER_MS);
+    assert_int_equal(take_all(&stage, 0, IPC_RING_ORDERS, events, 64), 0);
+    RUN_UNTIL(&stage, ipc_hist_count(stage.hist) == 1); /* after a second */
+    assert_true(ipc_clock_mono_ns() - before >= 900 * LS_NS_PER_MS);
+    assert_int_equal(take_all(&stage, 0, IPC_RING_ORDERS, events, 64), 1);
+    assert_true(events[0].published_mono_ns - events[0].received_mono_ns >= 900 * LS_NS_PER_MS);
+    say_frame(frame_of("MASTER1", "25052600000022", "")); /* this gap is waited for no more */
+    RUN_UNTIL(&stage, ipc_hist_count(stage.hist) == 2);
+    (void)take_all(&stage, 0, IPC_RING_ORDERS, events, 64);
+    assert_true(events[0].published_mono_ns - events[0].received_mono_ns < 500 * LS_NS_PER_MS);
+    stage_close(&stage);
+}
+
 /* The broker shows that there is no feed: the account is polled, and asked again later. */
 static void no_feed(void **state)
 {
@@ -535,6 +569,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_frame_becomes_an_event),
         cmocka_unit_test(a_cut_is_a_gap),
+        cmocka_unit_test(frames_of_a_gap_wait_for_the_book),
         cmocka_unit_test(no_feed),
         cmocka_unit_test(refusals_back_off),
         cmocka_unit_test(odd_frames_read_the_book),
