@@ -13,13 +13,13 @@
 struct family {
     uint32_t child[FAMILY_MAX];
     uint32_t count;
-    uint32_t live;    /* may still fill, or wait */
+    uint32_t live;       /* may still fill, or wait */
     uint32_t next_slice; /* above those of the live ones */
-    int64_t gone_e8;  /* share of those that ended */
-    int64_t live_e8;  /* newest quantities of the live ones */
-    int64_t own_e8;   /* what all of them hold and may still fill */
-    int64_t claim_e8; /* what may still fill */
-    bool is_broken;   /* one ended unfilled: what it was for is not placed again */
+    int64_t gone_e8;     /* share of those that ended */
+    int64_t live_e8;     /* newest quantities of the live ones */
+    int64_t own_e8;      /* what all of them hold and may still fill */
+    int64_t claim_e8;    /* what may still fill */
+    bool is_broken;      /* one ended unfilled: what it was for is not placed again */
 };
 
 static bool is_over(const struct eng_child *child)
@@ -334,13 +334,13 @@ static bool amend_exits(
         return true;
     }
     bool all = false;
-    int64_t more =
-        eng_wanted_e8(work, position, &work->run[0], plan->order->run, false, last->side, &all);
+    int64_t more = eng_wanted_e8(
+        work, follower, position, &work->run[0], plan->order->run, false, last->side, &all);
     int64_t closable = eng_closable_e8(position, last->side, 0);
     if (eng_base_taken(position, plan->order->run, false)) {
         /* Less than what was ordered for this base: this order gives it back. */
         int64_t total = all ? position->base_e8
-                            : eng_lot_floor(&plan->sizer,
+                            : eng_exit_floor_e8(plan, follower,
                                   eng_fraction_qty(position->base_e8, work->run[0].reduced_e8,
                                       ls_max_i64(work->run[0].base_e8, 1)));
         more = total - position->closed_e8;

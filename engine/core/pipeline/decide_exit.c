@@ -10,8 +10,9 @@
 /* --- one position -------------------------------------------------------------------------------
  */
 
-int64_t eng_wanted_e8(const struct eng_work *work, const struct eng_position *position,
-    const struct eng_run_sum *run, uint32_t number, bool by_fill, uint8_t side, bool *all)
+int64_t eng_wanted_e8(const struct eng_work *work, const struct eng_follower *follower,
+    const struct eng_position *position, const struct eng_run_sum *run, uint32_t number,
+    bool by_fill, uint8_t side, bool *all)
 {
     bool taken = eng_base_taken(position, number, by_fill);
     int64_t base = taken ? position->base_e8 : eng_base_now(position, side);
@@ -19,8 +20,8 @@ int64_t eng_wanted_e8(const struct eng_work *work, const struct eng_position *po
     *all = run->base_e8 > 0 && run->reduced_e8 >= run->base_e8;
     int64_t total = base;
     if (!*all && run->base_e8 > 0)
-        total =
-            eng_lot_floor(&work->plan.sizer, eng_fraction_qty(base, run->reduced_e8, run->base_e8));
+        total = eng_exit_floor_e8(
+            &work->plan, follower, eng_fraction_qty(base, run->reduced_e8, run->base_e8));
     return ls_max_i64(total - closed, 0);
 }
 
@@ -95,7 +96,8 @@ static bool exit_position(struct eng_work *work, const struct eng_follower *foll
     fact->sample_e8 = position->held_e8;
 
     bool all = false;
-    int64_t want = eng_wanted_e8(work, position, run, work->plan.order->run, by_fill, side, &all);
+    int64_t want =
+        eng_wanted_e8(work, follower, position, run, work->plan.order->run, by_fill, side, &all);
     int64_t held = eng_held_e8(position, side), coming = eng_coming_e8(position, side);
     int64_t closable = eng_closable_e8(position, side, 0);
     if (all)
@@ -307,8 +309,8 @@ static void follow_close(struct eng_work *work, const struct eng_follower *follo
     fact->sample_e8 = position->held_e8;
     bool all = false;
     int64_t closable = eng_closable_e8(position, side, 0);
-    int64_t want =
-        eng_wanted_e8(work, position, &work->run[by_fill], position->base_run, by_fill, side, &all);
+    int64_t want = eng_wanted_e8(
+        work, follower, position, &work->run[by_fill], position->base_run, by_fill, side, &all);
     if (position->flags & ENG_POSITION_FLAT)
         want = closable;
     int64_t qty = ls_min_i64(want, closable);

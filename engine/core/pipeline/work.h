@@ -32,7 +32,8 @@ struct eng_work {
     struct eng_plan fill_plan, open_plan[2];
     bool has_flipped[2];
     struct eng_order flipped_order[2];
-    struct eng_plan flipped_plan[2]; /* closes of positions that were copied with the side flipped */
+    struct eng_plan
+        flipped_plan[2];       /* closes of positions that were copied with the side flipped */
     struct eng_run_sum run[2]; /* of the order's run: [0] as ordered, [1] as filled */
 
     uint32_t place_count;
@@ -82,8 +83,8 @@ static inline void eng_fact_skip(
     fact->qty_e8 = qty_e8;
 }
 
-/* eng_work_wide returns the wide record of the element added last, made like the batch when there is
- * none yet: for samples and steps that only its decision had. */
+/* eng_work_wide returns the wide record of the element added last, made like the batch when there
+ * is none yet: for samples and steps that only its decision had. */
 struct ipc_fact_wide *eng_work_wide(struct eng_work *work);
 
 /* eng_work_terms notes the terms of the element added last, where they are not the batch's. */
@@ -125,11 +126,24 @@ void eng_decide_follow_up(
 LS_MUST_USE bool eng_decide_open_leg(
     struct eng_work *work, const struct eng_follower *follower, uint32_t slot, bool by_fill);
 
+/* eng_exit_floor_e8 floors what is closed to the lot of the follower's own broker, which is the
+ * batch's but where brokers differ. */
+static inline int64_t eng_exit_floor_e8(
+    const struct eng_plan *plan, const struct eng_follower *follower, int64_t qty_e8)
+{
+    struct eng_contract at;
+    if (LS_LIKELY(plan->contracts.count == 0) ||
+        !eng_contract_at(&plan->contracts, follower->row->broker, &at))
+        return eng_lot_floor(&plan->sizer, qty_e8);
+    return qty_e8 - qty_e8 % at.lot_qty_e8;
+}
+
 /* eng_wanted_e8 returns what a position has to close now, before any clamp.
  *   run, number  of the reduction, and the number of its run
  *   all          set when the master closes everything */
-int64_t eng_wanted_e8(const struct eng_work *work, const struct eng_position *position,
-    const struct eng_run_sum *run, uint32_t number, bool by_fill, uint8_t side, bool *all);
+int64_t eng_wanted_e8(const struct eng_work *work, const struct eng_follower *follower,
+    const struct eng_position *position, const struct eng_run_sum *run, uint32_t number,
+    bool by_fill, uint8_t side, bool *all);
 
 /* eng_decide_flat: the master's order filled more; a follower that copies orders has nothing to do,
  * but for working entries when the master is flat by it. Results as above. */

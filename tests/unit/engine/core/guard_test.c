@@ -143,6 +143,29 @@ static void entries_are_refused_and_exits_are_not(void **state)
     }
 }
 
+/* Parts of what is held are closed in lots of the follower's own broker; the last close takes all. */
+static void parts_are_closed_in_the_own_lot(void **state)
+{
+    (void)state;
+    struct guard guard;
+    guard_open(&guard);
+    set_contract(&guard, 0, 7, 65, "500", 0);
+    set_contract(&guard, 1, 7, 65, "900", 0);
+    world_adopt(&guard.world);
+    assert_int_equal(trade(&guard, IPC_SIDE_BUY, 260), 4);
+    guard.contracts[1].identity = 8;
+    guard.contracts[1].lot_qty_e8 = E8(75);
+    world_adopt(&guard.world);
+    assert_int_equal(trade(&guard, IPC_SIDE_SELL, 130), 4);
+    assert_int_equal(held(&guard, 0), E8(130));
+    assert_int_equal(held(&guard, 2), E8(260 - 75)); /* a lot of 75, not two of 65 */
+    assert_int_equal(trade(&guard, IPC_SIDE_SELL, 130), 4);
+    for (uint32_t slot = 0; slot < FOLLOWERS; slot++)
+        assert_int_equal(held(&guard, slot), 0);
+    world_check(&guard.world);
+    world_close(&guard.world);
+}
+
 static void a_broker_without_the_contract_gets_nothing(void **state)
 {
     (void)state;
@@ -196,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alike_contracts_are_copied_under_their_own_tokens),
         cmocka_unit_test(entries_are_refused_and_exits_are_not),
+        cmocka_unit_test(parts_are_closed_in_the_own_lot),
         cmocka_unit_test(a_broker_without_the_contract_gets_nothing),
         cmocka_unit_test(an_instrument_that_is_gone_is_left_but_not_entered),
         cmocka_unit_test(the_masters_lot_counts),
