@@ -19,7 +19,7 @@ usage() {
 Usage: ./lockstep.sh COMMAND
 
   demo [OPTIONS]    install what is missing, build, and copy a master's orders to followers at a
-                    simulated broker. --followers N, --lanes own|shared, --io uring|epoll, --keep
+                    simulated broker. --followers N, --lanes own|shared, --io uring|epoll, --poll, --keep
   test [AREA...]    install what is missing, build everything, run every test (or only: unit, e2e,
                     sim, asan, tsan, fuzz, gate)
   build [PRESET]    build one preset: release (default), debug, asan, tsan, fuzz

@@ -181,10 +181,10 @@ def main():
         started = time.monotonic()
         for number in range(options.cuts):
             # Now and then some quiet, so that not every order of the day is one of a gap.
-            time.sleep(1.2 if number % 5 == 4 else dice.uniform(0.05, 0.35))
+            time.sleep(1.0 if number % 5 == 4 else dice.uniform(0.03, 0.25))
             kind = dice.choices(list(kinds), list(kinds.values()))[0]
             if number in LONG and LONG[number] in kinds:
-                feed.disturb(LONG[number], AGE_S + 1.0)
+                feed.disturb(LONG[number], AGE_S + 0.5)
             else:
                 feed.disturb(kind, dice.uniform(0.02, 0.5) if kind != "kill" else dice.uniform(0.0, 0.25))
             if day.error:
