@@ -58,6 +58,13 @@ struct ipc_fact_adopt {
                                                    for its close */
 IPC_DECLARE_ENUM(ipc_transition, IPC_TRANSITION_LIST)
 
+/* An EVENT of transition FOLLOW_UP is no state of a master's order: it is an own order, which closes
+ * what one follower copied (engine/core/flatten.h). `book_order_count` holds the follower number,
+ * follower_count its incarnation, ring_sequence one of these. */
+#define IPC_FLATTEN_BEGINS   1u
+#define IPC_FLATTEN_AGAIN    2u /* what was tried ended unfilled: derived anew */
+#define IPC_FLATTEN_GIVEN_UP 3u
+
 struct ipc_fact_event {
     struct ipc_event event;
     uint64_t wave;      /* number of the wave that it starts, 0 = none */
@@ -146,9 +153,11 @@ struct ipc_fact_wide {
     int64_t price_sample_e8;      /* last price of its own instrument, 0 = the batch's */
     /* its account when it was decided; 0 = not read */
     int64_t equity_e8, balance_e8, free_e8;
+    /* remainder = carry: the run of openings after it: master's quantity, what it came to */
+    int64_t run_sum_e8, run_granted_e8;
     struct ipc_step steps[IPC_WIDE_STEPS];
 };
-_Static_assert(sizeof(struct ipc_fact_wide) == 72 + 16 * IPC_WIDE_STEPS, "wide child fact");
+_Static_assert(sizeof(struct ipc_fact_wide) == 88 + 16 * IPC_WIDE_STEPS, "wide child fact");
 
 #define IPC_BATCH_LIST_BYTES                                                                       \
     (IPC_BATCH_CHILDREN_MAX * (sizeof(struct ipc_fact_child) + sizeof(struct ipc_fact_wide)))
@@ -245,7 +254,9 @@ _Static_assert(sizeof(struct ipc_fact_alarm) == 104, "alarm fact");
     X(IPC_LIMIT_ACT_TRIP, 5, "trip")       /* a limit was reached: entries stop */                 \
     X(IPC_LIMIT_ACT_LIFT, 6, "lift")       /* figures that were unknown are known again */         \
     X(IPC_LIMIT_ACT_RESUME, 7, "resume")   /* a person lets entries go again */                    \
-    X(IPC_LIMIT_ACT_BREAKER, 8, "breaker-reset") /* a person closes the circuit again */
+    X(IPC_LIMIT_ACT_BREAKER, 8, "breaker-reset") /* a person closes the circuit again */           \
+    X(IPC_LIMIT_ACT_FLATTEN, 9, "flatten") /* copied positions are closed: of a follower (scope    \
+                                              link), a master's group or all of the shard */
 IPC_DECLARE_ENUM(ipc_limit_act, IPC_LIMIT_ACT_LIST)
 
 /* What was reached. Bits (1 << kind) make the word that decisions test; at most 15. */
@@ -273,14 +284,16 @@ struct ipc_fact_limit {
     uint8_t act;     /* enum ipc_limit_act */
     uint8_t kind;    /* TRIP, LIFT: enum ipc_limit_kind, else 0 */
     uint8_t scope;   /* TRIP, LIFT, RESUME: enum ipc_limit_scope, else 0 */
-    uint8_t flatten; /* TRIP: 1 = copied positions are closed too */
+    uint8_t flatten; /* TRIP: 1 = copied positions are closed too; FLATTEN: 1 = of all incarnations
+                        of the follower, 0 = of `incarnation` */
     uint16_t incarnation;
     uint16_t reserved;
     uint32_t follower_no; /* 0 = not about one subscription */
     uint32_t slot;        /* of follower_no */
     uint32_t account;     /* the follower's; the master's of scope group */
     uint32_t day;         /* the market's day, yyyymmdd */
-    int64_t value_e8;     /* TRIP: what was compared with -limit or with the stop level */
+    int64_t value_e8;     /* TRIP: what was compared with -limit or with the stop level; FLATTEN:
+                             number of the instrument, 0 = all */
     int64_t limit_e8;     /* TRIP: the limit as money, or the stop level */
     int64_t equity_e8;    /* sample of the account; BASE: what the day began with; 0 = unknown */
     int64_t realised_e8;  /* of the day so far, after fees */

@@ -197,6 +197,8 @@ static void render_wide(const struct render *render, const struct ipc_fact_wide 
     put_e8(render, "equity", wide->equity_e8);
     put_e8(render, "balance", wide->balance_e8);
     put_e8(render, "free", wide->free_e8);
+    put_e8(render, "run_sum", wide->run_sum_e8);
+    put_e8(render, "run_granted", wide->run_granted_e8);
     ipc_text_put(render->text, ",\"steps\":[");
     for (uint32_t i = 0; i < wide->step_count && i < IPC_WIDE_STEPS; i++) {
         ipc_text_put(render->text, "%s{\"step\":\"%s\"", i == 0 ? "" : ",",

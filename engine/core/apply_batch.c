@@ -329,6 +329,8 @@ static void note_exit(struct eng_core *core, const struct batch_apply *apply,
         (fact->kind == IPC_CHILD_SKIP && !counts(fact, transition)))
         return;
     uint32_t index = position_of(core, apply, fact, at);
+    if (index != ENG_NONE && (order->flags & ENG_ORDER_OWN))
+        core->positions[index].decision = (uint32_t)apply->frame->lsn;
     if (index == ENG_NONE || order->run == 0)
         return;
     struct eng_position *position = &core->positions[index];
@@ -359,6 +361,29 @@ static void note_exit(struct eng_core *core, const struct batch_apply *apply,
         (by_fill ? order->filled_qty_e8 > eng_order_reduces_e8(order, order->filled_qty_e8)
                  : order->qty_e8 > eng_order_reduces_e8(order, order->qty_e8)))
         position->flags |= ENG_POSITION_REVERSES;
+}
+
+/* The run of openings in which remainders are carried. It may begin with one that came to nothing,
+ * so that there is no position yet; a table that is nearly full carries nothing. */
+static void note_carry(struct eng_core *core, const struct batch_apply *apply,
+    const struct ipc_fact_child *fact, uint32_t at)
+{
+    const struct ipc_fact_wide *wide = apply->wide[at];
+    if (wide == NULL || wide->run_sum_e8 == 0 || (wide->flags & IPC_WIDE_EXIT))
+        return;
+    uint32_t master = core->orders[apply->order].master_position;
+    uint32_t index = position_of(core, apply, fact, at);
+    if (index == ENG_NONE) {
+        if (core->fold.position_count + IPC_BATCH_CHILDREN_MAX >= core->limits.position_max)
+            return;
+        index = eng_position_take(core, fact->follower_no, fact->incarnation, wide->instrument,
+            wide->product, master);
+        core->positions[index].slot = fact->slot;
+    }
+    struct eng_position *position = &core->positions[index];
+    position->carry_sum_e8 = wide->run_sum_e8;
+    position->carry_granted_e8 = wide->run_granted_e8;
+    position->episode = core->master_positions[master].episode;
 }
 
 /* The position of a follow-up was looked at. */
@@ -500,6 +525,8 @@ static void apply_child(struct eng_core *core, const struct batch_apply *apply,
         core->applied[at] = apply_place_again(core, apply, fact, index, at);
     else if (fact->kind != IPC_CHILD_FLATTEN)
         core->applied[at] = apply_request(core, apply, fact, index, at);
+    if (LS_UNLIKELY(apply->wide[at] != NULL))
+        note_carry(core, apply, fact, at);
     if (LS_UNLIKELY(is_exit(apply, at))) {
         uint32_t position = position_of(core, apply, fact, at);
         if (position != ENG_NONE)

@@ -1,6 +1,7 @@
 #include "engine/core/children.h"
 
 #include "engine/core/dedupe.h"
+#include "engine/core/flatten_private.h"
 #include "engine/core/money.h"
 #include "engine/core/pace.h"
 #include "engine/core/positions.h"
@@ -46,6 +47,8 @@ uint32_t eng_child_make(struct eng_core *core, uint32_t order, const struct ipc_
     child->instrument = copied->instrument;
     child->product = copied->product;
     child->sibling = ENG_NONE;
+    if (LS_UNLIKELY(copied->newest_child == ENG_NONE))
+        eng_flatten_list(core, position, fact->slot);
     copied->newest_child = index;
     copied->slot = fact->slot;
     core->links[index] = (struct eng_link){.next = ENG_NONE, .previous = ENG_NONE};
@@ -98,8 +101,6 @@ static void count_openings(
 /* An opening out of nothing: what an earlier episode left behind does not count any more. */
 static void begin_episode(struct eng_position *position)
 {
-    position->episode++;
-    position->carry_sum_e8 = position->carry_granted_e8 = 0;
     position->flags = 0;
     position->exit_order = ENG_NONE;
     position->base_run = 0;
@@ -120,7 +121,8 @@ void eng_child_born(struct eng_core *core, uint32_t index)
             eng_due_drop(core, child->position);
             begin_episode(position);
         }
-        position->flags &= (uint8_t)~ENG_POSITION_FLAT; /* its fills are wanted */
+        if (LS_LIKELY(position->flatten == 0) || eng_flatten_opens(core, child->position))
+            position->flags &= (uint8_t)~ENG_POSITION_FLAT; /* its fills are wanted */
         if (LS_UNLIKELY(child->side != core->orders[child->order].side))
             position->flags |= ENG_POSITION_REVERSED;
     } else if (is_flying(child)) {
@@ -308,6 +310,8 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
     /* Its sibling is not wanted any more when this one fills. */
     if (LS_UNLIKELY(child->sibling != ENG_NONE) && child->filled_qty_e8 > touch->filled_e8)
         eng_settle_put(core, child->sibling);
+    if (LS_UNLIKELY(position->flatten != 0))
+        eng_flatten_look(core, child->position);
     eng_position_wants(core, child->position);
     if (!(child->flags & ENG_CHILD_EXIT))
         eng_money_change(core, touch->index, touch->claim_e8);

@@ -35,6 +35,7 @@
 #define ENG_ORDER_EXIT      4u /* it reduced the master's position when it was first seen */
 #define ENG_ORDER_COLLIDES  8u /* an earlier order has equal tag digits */
 #define ENG_ORDER_CLOSES    16u /* it is in the list of its master position's run of reductions */
+#define ENG_ORDER_OWN       32u /* nobody's: made by eng_flatten_decide to close a copied position */
 
 /* A master's order: the join of all its states. */
 struct eng_order {
@@ -127,6 +128,8 @@ struct eng_child {
 #define ENG_POSITION_REVERSED 64u /* copied with the side flipped */
 #define ENG_POSITION_BY_FILL  32u /* the base counts the master's fills, not its orders */
 
+#define ENG_FLATTEN_WANTED    UINT32_MAX /* no own order was made for it yet */
+
 /* What one incarnation of a subscription copied of one instrument and product. */
 struct eng_position {
     uint32_t follower_no, instrument;
@@ -149,10 +152,10 @@ struct eng_position {
     uint32_t older;           /* the same of an earlier incarnation, ENG_NONE */
     uint32_t newest_child;    /* ENG_NONE; follow position_older */
     uint32_t slot;            /* of its newest child */
-    uint32_t episode;         /* raised when it is opened anew after it was flat */
+    uint32_t episode;         /* of the master position, that the carry belongs to */
     uint32_t master;          /* master position that it copies */
     uint32_t decision;        /* frame of the newest decision about a close */
-    uint32_t reserved;
+    uint32_t flatten;         /* it is to become flat: 1 + own order, or WANTED; 0 = no */
     /* the run of openings in which remainders are counted (remainder = carry) */
     int64_t carry_sum_e8, carry_granted_e8;
 };
@@ -166,6 +169,8 @@ struct eng_master_position {
     uint32_t run;       /* number of the newest run */
     uint32_t last_exit; /* newest order of the run, ENG_NONE; follow exit_previous */
     uint32_t openings;  /* follower positions with a working entry */
+    uint32_t episode;   /* raised when it is flat, or turned round */
+    uint32_t reserved4;
     int64_t held_e8;
     int64_t base_e8, fill_base_e8; /* M0 of the open run; 0 = none is open */
     int64_t opening_e8[2];         /* unfilled rest of working entries: [0] BUY, [1] SELL */
@@ -212,6 +217,8 @@ struct eng_fold {
     uint32_t era;                     /* raised by an OPEN fact of another boot */
     uint32_t order_count, child_count, position_count, master_position_count;
     uint32_t wave_count; /* unfinished */
+    uint32_t flatten_open;   /* positions that are to become flat and were not given up */
+    uint32_t flatten_wanted; /* of them, those that have no own order yet */
     struct eng_core_counters counters;
 };
 
@@ -325,6 +332,8 @@ struct eng_core {
     uint32_t *due_next;         /* by position: list of follow-ups */
     uint32_t due_head, due_tail;
     uint32_t *position_blocked; /* by position: head of its blocked exits */
+    uint32_t *slot_positions;   /* by slot: 1 + the newest position made in it, 0 = none */
+    uint32_t *slot_position_next; /* by position: 1 + the one before it */
     uint32_t applied[IPC_BATCH_CHILDREN_MAX];
     uint32_t applied_count;
 

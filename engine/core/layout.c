@@ -62,6 +62,8 @@ static size_t lay_out(struct eng_core *core, const struct eng_core_limits *limit
     core->links = take(&carve, limits->child_max, sizeof *core->links);
     core->position_blocked = take(&carve, limits->position_max, sizeof(uint32_t));
     core->due_next = take(&carve, limits->position_max, sizeof(uint32_t));
+    core->slot_positions = take(&carve, limits->follower_slot_max, sizeof(uint32_t));
+    core->slot_position_next = take(&carve, limits->position_max, sizeof(uint32_t));
 
     uint32_t address_cells = eng_map_cells(limits->account_max);
     core->accounts = take(&carve, (size_t)limits->account_max + 1, sizeof *core->accounts);

@@ -77,8 +77,10 @@ void eng_master_fold(
     position->closing_e8[side] += is.closing_e8;
     position->held_e8 = eng_add_saturated(position->held_e8, signed_fill(order));
     /* Flat, or turned round: what comes next is another run. */
-    if (held != 0 && (position->held_e8 == 0 || (position->held_e8 > 0) != (held > 0)))
+    if (held != 0 && (position->held_e8 == 0 || (position->held_e8 > 0) != (held > 0))) {
         end_run(position);
+        position->episode++;
+    }
 }
 
 struct eng_run_sum eng_run_sum(

@@ -4,6 +4,7 @@
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/fanout.h"
+#include "engine/core/flatten_private.h"
 #include "engine/core/join.h"
 #include "engine/core/limits_private.h"
 #include "engine/core/money.h"
@@ -39,6 +40,8 @@ static enum ipc_rc apply_event(struct eng_core *core, const struct eng_frame *fr
         !ipc_product_valid(event->product) || event->order_digits >= IPC_TAG_ORDERS)
         return IPC_BAD_INPUT;
     uint32_t index = eng_order_find(core, event->order_key);
+    if (fact->transition == IPC_TRANSITION_FOLLOW_UP)
+        return eng_flatten_event(core, frame, index);
     bool is_new = index == ENG_NONE;
     bool needs_position =
         eng_master_find(core, event->account, event->instrument, event->product) == ENG_NONE;

@@ -324,7 +324,7 @@ IPC_DECLARE_ENUM(eng_state, ENG_STATE_LIST)
 
 /* Counters, folded from facts; conservation: each visit of a follower by a wave ends as one skip,
  * one child, or one act on a child that exists, and what one visit or follow-up makes beyond that
- * is counted as extra:
+ * (also for an own order, which has no wave: flatten.h) is counted as extra:
  *   expected + extra == remaining + skipped + vanished + placed + acts
  *   placed == sum of children_by_state, acts == acts_open + acts_settled */
 struct eng_core_counters {
@@ -340,6 +340,10 @@ struct eng_core_counters {
     uint64_t children_by_state[ENG_STATE_COUNT];
     uint64_t skips_by_reason[IPC_REASON_COUNT];
     uint64_t replies_by_outcome[7];
+    /* Copied positions that were to become flat without an order of the master: each is open, or
+     * it became flat (or was opened anew while all of it was being closed), or was given up:
+     *   flattens == open (eng_flatten_open) + flattens_done + flattens_left */
+    uint64_t flattens, flattens_done, flattens_left;
     uint64_t late_replies, ghosts, impossible; /* impossible: cells of the table that cannot be */
 };
 const struct eng_core_counters *eng_core_counters(const struct eng_core *core);

@@ -289,7 +289,8 @@ static void follow_close(struct eng_work *work, const struct eng_follower *follo
     const struct eng_position *position)
 {
     const struct eng_order *order = work->plan.order;
-    bool by_fill = (position->flags & ENG_POSITION_BY_FILL) != 0;
+    bool by_fill =
+        (position->flags & ENG_POSITION_BY_FILL) != 0 && !(order->flags & ENG_ORDER_OWN);
     /* What an ended order still owes goes as its fill would; its limit is of the past. */
     const struct eng_plan *plan =
         eng_work_close_plan(work, position, by_fill || eng_order_ended(order));

@@ -144,6 +144,25 @@ static void record(
     }
 }
 
+/* The remainders of the episode's earlier openings (5): counted for new orders, not for fills, whose
+ * run is the order's own. */
+static bool gather_carry(const struct eng_work *work, const struct eng_plan *plan,
+    const struct eng_terms *terms, int64_t own_e8, struct eng_case_follower *out)
+{
+    if (work == NULL || own_e8 != 0 || terms->flags != 0 || out->policy == NULL ||
+        !(out->policy->flags & IPC_POLICY_CARRY))
+        return false;
+    const struct eng_core *core = plan->core;
+    const struct eng_order *order = plan->order;
+    uint32_t index = eng_position_of(core, out->row->follower_no, out->row->incarnation,
+        order->instrument, order->product);
+    if (index != ENG_NONE &&
+        core->positions[index].episode == core->master_positions[order->master_position].episode)
+        out->run = (struct eng_run){.sum_e8 = core->positions[index].carry_sum_e8,
+            .granted_e8 = core->positions[index].carry_granted_e8};
+    return true;
+}
+
 static bool judge(struct eng_work *work, struct eng_plan *plan, const struct eng_follower *follower,
     int64_t own_e8, struct ipc_fact_child *fact, struct eng_shape *shape, struct eng_terms *terms)
 {
@@ -172,11 +191,16 @@ static bool judge(struct eng_work *work, struct eng_plan *plan, const struct eng
     gather_position(plan, row, own_e8, &judged.follower);
     gather_money(plan, follower, own_e8, &judged.follower);
 
+    bool carries = gather_carry(work, plan, terms, own_e8, &judged.follower);
     struct eng_verdict verdict;
     struct eng_trace trace;
     eng_judge(&judged, &verdict, work == NULL ? NULL : &trace);
     if (work != NULL)
         record(work, &judged.follower, &trace);
+    if (carries) {
+        eng_work_wide(work)->run_sum_e8 = verdict.run.sum_e8;
+        eng_work_wide(work)->run_granted_e8 = verdict.run.granted_e8;
+    }
     fact->reason = verdict.reason;
     fact->sample_e8 = verdict.sample_e8;
     fact->qty_e8 = verdict.asked_e8;

@@ -435,6 +435,30 @@ static void the_stop_stays_and_the_target_is_dropped(void **state)
     done(&world);
 }
 
+/* E02: with remainder = carry the openings of an episode are counted together; flat ends it. */
+static void remainders_of_openings_are_carried(void **state)
+{
+    (void)state;
+    struct ipc_row_policy policy = {.flags = IPC_POLICY_CARRY};
+    struct world world;
+    world_open(&world, 1);
+    world.view.policies = &policy;
+    world.view.policy_count = 1;
+    world.followers[0].policy = 1;
+    world.followers[0].ratio_e8 = LS_E8 / 2;
+    world_adopt(&world);
+    for (int episode = 0; episode < 2; episode++) {
+        static const int64_t holds[] = {0, 1, 1, 2, 2};
+        for (size_t i = 0; i < LS_COUNT_OF(holds); i++) {
+            (void)trades(&world, IPC_SIDE_BUY, 1);
+            assert_int_equal(held(&world, 0), E8(holds[i]));
+        }
+        (void)trades(&world, IPC_SIDE_SELL, 5);
+        assert_int_equal(held(&world, 0), 0);
+    }
+    done(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +473,7 @@ int main(void)
         cmocka_unit_test(a_storm_of_amendments_is_coalesced),
         cmocka_unit_test(a_filled_copy_grows_by_the_difference),
         cmocka_unit_test(a_flat_master_ends_working_entries),
+        cmocka_unit_test(remainders_of_openings_are_carried),
         cmocka_unit_test(a_reversed_copy_is_closed_by_its_magnitude),
         cmocka_unit_test(the_stop_stays_and_the_target_is_dropped),
     };
