@@ -143,7 +143,8 @@ static void entries_are_refused_and_exits_are_not(void **state)
     }
 }
 
-/* Parts of what is held are closed in lots of the follower's own broker; the last close takes all. */
+/* Parts of what is held are closed in lots of the follower's own broker; the last close takes all.
+ */
 static void parts_are_closed_in_the_own_lot(void **state)
 {
     (void)state;
