@@ -39,7 +39,7 @@ static struct broker broker;
 static void say(char *out, size_t room, const char *text)
 {
     pthread_mutex_lock(&broker.lock);
-    snprintf(out, room, "%s", text);
+    snprintf(out, room, "%.*s", (int)(room - 1), text);
     pthread_mutex_unlock(&broker.lock);
 }
 

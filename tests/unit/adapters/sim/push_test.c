@@ -78,17 +78,18 @@ static void say(struct world *world, struct adp_sim_push_conn *conn, const char 
     adp_sim_push_receive(world->push, conn, text, strlen(text), adp_sim_mono_ns());
 }
 
+static char message[4096]; /* what was taken last */
+
 /* Takes what is due at mono_ns; the text is valid until the next call. */
 static enum adp_sim_push_act take_at(
     struct world *world, struct adp_sim_push_conn *conn, int64_t mono_ns, const char **text_out)
 {
     static struct adp_sim_text text;
-    static char copy[4096];
     enum adp_sim_push_act act = adp_sim_push_take(world->push, conn, mono_ns, &text);
-    snprintf(copy, sizeof(copy), "%s", text.length == 0 ? "" : text.bytes);
+    snprintf(message, sizeof(message), "%s", text.length == 0 ? "" : text.bytes);
     adp_sim_text_free(&text);
     text = (struct adp_sim_text){0};
-    *text_out = copy;
+    *text_out = message;
     return act;
 }
 
@@ -97,7 +98,7 @@ static const char *heard(struct world *world, struct adp_sim_push_conn *conn)
 {
     const char *text;
     take_at(world, conn, adp_sim_mono_ns(), &text);
-    return text;
+    return message;
 }
 
 static struct adp_sim_push_conn *login(struct world *world, uint32_t account)
