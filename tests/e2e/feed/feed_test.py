@@ -200,8 +200,9 @@ def main():
         print(f"{', '.join(f'{count} x {kind}' for kind, count in sorted(feed.counts.items()))} in "
               f"{time.monotonic() - started:.0f} s; the feed was back at most {feed.slowest_return_s:.1f} s after")
         print(", ".join(f"{value} {name}" for name, value in judge.figures.items()), flush=True)
-        if judge.figures["owed"] < judge.figures["copies wanted"] / 4 or judge.figures["exits made good"] == 0 or (
-                options.cuts > 10 and judge.figures["reported STALE_EVENT"] == 0):
+        figures = judge.figures
+        if figures["owed"] < figures["copies wanted"] / 8 or figures["exactly once"] < figures["copies wanted"] / 2 or \
+                figures["exits made good"] == 0 or (options.cuts > 10 and figures["reported STALE_EVENT"] == 0):
             raise WorldError("too little of the day was copied to mean anything")
         if judge.problems:
             keep_evidence(world, judge, feed)
