@@ -120,6 +120,7 @@ static void take(struct table *table, const struct ipc_fact_limit *fact, int64_t
         return;
     case IPC_LIMIT_ACT_PEAK:
     case IPC_LIMIT_ACT_BREAKER:
+    case IPC_LIMIT_ACT_FLATTEN:
         return;
     }
 }

@@ -20,12 +20,15 @@
 IPC_DECLARE_ENUM(ipc_event_kind, IPC_EVENT_LIST)
 
 /* What a person does in the engine: `reserved` holds the act, `book_order_count` the follower
- * number (0 = the group of master `account`, or with RESUME_ALL the shard), `broker_order_id` who
+ * number (0 = the group of master `account`, or with the two ALL acts the shard), `broker_order_id` who
  * it is, without blanks. */
 #define IPC_OPERATOR_LIST(X)                                                                       \
     X(IPC_OPERATOR_RESUME, 1, "resume")           /* tripped money limits of a follower or group */\
     X(IPC_OPERATOR_BREAKER_RESET, 2, "breaker-reset") /* a follower's circuit */                   \
-    X(IPC_OPERATOR_RESUME_ALL, 3, "resume-all")   /* what stopped the whole shard */
+    X(IPC_OPERATOR_RESUME_ALL, 3, "resume-all")   /* what stopped the whole shard */               \
+    X(IPC_OPERATOR_FLATTEN, 4, "flatten") /* copied positions of a follower or group are closed,   \
+                                             of `instrument` alone where it is not 0 */            \
+    X(IPC_OPERATOR_FLATTEN_ALL, 5, "flatten-all") /* those of the whole shard */
 IPC_DECLARE_ENUM(ipc_operator_act, IPC_OPERATOR_LIST)
 
 /* Bits of `flags`. */

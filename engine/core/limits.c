@@ -1,5 +1,6 @@
 #include "engine/core/limits_private.h"
 
+#include "engine/core/flatten_private.h"
 #include "engine/core/positions.h"
 
 #define BIT(kind) (1u << (kind))
@@ -287,7 +288,8 @@ static bool fits(const struct eng_core *core, const struct ipc_fact_limit *fact)
     if (fact->act == IPC_LIMIT_ACT_LIFT || fact->act == IPC_LIMIT_ACT_BREAKER)
         return fact->follower_no != 0;
     return fact->follower_no != 0 || fact->account != 0 ||
-           (fact->act == IPC_LIMIT_ACT_RESUME && fact->scope == IPC_LIMIT_SCOPE_ALL);
+           ((fact->act == IPC_LIMIT_ACT_RESUME || fact->act == IPC_LIMIT_ACT_FLATTEN) &&
+               fact->scope == IPC_LIMIT_SCOPE_ALL);
 }
 
 enum ipc_rc eng_limits_apply(struct eng_core *core, const struct ipc_fact_limit *fact)
@@ -319,6 +321,9 @@ enum ipc_rc eng_limits_apply(struct eng_core *core, const struct ipc_fact_limit 
         return IPC_OK;
     case IPC_LIMIT_ACT_BREAKER:
         apply_breaker(core, fact);
+        return IPC_OK;
+    case IPC_LIMIT_ACT_FLATTEN:
+        eng_flatten_mark(core, fact);
         return IPC_OK;
     }
     return IPC_BAD_INPUT;
@@ -357,11 +362,13 @@ void eng_limits_adopt(struct eng_core *core)
     uint32_t count = 0;
     for (uint32_t slot = 0; slot < view->follower_slots; slot++) {
         const struct ipc_row_follower *row = &view->followers[slot];
-        if (row->policy == 0 || row->follower_no == 0 || row->shard != core->config.shard ||
-            (row->flags & IPC_FOLLOWER_RETIRED))
+        if (row->policy == 0 || row->follower_no == 0 || row->shard != core->config.shard)
             continue;
         const struct ipc_row_policy *policy = policy_of(view, row);
-        if (policy != NULL && (has_money_limits(policy) || has_day_counts(policy)))
+        bool is_listed = policy != NULL && (has_money_limits(policy) || has_day_counts(policy));
+        if (row->flags & IPC_FOLLOWER_RETIRED) /* only what its end wants is left of it */
+            is_listed = policy != NULL && (policy->flags & IPC_POLICY_END_FLATTENS);
+        if (is_listed)
             core->money->limited[count++] = slot;
     }
     core->money->limited_count = count;
@@ -627,7 +634,8 @@ uint32_t eng_limits_decide(const struct eng_limits_walk *walk,
     const struct ipc_row_follower *row = &core->view->followers[walk->slot];
     const struct ipc_row_policy *policy = policy_of(core->view, row);
     LS_CHECK(walk->at == 0);
-    if (policy == NULL || fold->day == 0 || !has_money_limits(policy))
+    if (policy == NULL || fold->day == 0 || !has_money_limits(policy) ||
+        (row->flags & IPC_FOLLOWER_RETIRED))
         return 0;
     const struct eng_purse *purse =
         eng_money_of(core, walk->slot, row->follower_no, row->incarnation);
@@ -661,38 +669,36 @@ uint32_t eng_limits_decide(const struct eng_limits_walk *walk,
 /* --- flattening ---------------------------------------------------------------------------------
  */
 
-static bool flatten_position(
-    const struct eng_core *core, uint32_t slot, uint32_t position, struct eng_flatten *out)
+/* The words of its account, its group and the shard. */
+static uint32_t others_in_force(const struct eng_core *core, const struct ipc_row_follower *row)
 {
-    const struct eng_position *of = &core->positions[position];
-    uint8_t side = of->held_e8 > 0 ? IPC_SIDE_SELL : IPC_SIDE_BUY;
-    if (of->held_e8 == 0 || of->unknown_count != 0 || eng_reserved_e8(of) != 0)
-        return false; /* flat, in doubt, or its close is under way */
-    *out = (struct eng_flatten){.slot = slot,
-        .follower_no = of->follower_no,
-        .instrument = of->instrument,
-        .product = of->product,
-        .side = side,
-        .qty_e8 = eng_closable_e8(of, side, 0)};
-    return out->qty_e8 > 0;
+    const struct eng_money_fold *fold = &core->money->fold;
+    uint32_t word = in_force(core, fold->all_tripped, fold->all_session);
+    const struct eng_group *group = fold->group_trips == 0 ? NULL : group_find(core, row->master);
+    if (group != NULL)
+        word |= in_force(core, group->tripped, group->trip_session);
+    if (fold->owner_trips != 0 && row->account <= core->limits.account_max) {
+        const struct eng_owner *owner = &core->money->owners[row->account];
+        word |= in_force(core, owner->tripped, owner->trip_session);
+    }
+    return word;
 }
 
-bool eng_flatten_next(const struct eng_core *core, uint32_t *cursor, struct eng_flatten *out)
+const char *eng_limits_flatten(
+    const struct eng_core *core, uint32_t slot, const struct ipc_row_follower *row)
 {
-    const struct eng_money *money = core->money;
-    for (; *cursor < money->limited_count; (*cursor)++) {
-        uint32_t slot = money->limited[*cursor];
-        const struct eng_purse *purse = &money->purses[slot];
-        if (purse->follower_no != core->view->followers[slot].follower_no || !purse->flatten)
-            continue;
-        uint32_t at = purse->positions;
-        while (at != 0 && at != ENG_NONE) {
-            if (flatten_position(core, slot, at - 1, out))
-                return true;
-            at = money->lots_of[at - 1].next_position;
-        }
-    }
-    return false;
+    const struct ipc_row_policy *policy = policy_of(core->view, row);
+    if (policy == NULL)
+        return NULL;
+    if ((row->flags & IPC_FOLLOWER_RETIRED) && (policy->flags & IPC_POLICY_END_FLATTENS))
+        return "subscription-ended";
+    const struct eng_purse *purse = eng_money_of(core, slot, row->follower_no, row->incarnation);
+    uint32_t word = 0;
+    if (purse != NULL && purse->flatten)
+        word = in_force(core, purse->tripped, purse->trip_session);
+    if (policy->flags & IPC_POLICY_TRIP_FLATTENS)
+        word |= others_in_force(core, row);
+    return (word & ~FIGURES_BIT) != 0 ? "limit-reached" : NULL;
 }
 
 /* --- a person's act -----------------------------------------------------------------------------
@@ -708,16 +714,36 @@ static uint32_t slot_of(const struct eng_core *core, uint32_t follower_no)
     return ENG_NONE;
 }
 
+static uint8_t act_of(enum ipc_operator_act act)
+{
+    switch (act) {
+    case IPC_OPERATOR_RESUME:
+    case IPC_OPERATOR_RESUME_ALL:
+        return IPC_LIMIT_ACT_RESUME;
+    case IPC_OPERATOR_BREAKER_RESET:
+        return IPC_LIMIT_ACT_BREAKER;
+    case IPC_OPERATOR_FLATTEN:
+    case IPC_OPERATOR_FLATTEN_ALL:
+        return IPC_LIMIT_ACT_FLATTEN;
+    }
+    return 0;
+}
+
 void eng_limits_step(
     const struct eng_core *core, const struct ipc_event *event, struct eng_event_facts *out)
 {
     uint32_t follower_no = event->book_order_count;
     struct ipc_fact_limit fact = {.account = event->account, .day = core->money->fold.day};
-    fact.scope = event->reserved == IPC_OPERATOR_RESUME_ALL ? IPC_LIMIT_SCOPE_ALL
-                 : follower_no != 0                         ? IPC_LIMIT_SCOPE_LINK
-                                                            : IPC_LIMIT_SCOPE_GROUP;
-    fact.act = event->reserved == IPC_OPERATOR_BREAKER_RESET ? IPC_LIMIT_ACT_BREAKER
-                                                             : IPC_LIMIT_ACT_RESUME;
+    bool is_all = event->reserved == IPC_OPERATOR_RESUME_ALL ||
+                  event->reserved == IPC_OPERATOR_FLATTEN_ALL;
+    fact.scope = is_all             ? IPC_LIMIT_SCOPE_ALL
+                 : follower_no != 0 ? IPC_LIMIT_SCOPE_LINK
+                                    : IPC_LIMIT_SCOPE_GROUP;
+    fact.act = act_of((enum ipc_operator_act)event->reserved);
+    if (fact.act == IPC_LIMIT_ACT_FLATTEN) {
+        fact.flatten = 1;
+        fact.value_e8 = event->instrument;
+    }
     if (fact.scope == IPC_LIMIT_SCOPE_LINK) {
         uint32_t slot = slot_of(core, follower_no);
         if (slot == ENG_NONE) {

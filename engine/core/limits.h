@@ -80,21 +80,6 @@ struct eng_limits_wants {
 };
 void eng_limits_wants(const struct eng_core *core, uint32_t slot, struct eng_limits_wants *out);
 
-/* --- flattening --------------------------------------------------------------------------------
- */
-
-/* One copied position that a trip wants closed. */
-struct eng_flatten {
-    uint32_t slot, follower_no, instrument;
-    uint8_t product, side; /* of the closing order */
-    int64_t qty_e8;        /* what may be closed now: held, less own working closes */
-};
-/* eng_flatten_next yields them one by one, from *cursor on (0 at first; index into the list of
- * followers with limits). A position whose close is under way is not yielded again.
- *   returns  true with *out filled; false when there is none */
-LS_MUST_USE bool eng_flatten_next(
-    const struct eng_core *core, uint32_t *cursor, struct eng_flatten *out);
-
 /* --- pure rules --------------------------------------------------------------------------------
  */
 

@@ -22,6 +22,12 @@ enum ipc_reason eng_limits_bar(
 /* eng_limits_batch_bar: the same for all followers of a master: its group, the shard. */
 enum ipc_reason eng_limits_batch_bar(const struct eng_core *core, uint32_t master);
 
+/* eng_limits_flatten says whether a trip in force, or the end of its subscription, wants the
+ * follower's copied positions closed.
+ *   returns  who wants it, for the fact; NULL when nothing does */
+const char *eng_limits_flatten(
+    const struct eng_core *core, uint32_t slot, const struct ipc_row_follower *row);
+
 /* eng_limits_reason returns the reason that a tripped kind gives. */
 enum ipc_reason eng_limits_reason(enum ipc_limit_kind kind);
 

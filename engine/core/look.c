@@ -95,6 +95,15 @@ static void verify_counters(const struct eng_core *core)
     LS_CHECK(placed == c->placed && placed == core->fold.child_count);
     LS_CHECK(open == c->acts_open && c->acts == c->acts_open + c->acts_settled);
     LS_CHECK(remaining == c->remaining);
+    uint64_t flattens = 0, wanted = 0;
+    for (uint32_t i = 0; i < core->fold.position_count; i++) {
+        uint32_t own = core->positions[i].flatten;
+        wanted += own == ENG_FLATTEN_WANTED;
+        flattens += own == ENG_FLATTEN_WANTED ||
+                    (own != 0 && core->orders[own - 1].status != IPC_STATUS_EXPIRED);
+    }
+    LS_CHECK(flattens == core->fold.flatten_open && wanted == core->fold.flatten_wanted);
+    LS_CHECK(c->flattens == flattens + c->flattens_done + c->flattens_left);
     LS_CHECK(c->expected + c->extra == c->remaining + c->skipped + c->vanished + c->placed + c->acts);
 }
 
