@@ -116,7 +116,7 @@ def make_world(options, dice):
     world.broker_options = {"pacing": False}
     # A hundred cuts in a minute and a half are no reason here to wait longer and longer.
     world.ingest_options = {} if options.poll else {"backoff_max_ms": 200, "feed_failed_most": 1000,
-                                                    "feed_connects_per_second": 100}
+                                                    "feed_connects_per_second": 100, "feed_book_ms": 3000}
     world.engine_options = {"limits": {"follower_slots": 64, "accounts": 64, "master_orders": 16384,
                                        "children": 65536, "positions": 4096, "connections": 64},
                             "journal": {"directory": world.path("journal"), "segment_kib": 16384, "segments": 8}}
@@ -139,7 +139,7 @@ def calm(world, seconds=30):
         now = time.monotonic()
         if book != last["book"]:
             last.update(book=book, since=now)
-        return now - last["since"] > 1.5
+        return now - last["since"] > 3.5  # the next look at the book as well
     wait_for("calm after the day", still, seconds, 0.1)
 
 
