@@ -512,6 +512,7 @@ static void turn_once(struct eng_turn *turn)
     turn_waves_step(turn);
     turn_rings_poll(turn, IPC_RING_UPDATES, config->updates_per_turn);
     turn_limits_step(turn);
+    turn_flatten_step(turn);
 
     retired_tell(turn);
     lanes_walk(turn);

@@ -96,7 +96,7 @@ static void tell(struct eng_turn *turn, const struct ipc_fact_limit *fact)
         ipc_limit_kind_name((enum ipc_limit_kind)fact->kind),
         ipc_limit_scope_name((enum ipc_limit_scope)fact->scope),
         fact->follower_no != 0 ? fact->follower_no : fact->account,
-        fact->flatten ? "; close positions" : "");
+        fact->flatten ? "; its positions are closed" : "");
     turn_alarm(turn, &alarm);
 }
 

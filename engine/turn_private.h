@@ -126,6 +126,14 @@ struct eng_turn {
     uint32_t generation_count;
 
     struct turn_limits *limits; /* turn_limits.c */
+    struct {                    /* turn_flatten.c */
+        uint32_t next;          /* index of the follower that is asked next for its wish */
+        uint32_t cursor;        /* position that is looked at next */
+        uint32_t seen;          /* marked positions without an own order after the last look */
+        uint32_t wave_turns;
+        bool looks; /* a look at the positions is under way */
+        int64_t asked_mono_ns, looked_mono_ns, said_mono_ns;
+    } flatten;
 
     uint32_t release_cursor;
     int64_t release_stalled_mono_ns; /* queues are not looked at before this */
@@ -181,6 +189,9 @@ void turn_keepalive(struct eng_turn *turn);
 LS_MUST_USE enum ipc_rc turn_limits_make(struct eng_turn *turn, uint32_t follower_slots);
 void turn_limits_free(struct eng_turn *turn);
 void turn_limits_step(struct eng_turn *turn);
+
+/* turn_flatten.c: positions that are closed without an order of their master. */
+void turn_flatten_step(struct eng_turn *turn);
 
 /* turn_replies.c */
 void turn_on_reply(const struct eng_h2_reply *reply, void *context);

@@ -18,9 +18,9 @@ uint32_t eng_flatten_open(const struct eng_core *core)
     return core->fold.flatten_open;
 }
 
-bool eng_flatten_fresh(const struct eng_core *core)
+uint32_t eng_flatten_fresh(const struct eng_core *core)
 {
-    return core->fold.flatten_wanted != 0;
+    return core->fold.flatten_wanted;
 }
 
 /* Something of it is held, works or is in doubt. */

@@ -27,8 +27,8 @@
 /* eng_flatten_open counts positions that are to become flat and were not given up. */
 uint32_t eng_flatten_open(const struct eng_core *core);
 
-/* eng_flatten_fresh: some of them have no own order yet. */
-bool eng_flatten_fresh(const struct eng_core *core);
+/* eng_flatten_fresh counts those of them that have no own order yet. */
+uint32_t eng_flatten_fresh(const struct eng_core *core);
 
 /* eng_flatten_want makes the FLATTEN fact of a follower of eng_limits_slot whose limits or whose
  * ended subscription want its positions closed, when something of it is not marked yet.

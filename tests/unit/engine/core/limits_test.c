@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "engine/core/flatten.h"
 #include "money_world.h"
 
 #define E8(x)  ((int64_t)((x)*100000000.0 + ((x) < 0 ? -0.5 : 0.5)))
@@ -408,13 +409,12 @@ static void followers_without_limits_are_not_looked_at(void **state)
     assert_int_equal(eng_limits_count(world.core), 1);
 }
 
-/* F26: to stop entries and to close are two switches. */
+/* F26: to stop entries and to close are two switches; the wish is said once. */
 static void flattening_is_a_choice(void **state)
 {
     (void)state;
-    struct eng_flatten flatten;
+    struct ipc_fact_limit fact;
     for (int choice = 0; choice < 2; choice++) {
-        uint32_t cursor = 0;
         close_world(NULL);
         open_world(NULL);
         world.policies[0].daily_loss_e8 = E8(100);
@@ -425,26 +425,19 @@ static void flattening_is_a_choice(void **state)
         money_world_trade(&world, 0, 3, IPC_SIDE_SELL, 7, E8(10));
         world.prices_e8[2] = E8(98);
         world.prices_e8[3] = E8(10);
-        assert_false(eng_flatten_next(world.core, &cursor, &flatten));
-        cursor = 0;
+        assert_false(eng_flatten_want(world.core, 0, &fact));
         assert_int_equal(money_world_settle(&world, 0), BIT(IPC_LIMIT_DAILY_LOSS));
-        assert_int_equal(eng_flatten_next(world.core, &cursor, &flatten), choice);
+        assert_int_equal(eng_flatten_want(world.core, 0, &fact), choice);
         if (!choice)
             continue;
-        assert_int_equal(flatten.follower_no, 1);
-        bool is_long = flatten.instrument == 2;
-        assert_int_equal(flatten.side, is_long ? IPC_SIDE_SELL : IPC_SIDE_BUY);
-        assert_int_equal(flatten.qty_e8, is_long ? E8(50) : E8(7));
-        /* Closes that work are not asked for again. */
-        world.core->positions[0].closing_e8[1] = E8(50);
-        world.core->positions[1].closing_e8[0] = E8(7);
-        cursor = 0;
-        assert_false(eng_flatten_next(world.core, &cursor, &flatten));
-        world.core->positions[0].closing_e8[1] = world.core->positions[1].closing_e8[0] = 0;
-        struct ipc_fact_limit resume = resume_of(0);
-        money_world_fact(&world, &resume);
-        cursor = 0;
-        assert_false(eng_flatten_next(world.core, &cursor, &flatten));
+        assert_int_equal(fact.act, IPC_LIMIT_ACT_FLATTEN);
+        assert_int_equal(fact.follower_no, 1);
+        assert_string_equal(fact.by, "limit-reached");
+        money_world_fact(&world, &fact);
+        assert_int_equal(eng_flatten_open(world.core), 2);
+        assert_false(eng_flatten_want(world.core, 0, &fact));
+        money_world_fact(&world, &fact); /* twice is once */
+        assert_int_equal(eng_flatten_fresh(world.core), 2);
     }
 }
 
