@@ -397,7 +397,7 @@ static void note_follow_up(struct eng_core *core, const struct batch_apply *appl
     eng_due_drop(core, index);
     if (!is_exit(apply, at))
         position->flags &= (uint8_t)~ENG_POSITION_REVERSES;
-    else if (fact->kind == IPC_CHILD_SKIP)
+    else if (fact->kind == IPC_CHILD_SKIP && fact->reason != IPC_REASON_EXIT_IN_FLIGHT)
         position->flags |= ENG_POSITION_REFUSED; /* not again before something happens to it */
 }
 

@@ -3,6 +3,7 @@
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/pipeline/full.h"
+#include "engine/core/pipeline/gather.h"
 #include "engine/core/pipeline/work.h"
 #include "engine/core/positions.h"
 
@@ -262,7 +263,9 @@ static bool share_out(struct eng_work *work, const struct eng_follower *follower
         .leg = ipc_tag_action_leg(last->action),
         .slice = family->next_slice,
         .slice_e8 = slice};
-    if (eng_work_place(work, follower, &terms, false) || work->count > first) {
+    /* Behind an unanswered close of another decision it waits in the queue. */
+    bool behind = (last->flags & ENG_CHILD_EXIT) && core->positions[last->position].flying != 0;
+    if (eng_work_place(work, follower, &terms, behind) || work->count > first) {
         work->is_full = false;
         return true; /* what did not fit is looked at with the next amendment */
     }
@@ -316,49 +319,52 @@ static bool amend_entries(struct eng_work *work, const struct eng_follower *foll
     return fits;
 }
 
+/* What the position's base counts reaches to the newest reduction that it follows. */
+static const struct eng_order *newest_of_run(
+    const struct eng_work *work, const struct eng_position *position)
+{
+    const struct eng_order *order = work->plan.order;
+    if (position->exit_order == ENG_NONE ||
+        work->core->orders[position->exit_order].run != order->run)
+        return order;
+    const struct eng_order *newest = &work->core->orders[position->exit_order];
+    return newest->master_position == order->master_position ? newest : order;
+}
+
 static bool amend_exits(
     struct eng_work *work, const struct eng_follower *follower, const struct family *family)
 {
-    const struct eng_plan *plan = &work->plan;
     const struct eng_child *last = &work->core->children[family->child[family->count - 1]];
     const struct eng_position *position = &work->core->positions[last->position];
+    const struct eng_plan *plan = eng_work_close_plan(work, position, false);
     if (lacks_room(work, family->live + 1))
         return false;
-    enum ipc_reason bar = IPC_REASON_NONE;
-    if (follower->word == IPC_SWITCH_HALT)
-        bar = IPC_REASON_KILL_SWITCH;
-    else
-        bar = eng_plan_contract(plan, follower, true);
-    if (bar != IPC_REASON_NONE) {
-        skip_all(work, follower, family, bar, last->qty_e8);
+    struct eng_run_sum run = eng_run_sum(work->core, newest_of_run(work, position), false);
+    const struct eng_close close = {.position = position,
+        .plan = plan,
+        .run = &run,
+        .number = work->plan.order->run,
+        .side = last->side,
+        .is_stop = eng_order_is_stop(work->plan.order)};
+    const struct eng_copies copies = {
+        .open_e8 = family->claim_e8, .filled_e8 = family->own_e8 - family->claim_e8};
+    struct eng_case_shared shared;
+    struct eng_case judged;
+    struct eng_verdict verdict;
+    eng_gather_amend(work, follower, &close, &copies, &shared, &judged);
+    eng_judge(&judged, &verdict, NULL);
+    if (verdict.act == ENG_ACT_SKIP) {
+        skip_all(work, follower, family, (enum ipc_reason)verdict.reason, last->qty_e8);
         return true;
     }
-    bool all = false;
-    int64_t more = eng_wanted_e8(
-        work, follower, position, &work->run[0], plan->order->run, false, last->side, &all);
-    int64_t closable = eng_closable_e8(position, last->side, 0);
-    if (eng_base_taken(position, plan->order->run, false)) {
-        /* Less than what was ordered for this base: this order gives it back. */
-        int64_t total = all ? position->base_e8
-                            : eng_exit_floor_e8(plan, follower,
-                                  eng_fraction_qty(position->base_e8, work->run[0].reduced_e8,
-                                      ls_max_i64(work->run[0].base_e8, 1)));
-        more = total - position->closed_e8;
-    }
-    if (all)
-        more = ls_max_i64(more, closable);
-    enum ipc_reason reason = IPC_REASON_NONE;
-    if (more > closable) {
-        more = closable;
-        reason = IPC_REASON_CLOSE_CLAMPED;
-    }
-    int64_t total = family->own_e8 + family->gone_e8 + more;
+    int64_t total = verdict.asked_e8 + family->gone_e8;
     for (uint32_t i = 0; i < family->count; i++) { /* both count what the ended ones filled */
         const struct eng_child *child = &work->core->children[family->child[i]];
         if (is_over(child))
             total -= child->filled_qty_e8;
     }
-    return share_out(work, follower, plan, family, ls_max_i64(total, 0), reason);
+    return share_out(work, follower, plan, family, ls_max_i64(total, 0),
+        verdict.reason == IPC_REASON_CLOSE_CLAMPED ? IPC_REASON_CLOSE_CLAMPED : IPC_REASON_NONE);
 }
 
 /* --- one follower -------------------------------------------------------------------------------

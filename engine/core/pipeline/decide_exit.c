@@ -4,45 +4,49 @@
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/pipeline/full.h"
+#include "engine/core/pipeline/gather.h"
 #include "engine/core/pipeline/work.h"
 #include "engine/core/positions.h"
 
 /* --- one position -------------------------------------------------------------------------------
  */
 
-int64_t eng_wanted_e8(const struct eng_work *work, const struct eng_follower *follower,
-    const struct eng_position *position, const struct eng_run_sum *run, uint32_t number,
-    bool by_fill, uint8_t side, bool *all)
+static struct eng_close close_of(const struct eng_work *work, const struct eng_position *position,
+    const struct eng_plan *plan, bool by_fill, uint8_t side)
 {
-    bool taken = eng_base_taken(position, number, by_fill);
-    int64_t base = taken ? position->base_e8 : eng_base_now(position, side);
-    int64_t closed = taken ? position->closed_e8 : 0;
-    *all = run->base_e8 > 0 && run->reduced_e8 >= run->base_e8;
-    int64_t total = base;
-    if (!*all && run->base_e8 > 0)
-        total = eng_exit_floor_e8(
-            &work->plan, follower, eng_fraction_qty(base, run->reduced_e8, run->base_e8));
-    return ls_max_i64(total - closed, 0);
+    return (struct eng_close){.position = position,
+        .plan = plan,
+        .run = &work->run[by_fill],
+        .side = side,
+        .by_fill = by_fill,
+        .is_stop = !by_fill && eng_order_is_stop(work->plan.order) &&
+                   work->plan.order->status < IPC_STATUS_FILLED};
 }
 
-/* The master is flat, or will be for sure: nothing of it works any more. */
-static bool master_is_flat(const struct eng_work *work, const struct eng_run_sum *run)
+/* The terms in which a verdict's leg leaves; of a skip, those that it would have had. */
+static void take_terms(const struct eng_close *close, const struct eng_verdict *verdict,
+    struct eng_shape *shape, struct eng_terms *terms)
 {
-    const struct eng_order *order = work->plan.order;
-    const struct eng_master_position *master =
-        &work->core->master_positions[order->master_position];
-    return run->certain_e8 >= run->base_e8 &&
-           master->opening_e8[order->side == IPC_SIDE_SELL ? 0 : 1] == 0;
-}
-
-static void add_flatten(struct eng_work *work, const struct eng_follower *follower, uint32_t slot,
-    const struct eng_terms *terms, uint16_t incarnation, int64_t coming_e8)
-{
-    struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
-    fact->kind = IPC_CHILD_FLATTEN;
-    fact->incarnation = incarnation;
-    fact->qty_e8 = coming_e8;
-    eng_work_terms(work, terms, 0);
+    *shape = close->plan->shape;
+    shape->side = close->side;
+    *terms = (struct eng_terms){.shape = shape,
+        .instrument = close->position->instrument,
+        .product = close->position->product,
+        .flags = close->by_fill ? IPC_WIDE_EXIT | IPC_WIDE_ON_FILL : IPC_WIDE_EXIT,
+        .leg = ENG_LEG_MAIN};
+    if (verdict->leg_count == 0)
+        return;
+    const struct eng_leg *leg = &verdict->legs[0];
+    shape->type = leg->type;
+    shape->validity = leg->validity;
+    shape->price_e8 = leg->price_e8;
+    shape->trigger_e8 = leg->trigger_e8;
+    terms->market_protection_e8 = leg->market_protection_e8;
+    terms->slice_e8 = leg->slice_e8;
+    /* An order has its largest quantity also where no freeze is known. */
+    if (leg->slices == 1)
+        terms->slice_e8 = ls_min_i64(
+            leg->qty_e8, eng_lot_floor(&close->plan->sizer, ENG_QTY_MAX_E8));
 }
 
 static bool skip_exit(
@@ -53,83 +57,59 @@ static bool skip_exit(
     return true;
 }
 
-/* Its broker backs one resting order: the stop that works stays, a target is dropped (E30). */
-static bool keeps_stop(const struct eng_work *work, const struct eng_follower *follower,
-    const struct eng_position *position)
+/* Facts of a close that was judged: an order, or why there is none, and what of its entries ends.
+ *   returns  false when the frame is too short */
+static bool note_close(struct eng_work *work, const struct eng_follower *follower, uint32_t slot,
+    const struct eng_close *close, const struct eng_verdict *verdict)
 {
-    const struct eng_core *core = work->core;
-    const struct ipc_row_follower *row = follower->row;
-    if (LS_LIKELY(row->policy == 0) || work->plan.order->type != IPC_TYPE_LIMIT ||
-        work->plan.order->status == IPC_STATUS_FILLED ||
-        !(core->view->policies[row->policy - 1].flags & IPC_POLICY_ONE_RESTING) ||
-        eng_reserved_e8(position) == 0)
-        return false;
-    for (uint32_t at = position->newest_child; at != ENG_NONE;
-         at = core->children[at].position_older) {
-        const struct eng_child *child = &core->children[at];
-        if ((child->flags & ENG_CHILD_EXIT) && eng_child_claim_e8(child) > 0 &&
-            (child->type == IPC_TYPE_SL || child->type == IPC_TYPE_SLM))
-            return true;
+    const struct eng_position *position = close->position;
+    struct eng_shape shape;
+    struct eng_terms terms;
+    take_terms(close, verdict, &shape, &terms);
+    struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
+    fact->incarnation = position->incarnation;
+    fact->sample_e8 = position->held_e8;
+    fact->reason = verdict->reason;
+    bool flattens = (verdict->cancels & ENG_CANCELS_ENTRY) != 0;
+    if (verdict->leg_count != 0) {
+        bool blocked = eng_held_e8(position, close->side) == 0;
+        fact->qty_e8 = verdict->legs[0].qty_e8;
+        if (verdict->act == ENG_ACT_WAIT) /* queued: why, is known to who looks at the queue */
+            fact->reason = !blocked && fact->qty_e8 < verdict->asked_e8 ? IPC_REASON_CLOSE_CLAMPED
+                                                                        : IPC_REASON_NONE;
+        if (!eng_work_place(work, follower, &terms, blocked))
+            return false;
+    } else if (flattens) {
+        work->count--;
+    } else {
+        (void)skip_exit(work, &terms, (enum ipc_reason)verdict->reason, verdict->asked_e8);
     }
-    return false;
+    if (!flattens || eng_work_room(work) == 0)
+        return true;
+    fact = eng_work_add(work, follower, slot);
+    fact->kind = IPC_CHILD_FLATTEN;
+    fact->incarnation = position->incarnation;
+    fact->qty_e8 = verdict->cancel_e8;
+    eng_work_terms(work, &terms, 0);
+    return true;
 }
 
 static bool exit_position(struct eng_work *work, const struct eng_follower *follower, uint32_t slot,
     const struct eng_position *position, bool by_fill)
 {
-    const struct eng_plan *plan = eng_work_close_plan(work, position, by_fill);
-    const struct eng_run_sum *run = &work->run[by_fill];
-    uint8_t side = plan->shape.side;
-    const struct eng_terms terms = {.shape = &plan->shape,
-        .instrument = position->instrument,
-        .product = position->product,
-        .flags = by_fill ? IPC_WIDE_EXIT | IPC_WIDE_ON_FILL : IPC_WIDE_EXIT,
-        .leg = ENG_LEG_MAIN,
-        .slice_e8 = plan->freeze_qty_e8 != 0 ? plan->freeze_qty_e8
-                                             : eng_lot_floor(&plan->sizer, ENG_QTY_MAX_E8)};
     if (eng_work_room(work) < 2) {
         work->is_full = true;
         return false;
     }
-    struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
-    fact->incarnation = position->incarnation;
-    fact->sample_e8 = position->held_e8;
-
-    bool all = false;
-    int64_t want =
-        eng_wanted_e8(work, follower, position, run, work->plan.order->run, by_fill, side, &all);
-    int64_t held = eng_held_e8(position, side), coming = eng_coming_e8(position, side);
-    int64_t closable = eng_closable_e8(position, side, 0);
-    if (all)
-        want = ls_max_i64(want, closable);
-    if (position->flying != 0)
-        return skip_exit(work, &terms, IPC_REASON_EXIT_IN_FLIGHT, want);
-    if (keeps_stop(work, follower, position))
-        return skip_exit(work, &terms, IPC_REASON_KEEP_STOP, want);
-    bool flat = all && coming > 0 && master_is_flat(work, run);
-    if (want == 0 && !flat) {
-        enum ipc_reason reason =
-            plan->sizer.lot_e8 > LS_E8 ? IPC_REASON_SUB_LOT : IPC_REASON_QTY_ZERO;
-        if (eng_reserved_e8(position) > 0 && closable == 0)
-            reason = IPC_REASON_CLOSE_CLAMPED;
-        return skip_exit(work, &terms, reason, 0);
-    }
-    bool blocked = held == 0 && coming > 0;
-    fact->qty_e8 = want;
-    if (!blocked && want > closable) {
-        if (closable == 0 && !flat)
-            return skip_exit(work, &terms, IPC_REASON_CLOSE_CLAMPED, want);
-        fact->reason = IPC_REASON_CLOSE_CLAMPED;
-        fact->qty_e8 = closable;
-    }
-    if (fact->qty_e8 == 0) {
-        work->count--;
-    } else if (!eng_work_place(work, follower, &terms, blocked)) {
-        return false;
-    }
-    if (flat && eng_work_room(work) > 0)
-        add_flatten(work, follower, slot, &terms, position->incarnation, coming);
-    return true;
+    const struct eng_plan *plan = eng_work_close_plan(work, position, by_fill);
+    struct eng_close close = close_of(work, position, plan, by_fill, plan->shape.side);
+    close.number = work->plan.order->run;
+    struct eng_case_shared shared;
+    struct eng_case judged;
+    struct eng_verdict verdict;
+    eng_gather_close(work, follower, &close, &shared, &judged);
+    eng_judge(&judged, &verdict, NULL);
+    return note_close(work, follower, slot, &close, &verdict);
 }
 
 /* --- one follower -------------------------------------------------------------------------------
@@ -207,6 +187,16 @@ bool eng_decide_exit(
     return fits;
 }
 
+/* The master is flat, or will be for sure: nothing of it works any more. */
+static bool master_is_flat(const struct eng_work *work, const struct eng_run_sum *run)
+{
+    const struct eng_order *order = work->plan.order;
+    const struct eng_master_position *master =
+        &work->core->master_positions[order->master_position];
+    return run->certain_e8 >= run->base_e8 &&
+           master->opening_e8[order->side == IPC_SIDE_SELL ? 0 : 1] == 0;
+}
+
 bool eng_decide_flat(struct eng_work *work, const struct eng_follower *follower, uint32_t slot)
 {
     const struct eng_order *order = work->plan.order;
@@ -230,8 +220,10 @@ bool eng_decide_flat(struct eng_work *work, const struct eng_follower *follower,
         .instrument = order->instrument,
         .product = order->product,
         .flags = IPC_WIDE_EXIT};
-    add_flatten(work, follower, slot, &terms, follower->row->incarnation,
-        eng_coming_e8(&work->core->positions[index], side));
+    struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
+    fact->kind = IPC_CHILD_FLATTEN;
+    fact->qty_e8 = eng_coming_e8(&work->core->positions[index], side);
+    eng_work_terms(work, &terms, 0);
     return true;
 }
 
@@ -291,45 +283,24 @@ static void follow_close(struct eng_work *work, const struct eng_follower *follo
     const struct eng_order *order = work->plan.order;
     bool by_fill =
         (position->flags & ENG_POSITION_BY_FILL) != 0 && !(order->flags & ENG_ORDER_OWN);
+    bool flat = (position->flags & ENG_POSITION_FLAT) != 0;
     /* What an ended order still owes goes as its fill would; its limit is of the past. */
-    const struct eng_plan *plan =
-        eng_work_close_plan(work, position, by_fill || eng_order_ended(order));
-    struct eng_shape shape = plan->shape;
-    shape.side = eng_closing_side(position);
-    uint8_t side = shape.side == 0 ? plan->shape.side : shape.side;
-    shape.side = side;
-    const struct eng_terms terms = {.shape = &shape,
-        .instrument = position->instrument,
-        .product = position->product,
-        .flags = by_fill ? IPC_WIDE_EXIT | IPC_WIDE_ON_FILL : IPC_WIDE_EXIT,
-        .leg = ENG_LEG_MAIN,
-        .slice_e8 = plan->freeze_qty_e8 != 0 ? plan->freeze_qty_e8
-                                             : eng_lot_floor(&plan->sizer, ENG_QTY_MAX_E8)};
-    struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
-    fact->incarnation = position->incarnation;
-    fact->sample_e8 = position->held_e8;
-    bool all = false;
-    int64_t closable = eng_closable_e8(position, side, 0);
-    int64_t want = eng_wanted_e8(
-        work, follower, position, &work->run[by_fill], position->base_run, by_fill, side, &all);
-    if (position->flags & ENG_POSITION_FLAT)
-        want = closable;
-    int64_t qty = ls_min_i64(want, closable);
-    enum ipc_reason bar = IPC_REASON_NONE;
-    if (follower->word == IPC_SWITCH_HALT)
-        bar = IPC_REASON_KILL_SWITCH;
-    else
-        bar = eng_plan_contract(plan, follower, true);
-    if (bar == IPC_REASON_NONE && qty == 0)
-        bar = IPC_REASON_AT_TARGET;
-    if (bar != IPC_REASON_NONE) {
-        (void)skip_exit(work, &terms, bar, want);
-        return;
-    }
-    fact->qty_e8 = qty;
-    if (want > qty)
-        fact->reason = IPC_REASON_CLOSE_CLAMPED;
-    if (!eng_work_place(work, follower, &terms, false))
+    const struct eng_plan *plan = eng_work_close_plan(
+        work, position, by_fill || eng_order_ended(order) || (flat && order->filled_qty_e8 > 0));
+    uint8_t side = eng_closing_side(position);
+    struct eng_close close =
+        close_of(work, position, plan, by_fill, side == 0 ? plan->shape.side : side);
+    close.number = position->base_run;
+    close.everything = flat;
+    struct eng_case_shared shared;
+    struct eng_case judged;
+    struct eng_verdict verdict;
+    eng_gather_close(work, follower, &close, &shared, &judged);
+    eng_judge(&judged, &verdict, NULL);
+    verdict.cancels = 0; /* its entries are being cancelled since it was found flat */
+    if (verdict.leg_count == 0 && verdict.reason == IPC_REASON_NONE)
+        verdict.reason = IPC_REASON_AT_TARGET;
+    if (!note_close(work, follower, slot, &close, &verdict))
         work->is_full = true; /* it begins the next frame */
 }
 
@@ -339,7 +310,8 @@ void eng_decide_follow_up(
     const struct eng_position *position = &work->core->positions[index];
     uint32_t count = work->count;
     const uint8_t closes = ENG_POSITION_WANTS | ENG_POSITION_FLAT;
-    bool reverses = (position->flags & ENG_POSITION_REVERSES) && position->unsent_e8 == 0;
+    bool reverses = (position->flags & ENG_POSITION_REVERSES) && position->unsent_e8 == 0 &&
+                    position->flying == 0;
     if (!reverses || ((position->flags & closes) && !(position->flags & ENG_POSITION_REFUSED) &&
                          eng_closable_e8(position, eng_closing_side(position), 0) > 0))
         follow_close(work, follower, slot, position);
