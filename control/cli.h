@@ -41,6 +41,7 @@ int ctl_snapshot_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_token_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_instruments_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_calendar_main(const struct ctl_cli *cli, int argc, char **argv);
+int ctl_flatten_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_limits_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_breaker_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_reasons_main(const struct ctl_cli *cli, int argc, char **argv);

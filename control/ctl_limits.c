@@ -1,5 +1,6 @@
-/* lockstepctl limits and breaker: which money limits have tripped, from the journal; and a person's
- * word that entries may go again, which reaches the engine through its ring and becomes a fact. */
+/* lockstepctl limits, breaker and flatten: which money limits have tripped, from the journal; and a
+ * person's word that entries may go again, or that copied positions are closed, which reaches the
+ * engine through its ring and becomes a fact. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,8 +40,25 @@ static const char help_text[] =
     "  --shard K   the shard (default: the follower's, else 0)\n"
     "  --disk DIR  where the disk files are, when the journal is no longer in memory\n";
 
+static const char flatten_help[] =
+    "Usage: lockstepctl flatten FOLLOWER --by NAME [--instrument SYMBOL]\n"
+    "       lockstepctl flatten --master LOGIN --by NAME [--instrument SYMBOL]\n"
+    "       lockstepctl flatten --all --by NAME [--instrument SYMBOL] [--shard K]\n\n"
+    "Closes what was copied: of one follower, of all followers of a master, or of all of a shard.\n"
+    "Working entries of these positions are cancelled, what they still fill is closed too. "
+    "Positions\n"
+    "that the owner holds by hand are not touched. It is an act and no switch: the next entry of "
+    "the\n"
+    "master is copied again (see switch and pause). Under halt it waits; a close that ends "
+    "unfilled\n"
+    "is tried again eight times, and an alarm says when it was given up.\n"
+    "Returns when the engine has journaled it; the orders are seen with 'orders'.\n\n"
+    "  --by NAME            who decides; it is in the journal for good\n"
+    "  --instrument SYMBOL  of this instrument only (EXCHANGE:SYMBOL where it is not unique)\n"
+    "  --shard K            with --all: the shard (default 0)\n";
+
 struct options {
-    const char *name, *by, *master, *disk;
+    const char *name, *by, *master, *disk, *instrument;
     uint32_t shard;
     bool has_shard, all;
 };
@@ -180,7 +198,7 @@ static void put_trip(const struct ctl_cli *cli, const struct standing *standing,
     printf("  %s: %s against %s, since %s; %s%s\n", name, value, limit, when,
         is_of_the_day(kind) ? "lifts with the next session"
                             : "stays until a person resumes (limits resume)",
-        trip->flatten ? "; its positions are to be closed" : "");
+        trip->flatten ? "; its positions are closed" : "");
 }
 
 static void show_table(const struct ctl_cli *cli, const struct table *table, uint32_t follower_no)
@@ -267,8 +285,15 @@ static int act_make(const struct ipc_snapshot_view *view, const struct options *
     act->event.reserved = what;
     act->event.received_mono_ns = act->event.published_mono_ns = ipc_clock_mono_ns();
     memcpy(act->event.broker_order_id, options->by, strlen(options->by));
+    if (options->instrument != NULL) {
+        act->event.instrument = ctl_find_instrument(view, options->instrument);
+        if (act->event.instrument == 0)
+            return ctl_refuse("there is no instrument '%s' in the live snapshot, or more than one",
+                options->instrument);
+    }
     if (options->all) {
-        act->event.reserved = IPC_OPERATOR_RESUME_ALL;
+        act->event.reserved = what == IPC_OPERATOR_FLATTEN ? (uint32_t)IPC_OPERATOR_FLATTEN_ALL
+                                                           : (uint32_t)IPC_OPERATOR_RESUME_ALL;
         act->event.account = 1; /* every event names one; this act is about none */
         return CTL_DONE;
     }
@@ -296,9 +321,12 @@ static bool is_answer(const struct ipc_journal_entry *entry, const struct act *a
     if (entry->frame->type != IPC_FACT_LIMIT || entry->frame->payload_bytes != sizeof(fact))
         return false;
     memcpy(&fact, entry->payload, sizeof(fact));
-    enum ipc_limit_act wanted = act->event.reserved == IPC_OPERATOR_BREAKER_RESET
-                                    ? IPC_LIMIT_ACT_BREAKER
-                                    : IPC_LIMIT_ACT_RESUME;
+    enum ipc_limit_act wanted = IPC_LIMIT_ACT_RESUME;
+    if (act->event.reserved == IPC_OPERATOR_BREAKER_RESET)
+        wanted = IPC_LIMIT_ACT_BREAKER;
+    if (act->event.reserved == IPC_OPERATOR_FLATTEN ||
+        act->event.reserved == IPC_OPERATOR_FLATTEN_ALL)
+        wanted = IPC_LIMIT_ACT_FLATTEN;
     return fact.act == wanted && fact.follower_no == act->event.book_order_count &&
            (fact.follower_no != 0 || fact.account == act->event.account) &&
            strncmp(fact.by, act->event.broker_order_id, sizeof(fact.by)) == 0;
@@ -409,14 +437,16 @@ static bool by_is_sound(const char *by)
     return true;
 }
 
-static int parse(const char *verb, int argc, char **argv, struct options *options)
+/* `first` is the index of the first argument. */
+static int parse(const char *verb, int first, int argc, char **argv, struct options *options)
 {
     *options = (struct options){.name = NULL};
-    for (int i = 2; i < argc; i++) {
-        const char **target = strcmp(argv[i], "--by") == 0       ? &options->by
-                              : strcmp(argv[i], "--master") == 0 ? &options->master
-                              : strcmp(argv[i], "--disk") == 0   ? &options->disk
-                                                                 : NULL;
+    for (int i = first; i < argc; i++) {
+        const char **target = strcmp(argv[i], "--by") == 0           ? &options->by
+                              : strcmp(argv[i], "--master") == 0     ? &options->master
+                              : strcmp(argv[i], "--disk") == 0       ? &options->disk
+                              : strcmp(argv[i], "--instrument") == 0 ? &options->instrument
+                                                                     : NULL;
         if (strcmp(argv[i], "--all") == 0) {
             options->all = true;
         } else if (strcmp(argv[i], "--shard") == 0 && i + 1 < argc) {
@@ -458,17 +488,20 @@ int ctl_limits_main(const struct ctl_cli *cli, int argc, char **argv)
         fputs(help_text, stdout);
         return CTL_DONE;
     }
-    int code = parse("limits", argc, argv, &options);
+    int code = parse("limits", 2, argc, argv, &options);
     if (code != CTL_DONE)
         return code;
     if (strcmp(argv[1], "show") == 0) {
-        if (options.by != NULL || options.master != NULL || options.all)
+        if (options.by != NULL || options.master != NULL || options.all ||
+            options.instrument != NULL)
             return ctl_usage("limits", "show takes a FOLLOWER, --shard and --disk");
         return show(cli, &options);
     }
     if (strcmp(argv[1], "resume") != 0)
         return ctl_usage("limits", "there is no '%s'", argv[1]);
     code = check_act("limits", &options);
+    if (code == CTL_DONE && options.instrument != NULL)
+        code = ctl_usage("limits", "limits are a follower's, not an instrument's");
     return code != CTL_DONE ? code : run_act(cli, &options, IPC_OPERATOR_RESUME);
 }
 
@@ -481,10 +514,25 @@ int ctl_breaker_main(const struct ctl_cli *cli, int argc, char **argv)
     }
     if (argc < 2 || strcmp(argv[1], "reset") != 0)
         return ctl_usage("breaker", "say reset FOLLOWER --by NAME");
-    int code = parse("breaker", argc, argv, &options);
+    int code = parse("breaker", 2, argc, argv, &options);
     if (code == CTL_DONE)
         code = check_act("breaker", &options);
     if (code == CTL_DONE && options.name == NULL)
         code = ctl_usage("breaker", "a circuit is a follower's: name one");
     return code != CTL_DONE ? code : run_act(cli, &options, IPC_OPERATOR_BREAKER_RESET);
+}
+
+int ctl_flatten_main(const struct ctl_cli *cli, int argc, char **argv)
+{
+    struct options options;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(flatten_help, stdout);
+        return CTL_DONE;
+    }
+    int code = parse("flatten", 1, argc, argv, &options);
+    if (code == CTL_DONE && options.disk != NULL)
+        code = ctl_usage("flatten", "there is no --disk");
+    if (code == CTL_DONE)
+        code = check_act("flatten", &options);
+    return code != CTL_DONE ? code : run_act(cli, &options, IPC_OPERATOR_FLATTEN);
 }

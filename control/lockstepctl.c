@@ -28,6 +28,8 @@ static const struct ctl_verb verbs[] = {
         ctl_account_main},
     {"calendar", "check FILE | show FILE [--date D] | publish FILE",
         "when the market trades: sessions, holidays, cut-offs", ctl_calendar_main},
+    {"flatten", "FOLLOWER | --master LOGIN | --all, --by NAME [--instrument SYMBOL]",
+        "close what was copied, now; it stops no later entry", ctl_flatten_main},
     {"limits", "show [FOLLOWER] | resume FOLLOWER --by NAME",
         "money limits that stopped entries, and who lets them go again", ctl_limits_main},
     {"breaker", "reset FOLLOWER --by NAME", "close the circuit that broker errors opened",

@@ -159,7 +159,16 @@ static bool render_event(const struct render *render)
     put_text(render, "reject_code", event->reject_code, sizeof event->reject_code);
     put_word(render, "source", NAME(ipc_source, event->source));
     put_u64(render, "wave", fact.wave);
-    put_u64(render, "followers", fact.follower_count);
+    if (fact.transition == IPC_TRANSITION_FOLLOW_UP) { /* an own order, of one follower */
+        put_u64(render, "follower", event->book_order_count);
+        put_u64(render, "incarnation", fact.follower_count);
+        put_word(render, "flatten",
+            fact.ring_sequence == IPC_FLATTEN_BEGINS  ? "begins"
+            : fact.ring_sequence == IPC_FLATTEN_AGAIN ? "again"
+                                                      : "given-up");
+    } else {
+        put_u64(render, "followers", fact.follower_count);
+    }
     put_u64(render, "reduces", fact.reduces);
     put_e8(render, "master_position", fact.master_position_e8);
     put_i64(render, "age_ns", ipc_text_span(event->received_mono_ns, render->frame->mono_ns));
@@ -393,6 +402,8 @@ static bool render_limit(const struct render *render)
         put_e8(render, "at", fact.limit_e8);
         put_u64(render, "flatten", fact.flatten);
     }
+    if (fact.act == IPC_LIMIT_ACT_FLATTEN && fact.value_e8 != 0)
+        put_i64(render, "instrument", fact.value_e8);
     if (fact.act == IPC_LIMIT_ACT_TRIP || fact.act == IPC_LIMIT_ACT_BASE ||
         fact.act == IPC_LIMIT_ACT_PEAK) {
         put_e8(render, "equity", fact.equity_e8);
