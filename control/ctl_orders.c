@@ -243,6 +243,17 @@ static void print_stages(const struct ipc_wave_record *record)
     puts(" us");
 }
 
+/* An own order of the engine: it closes what one follower copied, and has no wave. */
+static bool is_own(const struct ctl_wave *wave)
+{
+    return wave->wave == 0 && wave->fact.transition == IPC_TRANSITION_FOLLOW_UP;
+}
+
+static bool is_shown(const struct ctl_wave *wave)
+{
+    return wave->wave != 0 || is_own(wave);
+}
+
 static void print_text(const struct orders *orders, const struct ctl_wave *wave)
 {
     const struct ipc_event *event = &wave->fact.event;
@@ -254,12 +265,16 @@ static void print_text(const struct orders *orders, const struct ctl_wave *wave)
     ctl_format_wall(wave->wall_ns, when, sizeof(when));
     const char *bold = orders->cli->color ? "\033[1m" : "",
                *plain = orders->cli->color ? "\033[0m" : "";
-    printf("%swave %" PRIu64 "  %s  %s %s %s %s%s%s %s%s  master order %s  %s\n", bold, wave->wave,
-        ipc_transition_name((enum ipc_transition)wave->fact.transition),
-        ipc_side_name((enum ipc_side)event->side), qty,
+    if (is_own(wave))
+        printf("%sflatten  ", bold);
+    else
+        printf("%swave %" PRIu64 "  %s  ", bold, wave->wave,
+            ipc_transition_name((enum ipc_transition)wave->fact.transition));
+    printf("%s %s %s %s%s%s %s%s  %s %s  %s\n", ipc_side_name((enum ipc_side)event->side), qty,
         instrument != NULL ? instrument->symbol : "?", ipc_type_name((enum ipc_type)event->type),
         event->price_e8 != 0 ? " " : "", event->price_e8 != 0 ? price : "",
-        ipc_product_name((enum ipc_product)event->product), plain, event->broker_order_id, when);
+        ipc_product_name((enum ipc_product)event->product), plain,
+        is_own(wave) ? "own order" : "master order", event->broker_order_id, when);
     print_rows(orders, wave);
     struct ipc_wave_record record;
     if (find_record(orders, wave->wave, &record))
@@ -308,7 +323,7 @@ static void print_json(const struct orders *orders, const struct ctl_wave *wave)
         wave->wave, ipc_transition_name((enum ipc_transition)wave->fact.transition), event->account,
         event->broker_order_id, instrument != NULL ? instrument->symbol : "",
         ipc_side_name((enum ipc_side)event->side), qty, ipc_type_name((enum ipc_type)event->type),
-        price, wave->fact.follower_count);
+        price, is_own(wave) ? 1 : wave->fact.follower_count);
     struct ipc_wave_record r;
     if (find_record(orders, wave->wave, &r))
         printf("\"stages_ns\":{\"read\":%" PRId64 ",\"decide\":%" PRId64 ",\"journal\":%" PRId64
@@ -370,12 +385,12 @@ int ctl_orders_main(const struct ctl_cli *cli, int argc, char **argv)
         code = read_journal(&orders, &options);
         uint32_t count = 0, skip = 0, shown = 0;
         for (uint32_t i = 0; i < orders.table.wave_count; i++)
-            count += orders.table.waves[i].wave != 0;
+            count += is_shown(&orders.table.waves[i]);
         if (options.last != 0 && count > options.last)
             skip = count - options.last;
         for (uint32_t i = 0; i < orders.table.wave_count; i++) {
             const struct ctl_wave *wave = &orders.table.waves[i];
-            if (wave->wave == 0 || (options.wave != 0 && wave->wave != options.wave))
+            if (!is_shown(wave) || (options.wave != 0 && wave->wave != options.wave))
                 continue;
             if (skip > 0 && options.wave == 0) {
                 skip--;
