@@ -33,8 +33,8 @@ static void fill_all(struct world *world, uint32_t from)
         const struct ipc_command command = world->commands[i];
         world_ack(world, &command);
         if (command.action == IPC_ACTION_PLACE)
-            (void)world_update(world, command.child, IPC_STATUS_FILLED, command.qty_e8 / LS_E8,
-                E8(100));
+            (void)world_update(
+                world, command.child, IPC_STATUS_FILLED, command.qty_e8 / LS_E8, E8(100));
     }
 }
 
@@ -355,7 +355,8 @@ static void a_filled_copy_grows_by_the_difference(void **state)
     done(&world);
 }
 
-/* The master goes flat by a later fill: entries that still work at followers are cancelled (D14). */
+/* The master goes flat by a later fill: entries that still work at followers are cancelled (D14).
+ */
 static void a_flat_master_ends_working_entries(void **state)
 {
     (void)state;
