@@ -95,6 +95,8 @@ struct eng_run_sum eng_run_sum(
         int64_t part = by_fill ? filled : all;
         sum.reduced_e8 = eng_add_saturated(sum.reduced_e8, part);
         sum.certain_e8 = eng_add_saturated(sum.certain_e8, is_certain ? all : filled);
+        if (eng_order_is_stop(order))
+            sum.stops_e8 = eng_add_saturated(sum.stops_e8, part - filled);
         if (is_own)
             sum.own_e8 = part;
         is_own = false;

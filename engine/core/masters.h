@@ -15,6 +15,12 @@ static inline bool eng_order_ended(const struct eng_order *order)
     return order->status > IPC_STATUS_FILLED;
 }
 
+/* eng_order_is_stop: a protective stop when it reduces. */
+static inline bool eng_order_is_stop(const struct eng_order *order)
+{
+    return order->type == IPC_TYPE_SL || order->type == IPC_TYPE_SLM;
+}
+
 /* eng_order_effective_e8 returns what of the order is copied: all, or of an ended one its fill. */
 static inline int64_t eng_order_effective_e8(const struct eng_order *order)
 {
@@ -42,6 +48,7 @@ struct eng_run_sum {
     int64_t reduced_e8; /* D */
     int64_t own_e8;     /* of it, this order's */
     int64_t certain_e8; /* of D, what is filled or will be: market orders */
+    int64_t stops_e8;   /* of D, what only protective stops would: they work beside what leaves */
 };
 
 /* eng_run_sum adds up the run of an order.

@@ -78,24 +78,60 @@ static enum ipc_reason opening_total(struct eng_judging *judging, int64_t now_e8
     return *total_e8 < now_e8 ? IPC_REASON_NONE : eng_bars(judging, true);
 }
 
+/* What the copy's total comes to by the run that it belongs to: what it has, and what the run's
+ * target says more or less than was ordered for it. */
+static int64_t total_of_kept(struct eng_judging *judging, int64_t now_e8, int64_t free_e8)
+{
+    const struct eng_base *base = &judging->follower->base;
+    bool all = base->reduced_e8 >= base->master_e8;
+    int64_t total = base->copied_e8;
+    if (!all)
+        total = eng_close_share(judging, base->copied_e8, base->reduced_e8, base->master_e8);
+    if (base->closed_e8 != 0)
+        eng_note(judging, IPC_STEP_CLOSED_SO_FAR, base->closed_e8, 0);
+    int64_t more = total - base->closed_e8;
+    if (all && more < free_e8)
+        more = free_e8;
+    if (more < -now_e8)
+        return 0;
+    return eng_sum(now_e8, more);
+}
+
 static enum ipc_reason closing_total(struct eng_judging *judging, int64_t now_e8, int64_t *total_e8)
 {
     const struct eng_case_follower *follower = judging->follower;
     *total_e8 = now_e8;
     if (follower->word == IPC_SWITCH_HALT)
         return IPC_REASON_KILL_SWITCH;
+    if (judging->instrument == 0)
+        return IPC_REASON_INSTRUMENT_UNKNOWN;
     if (!judging->shared->has_qty)
         return IPC_REASON_NONE;
     int64_t held = eng_reducible(judging, follower->held_e8);
-    int64_t copied = eng_sum(eng_sum(held, follower->coming_e8), follower->child_filled_e8);
-    int64_t whole = eng_magnitude(judging->shared->before_e8);
-    int64_t total = judging->shared->qty_e8 >= whole
-                        ? copied
-                        : eng_close_share(judging, copied, judging->shared->qty_e8, whole);
-    /* What other working closes leave; this one's own rest is not in its way. */
-    __int128 free = (__int128)held - follower->reserved_e8 - follower->against_e8;
-    free += follower->reserved_e8 > follower->child_open_e8 ? follower->child_open_e8
-                                                            : follower->reserved_e8;
+    int64_t there = held;
+    if (follower->has_account && eng_reducible(judging, follower->account_e8) < held)
+        there = eng_reducible(judging, follower->account_e8);
+    __int128 free = (__int128)there - follower->reserved_e8 - follower->against_e8;
+    int64_t total;
+    if (follower->base_kept) {
+        total = total_of_kept(judging, now_e8, free > 0 ? (int64_t)free : 0);
+    } else {
+        int64_t copied = eng_sum(eng_sum(held, follower->coming_e8), follower->child_filled_e8);
+        int64_t whole = eng_magnitude(judging->shared->before_e8);
+        total = judging->shared->qty_e8 >= whole
+                    ? copied
+                    : eng_close_share(judging, copied, judging->shared->qty_e8, whole);
+    }
+    /* What other working closes leave; this one's own rest is not in its way, but a stop gives way
+     * to what leaves now. */
+    if (follower->base_kept) { /* what waits for its own entry is no more than it was */
+        free = free > 0 ? free : 0;
+        free += follower->child_open_e8;
+    } else {
+        free += follower->reserved_e8 > follower->child_open_e8 ? follower->child_open_e8
+                                                                : follower->reserved_e8;
+    }
+    free -= follower->owed_e8;
     int64_t most = eng_sum(follower->child_filled_e8, free > 0 ? (int64_t)free : 0);
     if (total > most) {
         eng_note(judging, IPC_STEP_CLAMP, most, IPC_REASON_CLOSE_CLAMPED);
@@ -148,7 +184,8 @@ void eng_judge_amend(struct eng_judging *judging)
         return;
     }
     note_child(judging);
-    if (follower->cancel_lost || follower->child_open_e8 == 0) {
+    bool over = follower->child_open_e8 == 0; /* it filled: only what is added can be placed */
+    if (follower->cancel_lost || (over && !judging->shared->has_qty)) {
         answer(judging, ENG_ACT_NONE, IPC_REASON_CHILD_FILLED);
         return;
     }
@@ -161,6 +198,11 @@ void eng_judge_amend(struct eng_judging *judging)
         return;
     }
     eng_note(judging, IPC_STEP_CHILD_TOTAL, total, 0);
+    out->asked_e8 = total;
+    if (over && total <= follower->child_filled_e8) {
+        answer(judging, ENG_ACT_NONE, IPC_REASON_CHILD_FILLED);
+        return;
+    }
     if (total <= follower->child_filled_e8) {
         /* What is filled is enough, or too much: that is drift. */
         cancel_rest(judging, total != 0                 ? IPC_REASON_NONE
@@ -185,7 +227,10 @@ void eng_judge_amend(struct eng_judging *judging)
     uint32_t number =
         judging->shared->amendment ? judging->shared->amendment : follower->child_modifications + 1;
     out->act = ENG_ACT_MODIFY;
-    if (most != 0 && number > most) {
+    if (over) {
+        out->act = ENG_ACT_PLACE;
+        leg.qty_e8 = leg.slice_e8 = out->remaining_e8;
+    } else if (most != 0 && number > most) {
         /* Only the difference is placed, after the cancel is confirmed. */
         eng_note(judging, IPC_STEP_MODIFICATIONS, most * LS_E8, 0);
         out->act = ENG_ACT_REPLACE;

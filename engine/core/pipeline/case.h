@@ -99,7 +99,8 @@ struct eng_case_shared {
     uint8_t has_qty;       /* AMEND: qty_e8 is said; 0 = only price or trigger changed */
     uint8_t money_answers; /* 1 = a mode that sizes in money may answer in money where no price is
                               known (lockstep-whatif); 0 = PRICE_UNKNOWN then: the core's */
-    uint8_t reserved8;
+    uint8_t flat; /* read with base_kept: the master is flat after it for certain, and nothing of
+                     his that would open works any more */
 
     /* --- the master's account (modes that divide by it); 0 = unknown -------------------------- */
     int64_t master_equity_e8, master_balance_e8, master_free_e8;
@@ -167,7 +168,8 @@ struct eng_case_follower {
     uint8_t entry_product; /* enum ipc_product of its own entry, for exits; 0 = the master's */
     uint8_t has_account;   /* account_e8 is known */
     uint8_t cancel_lost;   /* the cancel before a replacement lost to a fill */
-    uint8_t reserved8;
+    uint8_t base_kept;     /* `base` is true: who gathers carries it with every fill and cancel, and
+                              reduced_e8 has this event in it already */
 
     /* --- the instrument it trades, when mapped --------------------------------------------------
      */
@@ -201,6 +203,7 @@ struct eng_case_follower {
     int64_t stop_e8;     /* >= 0: of it, by a protective stop that rests */
     int64_t in_flight_e8; /* >= 0: of it, sent and unanswered, or of unknown outcome */
     int64_t against_e8;   /* >= 0: own working entries on the side of a close: they take room too */
+    int64_t owed_e8; /* >= 0: AMEND of a resting stop: what a close that leaves now still wants */
     int64_t reach_e8; /* >= 0: what counts against max_position: held and working, either side */
     struct eng_run run;
     struct eng_base base;
@@ -287,7 +290,8 @@ struct eng_verdict {
     uint8_t has_drift; /* drift_e8 is meant, 0 too */
     uint8_t reserved[3];
     struct eng_leg legs[2];
-    int64_t asked_e8;     /* of a skip: what it was before the reason struck */
+    int64_t asked_e8;     /* of a skip: what it was before the reason struck; of an AMEND the copy's
+                             new total */
     int64_t remaining_e8; /* MODIFY: what is left to fill after it; CANCEL: what is cancelled */
     int64_t drift_e8;     /* copied less what it should be, signed by magnitude: + = too much */
     int64_t sample_e8;    /* the capital figure that sizing used, or of an exit what was held */

@@ -3,6 +3,12 @@
  * position round, and only the broker or a person stops it. */
 #include "engine/core/pipeline/judging.h"
 
+/* A reduction of the master's, whose run somebody keeps. */
+static bool is_kept(const struct eng_judging *judging, const struct eng_reduction *reduction)
+{
+    return judging->follower->base_kept && reduction->whole_e8 != 0;
+}
+
 static bool stop_here(struct eng_judging *judging, enum eng_act act, enum ipc_reason reason)
 {
     judging->out->act = (uint8_t)act;
@@ -71,10 +77,32 @@ static int64_t wanted_of_run(
     return total > base.closed_e8 ? total - base.closed_e8 : 0;
 }
 
-/* The wish before any clamp; all = everything, lots or not. */
-static int64_t wanted_e8(
-    struct eng_judging *judging, const struct eng_reduction *reduction, int64_t copied_e8)
+/* The same where the run's numbers are kept: nothing has to be found out about them. */
+static int64_t wanted_of_kept(struct eng_judging *judging, int64_t free_e8)
 {
+    const struct eng_base *base = &judging->follower->base;
+    bool all = base->reduced_e8 >= base->master_e8;
+    int64_t total = base->copied_e8;
+    if (all) {
+        eng_note(judging, IPC_STEP_HELD, total, 0);
+        eng_note(judging, IPC_STEP_ALL, 0, 0);
+    } else {
+        total = eng_close_share(judging, base->copied_e8, base->reduced_e8, base->master_e8);
+    }
+    if (base->closed_e8 != 0)
+        eng_note(judging, IPC_STEP_CLOSED_SO_FAR, base->closed_e8, 0);
+    judging->out->base = *base;
+    int64_t want = total > base->closed_e8 ? total - base->closed_e8 : 0;
+    return all && want < free_e8 ? free_e8
+                                 : want; /* whatever is there when the master has nothing */
+}
+
+/* The wish before any clamp; all = everything, lots or not. */
+static int64_t wanted_e8(struct eng_judging *judging, const struct eng_reduction *reduction,
+    int64_t copied_e8, int64_t free_e8)
+{
+    if (is_kept(judging, reduction))
+        return wanted_of_kept(judging, free_e8);
     if (reduction->all ||
         (reduction->whole_e8 == 0 && reduction->part_e8 == 0 && reduction->fraction_e8 == 0)) {
         eng_note(judging, IPC_STEP_HELD, copied_e8, 0);
@@ -143,39 +171,46 @@ bool eng_judge_close(struct eng_judging *judging, const struct eng_reduction *re
     if (keeps_stop(judging, reduction))
         return stop_here(judging, ENG_ACT_SKIP, IPC_REASON_KEEP_STOP);
 
-    int64_t want = wanted_e8(judging, reduction, copied);
+    /* What its owner closed by hand is not there any more; what is missing is drift. */
+    int64_t there = held;
+    if (follower->has_account && eng_reducible(judging, follower->account_e8) < held)
+        there = eng_reducible(judging, follower->account_e8);
+    __int128 open = (__int128)there - follower->reserved_e8 - follower->against_e8;
+    int64_t most = open > 0 ? (int64_t)open : 0;
+    int64_t want = wanted_e8(judging, reduction, copied, most);
     out->asked_e8 = want;
     if (follower->in_flight_e8 > 0) /* joins the cumulative target, is judged anew afterwards */
         return stop_here(judging, ENG_ACT_NONE, IPC_REASON_EXIT_IN_FLIGHT);
-    if (want == 0)
-        return stop_here(judging, ENG_ACT_SKIP, zero_reason(judging));
 
     /* The master is flat and own entries still work: they are cancelled, late fills are closed. */
-    bool gone = want == copied && reduction->leaves_now;
-    if (gone && follower->coming_e8 > 0) {
+    bool kept = is_kept(judging, reduction);
+    bool gone = kept ? judging->shared->flat && out->base.reduced_e8 >= out->base.master_e8
+                     : want == copied && reduction->leaves_now;
+    gone = gone && follower->coming_e8 > 0;
+    if (want == 0 && !gone)
+        return stop_here(judging, ENG_ACT_SKIP,
+            kept && most == 0 && follower->reserved_e8 > 0 ? IPC_REASON_CLOSE_CLAMPED
+                                                           : zero_reason(judging));
+    if (gone) {
         out->cancels |= ENG_CANCELS_ENTRY;
         out->cancel_e8 = follower->coming_e8;
         eng_note(judging, IPC_STEP_CANCEL_ENTRY, follower->coming_e8, 0);
-        want = held;
-        if (held == 0) {
+        want = want < held ? want : held;
+        if (want == 0 || (kept && most == 0)) {
             out->act = ENG_ACT_CANCEL;
             out->remaining_e8 = follower->coming_e8;
             return true;
         }
     }
-    /* What its owner closed by hand is not there any more; what is missing is drift. */
-    int64_t there = held;
-    if (follower->has_account && eng_reducible(judging, follower->account_e8) < held) {
-        there = eng_reducible(judging, follower->account_e8);
+    if (there < held) {
         out->has_drift = 1;
         out->drift_e8 = there - held;
         eng_note(judging, IPC_STEP_DRIFT, out->drift_e8, 0);
         if (there == 0)
             return stop_here(judging, ENG_ACT_SKIP, IPC_REASON_NO_POSITION);
     }
-    __int128 open = (__int128)there - follower->reserved_e8 - follower->against_e8;
-    int64_t most = open > 0 ? (int64_t)open : 0;
-    most = free_of_stop(judging, reduction, want, most);
+    if (!kept) /* who keeps a run lets the stop give way first, and closes when it has */
+        most = free_of_stop(judging, reduction, want, most);
     if (want > most) {
         if (follower->reserved_e8 != 0)
             eng_note(judging, IPC_STEP_CLOSES_WORKING, follower->reserved_e8, 0);

@@ -45,8 +45,8 @@ static void take_terms(const struct eng_close *close, const struct eng_verdict *
     terms->slice_e8 = leg->slice_e8;
     /* An order has its largest quantity also where no freeze is known. */
     if (leg->slices == 1)
-        terms->slice_e8 = ls_min_i64(
-            leg->qty_e8, eng_lot_floor(&close->plan->sizer, ENG_QTY_MAX_E8));
+        terms->slice_e8 =
+            ls_min_i64(leg->qty_e8, eng_lot_floor(&close->plan->sizer, ENG_QTY_MAX_E8));
 }
 
 static bool skip_exit(
@@ -281,8 +281,7 @@ static void follow_close(struct eng_work *work, const struct eng_follower *follo
     const struct eng_position *position)
 {
     const struct eng_order *order = work->plan.order;
-    bool by_fill =
-        (position->flags & ENG_POSITION_BY_FILL) != 0 && !(order->flags & ENG_ORDER_OWN);
+    bool by_fill = (position->flags & ENG_POSITION_BY_FILL) != 0 && !(order->flags & ENG_ORDER_OWN);
     bool flat = (position->flags & ENG_POSITION_FLAT) != 0;
     /* What an ended order still owes goes as its fill would; its limit is of the past. */
     const struct eng_plan *plan = eng_work_close_plan(

@@ -138,13 +138,6 @@ static inline int64_t eng_exit_floor_e8(
     return qty_e8 - qty_e8 % at.lot_qty_e8;
 }
 
-/* eng_wanted_e8 returns what a position has to close now, before any clamp.
- *   run, number  of the reduction, and the number of its run
- *   all          set when the master closes everything */
-int64_t eng_wanted_e8(const struct eng_work *work, const struct eng_follower *follower,
-    const struct eng_position *position, const struct eng_run_sum *run, uint32_t number,
-    bool by_fill, uint8_t side, bool *all);
-
 /* eng_decide_flat: the master's order filled more; a follower that copies orders has nothing to do,
  * but for working entries when the master is flat by it. Results as above. */
 LS_MUST_USE bool eng_decide_flat(
