@@ -124,7 +124,7 @@ struct sim_pipe {
 struct sim_request {
     uint32_t stream_id, child, request_no;
     char tag[IPC_TAG_BYTES];
-    uint8_t action, is_exit, was_handed, is_over;
+    uint8_t action, is_exit, was_handed, is_withdrawn; /* by NO_BYTES */
     uint8_t instrument, slot, master;
     int64_t leave_by_mono_ns;
     uint64_t switch_sequence; /* words that it was decided under */
