@@ -238,7 +238,12 @@ static void carry_close(struct eng_position *position, const struct eng_child_to
     if (child->state == touch->state)
         return;
     if (eng_state_ended(child->state) && child->filled_qty_e8 < child->qty_e8) {
-        if (child->decision != position->decision)
+        /* What a broker refused to take is refused again: two refused closes of a flat master's
+         * position would follow each other for ever. */
+        bool rejected =
+            child->state == ENG_STATE_REJECTED || child->state == ENG_STATE_EXCH_REJECTED;
+        if (child->decision != position->decision &&
+            !(rejected && (position->flags & ENG_POSITION_FLAT)))
             position->flags |= ENG_POSITION_WANTS; /* a later one may close what it did not */
         else if (ended_refused(child))
             position->flags |= ENG_POSITION_REFUSED;

@@ -209,7 +209,7 @@ bool eng_judge_close(struct eng_judging *judging, const struct eng_reduction *re
         if (there == 0)
             return stop_here(judging, ENG_ACT_SKIP, IPC_REASON_NO_POSITION);
     }
-    if (!kept) /* who keeps a run lets the stop give way first, and closes when it has */
+    if (!follower->base_kept) /* the core lets the stop give way first, and closes then */
         most = free_of_stop(judging, reduction, want, most);
     if (want > most) {
         if (follower->reserved_e8 != 0)
