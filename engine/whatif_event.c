@@ -73,12 +73,34 @@ static void read_size(struct whatif_reader *reader)
     }
 }
 
+/* A reduction that is said as a part of the master's position: of 1 where that is not said. */
+static int64_t read_part(struct whatif_reader *reader, int64_t before_e8)
+{
+    struct eng_case_shared *shared = &reader->out->shared;
+    int64_t part_e8 = whatif_amount(reader, &reader->event, "fraction");
+    bool asks = shared->occasion == ENG_ON_ORDER || shared->occasion == ENG_ON_FILL;
+    if (part_e8 == 0 || !asks || shared->size_kind != ENG_SIZE_NONE)
+        return before_e8;
+    int64_t held_e8 = whatif_number_or(reader, &reader->state, "copied_pos", 0);
+    if ((reader->out->policy.flags & IPC_POLICY_REVERSE) != 0)
+        held_e8 = held_e8 == INT64_MIN ? INT64_MAX : -held_e8;
+    if (before_e8 == 0)
+        before_e8 =
+            shared->side == IPC_SIDE_BUY || (shared->side == 0 && held_e8 < 0) ? -LS_E8 : LS_E8;
+    if (shared->side == 0)
+        shared->side = before_e8 < 0 ? IPC_SIDE_BUY : IPC_SIDE_SELL;
+    part_e8 = part_e8 < LS_E8 ? part_e8 : LS_E8;
+    shared->size_kind = ENG_SIZE_QTY;
+    shared->qty_e8 = (int64_t)((__int128)whatif_magnitude(before_e8) * part_e8 / LS_E8);
+    return before_e8;
+}
+
 /* Positions before and after a fill; what is missing follows from the rest. */
 static void read_positions(struct whatif_reader *reader, bool fills)
 {
     const struct adp_json *event = &reader->event;
     struct eng_case_shared *shared = &reader->out->shared;
-    int64_t before = whatif_number_or(reader, event, "pos_before", 0), after;
+    int64_t before = read_part(reader, whatif_number_or(reader, event, "pos_before", 0)), after;
     bool has_after = whatif_number(reader, event, "pos_after", &after);
     if (shared->side == 0 && has_after && after != before)
         shared->side = after > before ? IPC_SIDE_BUY : IPC_SIDE_SELL;

@@ -26,9 +26,9 @@ struct whatif_csv {
  *            inside a field; ADP_TOO_LONG for more fields than WHATIF_FIELDS_MAX */
 LS_MUST_USE enum adp_rc whatif_csv_next(struct whatif_csv *csv);
 
-/* whatif_lines answers each line of `in` on stdout; a line that cannot be answered gets a sentence
- * on stderr, with its number, and the next one follows.
- *   returns  the exit code: 0, or 1 when a line could not be answered */
+/* whatif_lines answers each line of `in` that is not blank by one line on stdout. One that cannot
+ * be answered gets the action ERROR there, and a sentence on stderr with its number. returns  the
+ * exit code: 0, or 1 when a line could not be answered */
 int whatif_lines(FILE *in, const char *name);
 
 /* whatif_cases runs a case file and prints a row per difference and the count.

@@ -17,6 +17,19 @@ static bool blank(const char *line, size_t bytes)
     return true;
 }
 
+/* A line that cannot be answered still gets its line of output, so that answers stay beside their
+ * questions. */
+static void answer_fault(const char *sentence)
+{
+    (void)fputs("{\"action\":\"ERROR\",\"orders\":[],\"reason_code\":null,\"explain\":\"", stdout);
+    for (const char *at = sentence; *at != '\0'; at++) {
+        if (*at == '"' || *at == '\\')
+            (void)fputc('\\', stdout);
+        (void)fputc((unsigned char)*at < 0x20 ? ' ' : *at, stdout);
+    }
+    (void)puts("\"}");
+}
+
 static bool answer_line(const char *line, size_t bytes, struct ipc_error *error)
 {
     if (bytes > WHATIF_LINE_BYTES) {
@@ -42,6 +55,7 @@ int whatif_lines(FILE *in, const char *name)
         struct ipc_error error;
         if (blank(line, (size_t)bytes) || answer_line(line, (size_t)bytes, &error))
             continue;
+        answer_fault(error.text);
         (void)fprintf(stderr, "lockstep-whatif: %s:%u %s\n", name, number, error.text);
         code = 1;
     }

@@ -62,7 +62,9 @@ static void read_mode(struct whatif_reader *reader, const char *mode)
     struct ipc_row_policy *policy = &out->policy;
     enum ipc_mode known;
     out->row.mode = IPC_MODE_FIXED_RATIO;
-    if (ipc_mode_parse(mode, strlen(mode), &known))
+    if (strcmp(mode, "FROZEN") == 0) /* what the rules call it */
+        out->row.mode = IPC_MODE_COPY_RATIO_FROZEN;
+    else if (ipc_mode_parse(mode, strlen(mode), &known))
         out->row.mode = (uint8_t)known;
     read_ratio(reader);
     static const char *const bases[] = {"", "equity", "balance", "free_margin"};

@@ -73,10 +73,13 @@ static void run_sequence(struct whatif_case *question, struct whatif_answer *ans
         total = plus(total, increment);
         shared->complete = whole == 0 ? i + 1 == question->count : total >= whole;
         advance(question, increment, fills);
+        struct eng_base base = question->judged.follower.base;
         eng_judge(&question->judged, &answer->verdict, &answer->trace);
         collect(answer);
         answer->qty_seq_e8[answer->seq_count++] = placed_qty(&answer->verdict);
         eng_fold_filled(&question->judged.follower, &answer->verdict, fills);
+        if (increment == 0) /* nothing happened: a run of reductions goes on after it */
+            question->judged.follower.base = base;
         shared->before_e8 = shared->after_e8;
     }
 }

@@ -32,8 +32,11 @@ static int64_t copied_position(struct whatif_reader *reader)
     const struct adp_json *state = &reader->state;
     struct whatif_case *out = reader->out;
     char status[WHATIF_WORD_BYTES];
-    int64_t held;
-    if (whatif_number(reader, state, "copied_pos", &held))
+    int64_t held = 0;
+    /* What our own fills add up to; the other words say what is found there. */
+    if (whatif_number(reader, state, "expected_pos", &held))
+        return held;
+    if (whatif_number(reader, state, "copied_pos", &held) && held != 0)
         return held;
     uint32_t token;
     if (whatif_find(state, "copied_lots", &token))
@@ -57,9 +60,13 @@ static void read_holdings(struct whatif_reader *reader)
     struct eng_case_follower *follower = &out->judged.follower;
     follower->held_e8 = copied_position(reader);
     int64_t account;
-    /* The account's own position bounds a close, where the case says both. */
-    follower->has_account =
-        whatif_find(state, "copied_pos", &token) && whatif_number(reader, state, "pos", &account);
+    /* What is found bounds a close, where the case says both. */
+    bool expects = whatif_find(state, "expected_pos", &token);
+    if (whatif_number(reader, state, "pos", &account) &&
+        (expects || whatif_find(state, "copied_pos", &token)))
+        follower->has_account = true;
+    else if (expects && whatif_number(reader, state, "copied_pos", &account))
+        follower->has_account = true;
     if (follower->has_account)
         follower->account_e8 = account;
     follower->coming_e8 = whatif_amount(reader, state, "working_entry");

@@ -556,6 +556,28 @@ row("XF", "ANY", {"allowed_order_types": ["LIMIT", "SL"]}, order(qty=1, order_ty
 row("XF", "ANY", {"allowed_product_types": []}, order(qty=1, product="BO"), {},
     place("BUY", 1, product="BO"), "an empty list is no restriction")
 
+# What cases say in other words: a part of the master's position, what ought to be held and what is
+# there, an entry that filled before the feed shows it, totals instead of increments.
+for part, held in itertools.product((F(1, 5), F(1, 3), F(7, 8), F(1)), (100, 7, -100)):
+    want = abs(held) if part == 1 else down(abs(held) * F(num(part)).limit_denominator(10**8), 1)
+    row("XD", "PROPORTIONAL_CLOSE", {}, {"type": "fill", "fraction": num(part)},
+        {"copied_pos": held, "lot": 1}, place("SELL" if held > 0 else "BUY", want, reduce_only=True)
+        if want else skip("QTY_ZERO"), "a part of the position")
+for word in ("pos", "copied_pos"):
+    row("XD", "ANY", {}, fill("SELL", 100, 100, 0), {word: 30, "expected_pos": 50, "lot": 1},
+        {**place("SELL", 30, reduce_only=True), "reason_code": "CLOSE_CLAMPED", "drift": -20},
+        "never more than is there")
+row("XD", "ANY", {}, fill("SELL", 50, 100, 50), {"pos": 30, "expected_pos": 50, "lot": 1},
+    {**place("SELL", 25, reduce_only=True), "reason_code": None}, "the share of what was copied")
+row("XD", "ANY", {}, fill("SELL", 100, 100, 0), {"copied_pos": 0, "entry_status": "FILLED",
+    "entry_qty": 50, "synced_pos": 0, "lot": 1}, place("SELL", 50, reduce_only=True), "its fills")
+row("XD", "PROPORTIONAL_CLOSE", {}, {"type": "cum_fills", "side": "SELL", "seq": [3, 3, 5, 4, 10],
+    "pos_before": 10, "pos_after": 0}, {"copied_pos": 3, "lot": 1}, {"qty_seq": [0, 0, 1, 0, 2]},
+    "totals of an exit, late and repeated", shape="sequence")
+for qty, k in ((10, F(1, 5)), (7, F(3, 2))):
+    row("XB", "FROZEN", {"k": num(k)}, order(qty=qty), {"lot": 1}, place("BUY", down(qty * k, 1)),
+        "the coefficient of the day it joined")
+
 
 def write(out):
     rows = csv.writer(out, lineterminator="\n")

@@ -68,7 +68,9 @@ for line, sentence in BAD:
     if sentence == "":
         continue  # whichever way it is taken, it must not stop the next line
     expect(f"exit code after {line[:60]}", code, 1)
-    expect(f"answers after {line[:60]}", len(out.splitlines()), 1)
+    answers = [json.loads(text) for text in out.splitlines()]
+    expect(f"actions after {line[:60]}", [one["action"] for one in answers], ["ERROR", "SKIP"])
+    expect(f"keys after {line[:60]}", list(answers[0]), list(answer))
     expect(f"sentences after {line[:60]}", len(err.splitlines()), 1)
     if sentence not in err or "standard input:1 " not in err:
         sys.exit(f"{line[:60]}: the sentence does not say it: {err}")
