@@ -291,6 +291,15 @@ static uint64_t terms_of(const struct ipc_event *event)
     return hash;
 }
 
+/* The broker's time of a pushed state. An order that waits for the exchange has no time of a change
+ * yet: it is as its own time says. Without it a frame that was held up somewhere would be of now.
+ */
+static int64_t changed_ns(const struct ipc_event *order)
+{
+    const bool is_waiting = order->version == 0 && order->status == IPC_STATUS_PENDING;
+    return is_waiting ? order->broker_wall_ns : order->version;
+}
+
 /* The rules of feed.h. */
 static int64_t book_version_of(const struct adp_feed_times *times, int64_t broker_version_ns,
     uint64_t terms, const struct seen *last)
@@ -616,6 +625,8 @@ enum ipc_rc adp_feed_push(struct adp_feed *feed, uint32_t account,
     struct ipc_event event = *order;
     struct ipc_key content;
     *news = 0;
+    event.version = changed_ns(order);
+    const struct ipc_event told = event;
     if (row == NULL)
         return IPC_NOT_FOUND;
     struct account *state = account_of(feed, account);
@@ -637,16 +648,16 @@ enum ipc_rc adp_feed_push(struct adp_feed *feed, uint32_t account,
     if (last != NULL && event.source == IPC_SOURCE_UNKNOWN)
         event.source = last->source;
     const uint64_t terms = terms_of(&event);
-    const int64_t lag = push_lag_of(times, how, began_ns(order, last));
+    const int64_t lag = push_lag_of(times, how, began_ns(&told, last));
     if (lag == INT64_MAX)
         return IPC_STALE;
     enum ipc_rc rc =
-        date(&event, times, lag, push_version_of(times, order->version, terms, last), error);
+        date(&event, times, lag, push_version_of(times, told.version, terms, last), error);
     if (rc != IPC_OK)
         return rc;
     /* The broker's time is not older, and still the state would lose: a book decides. */
     if (last != NULL && last->terms != terms && last->version >= event.version &&
-        order->version >= last->broker_version_ns)
+        told.version >= last->broker_version_ns)
         *news |= ADP_PUSH_WANTS_BOOK;
     if (lag > 0)
         *news |= ADP_PUSH_WANTS_BOOK;
@@ -656,7 +667,7 @@ enum ipc_rc adp_feed_push(struct adp_feed *feed, uint32_t account,
     struct seen entry = last != NULL ? *last : (struct seen){.order = event.order_key};
     entry.content = content;
     entry.published_mono_ns = times->read_mono_ns;
-    remember(&entry, &event, order->version, times->read_mono_ns, true);
+    remember(&entry, &event, told.version, times->read_mono_ns, true);
     entry.is_firm = false;
     seen_put(&state->last, &entry);
     return IPC_OK;

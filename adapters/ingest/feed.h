@@ -26,7 +26,8 @@
  * the second; it is said once more for that. Books of one account follow one another: of two with
  * one time and other terms the later is newer. After a frame, a book with other terms is newer when
  * it was read later than its lag and a second, whatever the broker's clock says. A state without a
- * time gets the time of its reading, less a book's lag.
+ * time gets the time of its reading, less a book's lag. A pushed state that waits for the
+ * exchange (PENDING) and has no time of a change is of its order's own time.
  *
  * One thread. */
 #ifndef LS_ADAPTERS_INGEST_FEED_H

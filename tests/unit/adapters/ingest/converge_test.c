@@ -325,12 +325,67 @@ static void three_tellers(void **state)
     (void)many(&only_books, 52100, 200);
 }
 
+/* Before an order is at the exchange its frames have no time of a change, only the order's own. One
+ * that was held up on its way must neither take an amendment back nor look like an order of now. */
+static void late_frames_before_the_exchange(void **state)
+{
+    struct stage stage;
+    struct joined joined = {.has_any = false};
+    struct truth truth = {.count = 2};
+    struct ipc_prng prng;
+    struct ipc_error error = {.text = ""};
+    unsigned news;
+    const struct adp_feed_times first = {.read_mono_ns = START, .read_wall_ns = START};
+    (void)state;
+    ipc_prng_seed(&prng, 7);
+    make_truth(&truth, 1, START + SECOND, &prng);
+    struct ipc_event waiting = truth.state[0], amended = truth.state[0], fresh = truth.state[0];
+    waiting.status = IPC_STATUS_PENDING;
+    waiting.filled_qty_e8 = waiting.average_price_e8 = waiting.version = 0;
+    amended.qty_e8 += LS_E8;
+    stage_open(&stage);
+    give_book(&stage, &first, NULL);
+    drain(&stage, NULL);
+    const struct adp_feed_times read = {.read_mono_ns = START + 4 * SECOND,
+        .read_wall_ns = START + 4 * SECOND,
+        .last_read_mono_ns = START};
+    give_book(&stage, &read, &amended);
+    drain(&stage, &joined);
+    assert_int_equal(joined.terms.qty_e8, amended.qty_e8);
+    const struct adp_feed_times late = {.read_mono_ns = START + 6 * SECOND,
+        .read_wall_ns = START + 6 * SECOND,
+        .last_read_mono_ns = START + 4 * SECOND};
+    assert_int_equal(adp_feed_push(stage.feeds[0], ACCOUNT, &late, 0, &waiting, &news, &error), 0);
+    drain(&stage, &joined);
+    assert_int_equal(joined.terms.qty_e8, amended.qty_e8);
+
+    /* The same of an order that nobody has heard of: it is as old as it says. */
+    snprintf(waiting.broker_order_id, sizeof(waiting.broker_order_id), "250526099999999");
+    assert_int_equal(adp_feed_push(stage.feeds[0], ACCOUNT, &late, 0, &waiting, &news, &error), 0);
+    joined.has_any = false;
+    drain(&stage, &joined);
+    assert_true(joined.terms.feed_lag_ns > 3 * SECOND);
+
+    fresh = waiting;
+    fresh.broker_wall_ns = START + 5 * SECOND;
+    snprintf(fresh.broker_order_id, sizeof(fresh.broker_order_id), "250526099999998");
+    assert_int_equal(
+        adp_feed_push(stage.feeds[1], ACCOUNT, &late, ADP_PUSH_WITHOUT_BOOK, &fresh, &news, &error),
+        0);
+    joined.has_any = false;
+    drain(&stage, &joined);
+    assert_true(joined.has_any);
+    assert_int_equal(joined.terms.feed_lag_ns, 0);
+    stage_close(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calm_brokers),
         cmocka_unit_test(bad_brokers),
         cmocka_unit_test(three_tellers),
+        cmocka_unit_test(late_frames_before_the_exchange),
     };
     return cmocka_run_group_tests_name("converge", tests, NULL, NULL);
 }
