@@ -66,7 +66,8 @@ struct ipc_event {
     uint32_t reserved;         /* OPERATOR: enum ipc_operator_act; else 0 */
     char broker_order_id[IPC_BROKER_ORDER_ID_BYTES]; /* NUL-padded */
     char client_tag[IPC_TAG_BYTES];                  /* NUL-padded, our tag when OWN_TAG */
-    char reject_code[12]; /* NUL-padded, broker's short code when REJECTED */
+    char reject_code[12]; /* NUL-padded, broker's short code when REJECTED; it contains MARGIN
+                             where the dialect knows that the margin check refused it */
     int64_t stop_e8;      /* protective stop that comes with the order (bracket), 0 = none */
     int64_t target_e8;    /* its target, 0 = none */
     int64_t trail_e8;     /* what the stop trails behind the market, 0 = it stands */

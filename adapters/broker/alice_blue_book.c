@@ -275,13 +275,20 @@ static void copy_plain(struct adp_span text, char *out, size_t out_bytes)
     memcpy(out, text.bytes, count);
 }
 
-/* "ORA:Price ... tick size" has the code ORA; a text without a colon has none. */
+/* "ORA:Price ... tick size" has the code ORA; a text without a colon has none. The margin check is
+ * told apart from what else the risk system refuses: "RED:Margin Shortfall:..." is RED:MARGIN. */
 static void copy_reject_code(struct adp_span reason, char out[12])
 {
+    static const char margin[] = "Margin ", mark[] = ":MARGIN";
     const uint8_t *colon = reason.count > 0 ? memchr(reason.bytes, ':', reason.count) : NULL;
     memset(out, 0, 12);
-    if (colon != NULL)
-        copy_plain((struct adp_span){reason.bytes, (size_t)(colon - reason.bytes)}, out, 12);
+    if (colon == NULL)
+        return;
+    size_t before = (size_t)(colon - reason.bytes), after = reason.count - before - 1;
+    copy_plain((struct adp_span){reason.bytes, before}, out, 12);
+    if (after >= sizeof(margin) - 1 && memcmp(colon + 1, margin, sizeof(margin) - 1) == 0 &&
+        strlen(out) + sizeof(mark) <= 12)
+        memcpy(out + strlen(out), mark, sizeof(mark));
 }
 
 /* Numbers of a row. Quantities are exact and whole; prices may carry binary noise. */

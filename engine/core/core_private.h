@@ -79,6 +79,7 @@ struct eng_order {
 #define ENG_CHILD_AFTER    256u /* a DAY limit in place of an IOC: cancelled when it works */
 #define ENG_CHILD_PROTECTS 512u /* a stop or target of a filled copy */
 #define ENG_CHILD_CANCELLED 1024u /* a cancel of ours left */
+#define ENG_CHILD_STEP 2048u      /* an opening that the broker's margin check refused */
 
 /* A child: one order of one follower. */
 struct eng_child {

@@ -286,11 +286,17 @@ bool eng_settle_next(const struct eng_core *core, struct eng_batch *out)
         .transition =
             order->status > IPC_STATUS_FILLED ? IPC_TRANSITION_CANCELLED : IPC_TRANSITION_AMENDED,
         .is_exit = (order->flags & ENG_ORDER_EXIT) != 0};
+    bool out_steps = false;
     for (; child != ENG_NONE && out->slot_count < IPC_BATCH_CHILDREN_MAX;
          child = core->settle_next[child]) {
         const struct eng_child *state = &core->children[child];
         if (state->order != order_index)
             break;
+        /* What may go again with less is decided alone, so that its frame names it. */
+        bool steps = (state->flags & ENG_CHILD_STEP) != 0;
+        if (out->slot_count != 0 && (steps || out_steps))
+            break;
+        out_steps = steps;
         const struct ipc_row_follower *row = eng_follower_row(core->view, state->slot);
         uint8_t refuses_market = row == NULL ? 0 : core->policies[row->broker].refuses_market;
         if (out->slot_count == 0)

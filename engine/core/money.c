@@ -597,6 +597,11 @@ bool eng_reject_is_margin(const struct ipc_outcome *outcome)
            HAS_WORD(outcome->code, "margin");
 }
 
+bool eng_code_is_margin(const char code[12])
+{
+    return has_word(code, 12, "margin", sizeof "margin" - 1);
+}
+
 int64_t eng_high_water_fee_e8(int64_t total_e8, int64_t share_e8, int64_t paid_e8)
 {
     int64_t due_e8 = (int64_t)((__int128)ls_max_i64(total_e8, 0) * share_e8 / LS_E8);

@@ -223,6 +223,9 @@ int64_t eng_margin_step_e8(int64_t qty_e8, int64_t lot_e8);
 /* eng_reject_is_margin says whether a definite refusal was the broker's margin check. */
 bool eng_reject_is_margin(const struct ipc_outcome *outcome);
 
+/* eng_code_is_margin says the same of the short code of an order that was rejected later. */
+bool eng_code_is_margin(const char code[12]);
+
 /* eng_high_water_fee_e8 returns what is owed now of a share of profit: the share of the highest
  * accumulated result less what was paid already, never negative (SEMANTICS H01-H03).
  *   total_e8     accumulated result now

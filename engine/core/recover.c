@@ -104,7 +104,8 @@ static void sample_add(struct eng_follower_sample *sample, const struct ipc_row_
 static const struct ipc_fact_wide *wide_of(
     const struct ipc_fact_batch *fact, const struct ipc_fact_child *children, uint32_t at)
 {
-    const struct ipc_fact_wide *wides = (const struct ipc_fact_wide *)(children + fact->child_count);
+    const struct ipc_fact_wide *wides =
+        (const struct ipc_fact_wide *)(children + fact->child_count);
     for (uint32_t i = 0; i < fact->wide_count; i++) {
         if (wides[i].at == at)
             return &wides[i];
@@ -171,6 +172,24 @@ static bool element_is_exit(
     return fact->is_exit && ipc_tag_action_leg(children[at].action) != ENG_LEG_REVERSED;
 }
 
+/* The child that was settled: the one whose margin rejection is named, else the newest. */
+static uint32_t settled_child(const struct eng_core *core, uint32_t order,
+    const struct ipc_fact_batch *fact, const struct ipc_fact_child *children, uint32_t from)
+{
+    uint32_t newest = eng_child_find(core, order, children[from].follower_no);
+    for (uint32_t i = from;
+         i < fact->child_count && children[i].follower_no == children[from].follower_no; i++) {
+        for (uint32_t at = newest; at != ENG_NONE; at = core->children[at].older) {
+            const struct eng_child *child = &core->children[at];
+            if (child->action == children[i].action &&
+                (child->flags & (ENG_CHILD_STEP | ENG_CHILD_SETTLE)) ==
+                    (ENG_CHILD_STEP | ENG_CHILD_SETTLE))
+                return at;
+        }
+    }
+    return newest;
+}
+
 /* The due position that a follow-up was decided for. */
 static uint32_t due_position(
     const struct eng_core *core, uint32_t order, const struct ipc_fact_child *child)
@@ -227,7 +246,7 @@ enum ipc_rc eng_recover_batch(const struct eng_core *core, const struct ipc_fact
             batch->children[visits] =
                 fact->transition == IPC_TRANSITION_FOLLOW_UP
                     ? due_position(core, order_index, &children[i])
-                    : eng_child_find(core, order_index, children[i].follower_no);
+                    : settled_child(core, order_index, fact, children, i);
             if (batch->children[visits] == ENG_NONE)
                 return IPC_NOT_FOUND;
         }

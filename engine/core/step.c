@@ -90,6 +90,19 @@ static enum ipc_rc apply_event(struct eng_core *core, const struct eng_frame *fr
     return IPC_OK;
 }
 
+/* An opening that the margin check refused may go again with less: who chose so is asked when it is
+ * settled. */
+static void note_margin(struct eng_core *core, uint32_t index)
+{
+    struct eng_child *child = &core->children[index];
+    child->reason = IPC_REASON_MARGIN;
+    if ((child->flags & (ENG_CHILD_EXIT | ENG_CHILD_PROTECTS | ENG_CHILD_AFTER)) ||
+        child->filled_qty_e8 != 0)
+        return;
+    child->flags |= ENG_CHILD_STEP;
+    eng_settle_put(core, index);
+}
+
 /* --- UPDATE
  * ----------------------------------------------------------------------------------------- */
 
@@ -104,6 +117,9 @@ static enum ipc_rc apply_update(struct eng_core *core, const struct eng_frame *f
     eng_child_learn_id(core, index, event->broker_order_id);
     eng_child_fill(core, child, event->filled_qty_e8, event->average_price_e8);
     (void)eng_child_live(core, child, eng_sighting_event(event));
+    if (child->state == ENG_STATE_EXCH_REJECTED && child->state != touch.state &&
+        eng_code_is_margin(event->reject_code))
+        note_margin(core, index);
     if (child->state != touch.state)
         eng_money_status(core, index, (enum eng_state)child->state, frame->mono_ns);
     if (eng_sighting_settles_doubt(child, event)) {
@@ -186,9 +202,13 @@ static void place_reply(
         if (child->known_qty_e8 == 0)
             eng_terms_known(child);
     }
+    uint8_t was = child->state;
     (void)eng_child_live(core, child, place_event(outcome->outcome));
-    if (child->state == ENG_STATE_REJECTED)
+    if (child->state == ENG_STATE_REJECTED && was != ENG_STATE_REJECTED) {
         child->reason = IPC_REASON_BROKER_REJECT;
+        if (eng_reject_is_margin(outcome))
+            note_margin(core, index);
+    }
     if (child->state == ENG_STATE_NOT_SENT && child->queued == 0)
         place_again(core, index, outcome, mono_ns);
 }

@@ -78,9 +78,9 @@ static bool decide_plain(
     }
     work->place_count++;
     fact->kind = IPC_CHILD_PLACE_QUEUED;
-    if (LS_UNLIKELY((account->flags & ENG_ACCOUNT_SHARED) ||
-                    (work->immediate_count != 0 &&
-                        work->accounts[work->immediate_count - 1] == number))) {
+    if (LS_UNLIKELY(
+            (account->flags & ENG_ACCOUNT_SHARED) ||
+            (work->immediate_count != 0 && work->accounts[work->immediate_count - 1] == number))) {
         if (eng_work_may_leave(work, follower, false, plan->order->instrument))
             fact->kind = IPC_CHILD_PLACE;
         return true;
@@ -192,9 +192,11 @@ static bool decide_settled(
             child->qty_e8);
         return true;
     }
-    if (is_settled(work, at))
+    if (!(child->flags & ENG_CHILD_STEP) && is_settled(work, at))
         return true;
     struct eng_follower follower = follower_of(core, row, child->slot, work->sample, sample);
+    if (LS_UNLIKELY(child->flags & ENG_CHILD_STEP))
+        return eng_decide_step_down(work, &follower, work->batch->children[at]);
     uint32_t newest = eng_child_find(core, work->batch->order, child->follower_no);
     return eng_decide_copies(work, &follower, child->slot, newest);
 }

@@ -50,6 +50,10 @@ static void gather(const struct eng_core *core, uint32_t newest, uint16_t kind, 
             out->live_e8 += child->qty_e8;
         } else if (child->state == ENG_STATE_FILLED || (child->flags & ENG_CHILD_REPLACE)) {
             out->gone_e8 += child->filled_qty_e8;
+        } else if (child->flags & ENG_CHILD_STEP) {
+            int64_t gone = eng_step_gone_e8(core, newest, at);
+            out->gone_e8 += gone;
+            out->is_broken = out->is_broken || gone == child->qty_e8;
         } else {
             out->gone_e8 += child->qty_e8;
             out->is_broken = true;
@@ -429,7 +433,8 @@ static void name_settled(
     for (uint32_t at = newest; at != ENG_NONE && eng_work_room(work) > 0;
          at = work->core->children[at].older) {
         const struct eng_child *child = &work->core->children[at];
-        if ((child->flags & ENG_CHILD_SETTLE) && !is_named(work, first, child->action))
+        if ((child->flags & (ENG_CHILD_SETTLE | ENG_CHILD_STEP)) == ENG_CHILD_SETTLE &&
+            !is_named(work, first, child->action))
             eng_fact_skip(add_for(work, follower, child),
                 is_over(child) ? IPC_REASON_CHILD_FILLED : IPC_REASON_AT_TARGET, child->qty_e8);
     }
@@ -499,7 +504,11 @@ bool eng_decide_fill(struct eng_work *work, const struct eng_follower *follower,
     uint32_t at = eng_child_find(core, work->batch->order, row->follower_no);
     for (; at != ENG_NONE; at = core->children[at].older) {
         const struct eng_child *child = &core->children[at];
-        given = eng_add_saturated(given, child->qty_e8); /* what did not fill is not chased */
+        int64_t asked = child->flags & ENG_CHILD_STEP
+                            ? eng_step_gone_e8(
+                                  core, eng_child_find(core, work->batch->order, row->follower_no), at)
+                            : child->qty_e8;
+        given = eng_add_saturated(given, asked); /* what did not fill is not chased */
         own += child->filled_qty_e8 + eng_child_claim_e8(child);
     }
     struct eng_shape shape;

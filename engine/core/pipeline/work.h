@@ -150,6 +150,18 @@ LS_MUST_USE bool eng_decide_flat(
 LS_MUST_USE bool eng_decide_copies(
     struct eng_work *work, const struct eng_follower *follower, uint32_t slot, uint32_t newest);
 
+/* eng_decide_step_down decides an opening that the broker's margin check refused: one lot fewer, by
+ * choice.
+ *   child  ENG_CHILD_STEP, in the settle list
+ * Results as above. */
+LS_MUST_USE bool eng_decide_step_down(
+    struct eng_work *work, const struct eng_follower *follower, uint32_t child);
+
+/* eng_step_gone_e8 returns what a child of ENG_CHILD_STEP gave up: its quantity less that of the copy
+ * that went in its place, all of it when none did.
+ *   newest  newest copy that the follower has of the order */
+int64_t eng_step_gone_e8(const struct eng_core *core, uint32_t newest, uint32_t child);
+
 /* eng_decide_fill decides an opening that follows the master's fills. Results as above. */
 LS_MUST_USE bool eng_decide_fill(
     struct eng_work *work, const struct eng_follower *follower, uint32_t slot);

@@ -419,7 +419,7 @@ static void printed_frames(void **state)
     assert_int_equal(event.price_e8, 0);
     assert_int_equal(event.product, IPC_PRODUCT_MIS);
     assert_int_equal(event.instrument, 8);
-    assert_string_equal(event.reject_code, "RED");
+    assert_string_equal(event.reject_code, "RED:MARGIN");
     free((void *)(uintptr_t)frame.bytes);
 
     frame = test_data_read("alice-blue/order-ws-ack.json");

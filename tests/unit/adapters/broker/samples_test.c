@@ -205,7 +205,7 @@ static void frame(struct adp_span text)
     assert_int_equal(order.instrument, 7);
     assert_int_equal(order.source, IPC_SOURCE_UNKNOWN); /* a frame has none */
     assert_int_equal(order.version, 0);                 /* nor a time, this one */
-    assert_string_equal(order.reject_code, "RED");
+    assert_string_equal(order.reject_code, "RED:MARGIN");
     assert_string_equal(order.client_tag, "");
     assert_int_equal(dialect->push->decode_ack(text), ADP_NOTHING);
     assert_true(dialect->push->is_of(text, "1332014"));

@@ -10,7 +10,8 @@
 #include <string.h>
 
 /* Positions that are closed though no order of their master says so: after a money limit (F24,
- * F26), when a subscription ends (D29, D30), by a person's word. */
+ * F26), when a subscription ends (D29, D30), by a person's word.
+ * And openings that the margin check refused (F15, F16). */
 
 #define E8(units) ((int64_t)(units)*LS_E8)
 
@@ -475,6 +476,134 @@ static void a_kill_behind_each_fact_doubles_nothing(void **state)
     }
 }
 
+/* --- one lot fewer ------------------------------------------------------------------------------
+ */
+
+static void refuse(struct world *world, const struct ipc_command *command, const char *text)
+{
+    struct ipc_outcome out = {
+        .outcome = IPC_OUTCOME_REJECTED, .evidence = IPC_EVIDENCE_REPLY, .http_status = 400};
+    strcpy(out.text, text);
+    struct ipc_fact_reply fact;
+    struct ipc_fact_alarm alarm;
+    bool has_alarm;
+    assert_int_equal(eng_decide_reply(world->core, command->child, command->request_no,
+                         (enum ipc_action)command->action, &out, world->now_mono_ns,
+                         world->now_mono_ns, &fact, &alarm, &has_alarm),
+        IPC_OK);
+    world_apply(world, IPC_FACT_REPLY, &fact, sizeof fact, 1);
+}
+
+/* The broker takes the order and its risk system rejects it later, with this code. */
+static void refuse_later(struct world *world, const struct ipc_command *command, const char *code)
+{
+    world_ack(world, command);
+    struct eng_child_view view;
+    assert_true(eng_core_child(world->core, command->child, &view));
+    struct ipc_event event = {.kind = IPC_EVENT_ORDER,
+        .side = view.side,
+        .type = view.type,
+        .product = view.product,
+        .validity = IPC_VALIDITY_DAY,
+        .status = IPC_STATUS_REJECTED,
+        .flags = IPC_EVENT_OWN_TAG,
+        .account = world->followers[view.slot].account,
+        .instrument = view.instrument,
+        .order_key = {{command->child, 99}},
+        .qty_e8 = view.qty_e8,
+        .price_e8 = view.price_e8};
+    memcpy(event.client_tag, view.tag, sizeof event.client_tag);
+    memcpy(event.broker_order_id, view.broker_order_id, sizeof event.broker_order_id);
+    strcpy(event.reject_code, code);
+    (void)world_event(world, &event);
+}
+
+/* F15, F16: after a margin rejection one lot fewer, and never after another. */
+static void a_margin_rejection_steps_down_by_choice(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text; /* NULL = taken, and rejected later with the code */
+        const char *code;
+        bool chosen, halts;
+        int64_t late_s; /* how long the answer takes */
+        int64_t tries[5];
+    } rows[] = {
+        {"RED:Margin Shortfall:INR 28,030.64", "", true, false, 0, {195, 130, 65}},
+        {NULL, "RED:MARGIN", true, false, 0, {195, 130, 65}},
+        {"RED:Margin Shortfall:INR 28,030.64", "", false, false, 0, {195}},
+        {"Price is not a multiple of tick size", "", true, false, 0, {195}},
+        {NULL, "ORA", true, false, 0, {195}},
+        {"Insufficient funds", "", true, false, 60, {195}}, /* too old to go again */
+        {"Insufficient funds", "", true, true, 0, {195}},
+    };
+    for (size_t i = 0; i < LS_COUNT_OF(rows); i++) {
+        struct world world;
+        open_world(&world, 2);
+        policy.flags = rows[i].chosen ? IPC_POLICY_MARGIN_STEP : IPC_POLICY_CARRY;
+        world.followers[0].policy = 1;
+        world_adopt(&world);
+        struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 195, 0);
+        event.instrument = 2;
+        (void)world_event(&world, &event);
+        assert_int_equal(world_waves(&world), 2);
+        uint32_t at = world.commands[0].slot == 0 ? 0 : 1;
+        world_ack(&world, &world.commands[1 - at]);
+        for (int try = 0; try < 5; try++) {
+            assert_int_equal(world.commands[at].qty_e8 / LS_E8, rows[i].tries[try]);
+            pass(&world, rows[i].late_s);
+            if (rows[i].halts)
+                world.word = IPC_SWITCH_CLOSE_ONLY;
+            uint32_t next = world.command_count;
+            if (rows[i].text != NULL)
+                refuse(&world, &world.commands[at], rows[i].text);
+            else
+                refuse_later(&world, &world.commands[at], rows[i].code);
+            world_restart(&world, true); /* what was refused is settled after it */
+            (void)world_waves(&world);
+            (void)world_release(&world);
+            if (world.command_count == next) {
+                assert_int_equal(try == 4 ? 0 : rows[i].tries[try + 1], 0);
+                break;
+            }
+            assert_int_equal(world.command_count - next, 1);
+            assert_int_equal(world.commands[next].slot, 0);
+            assert_string_not_equal(world.commands[next].tag, world.commands[at].tag);
+            at = next;
+        }
+        assert_int_equal(world_waves(&world), 0);
+        close_world(&world);
+    }
+}
+
+/* What was given up stays given up: an amendment keeps the smaller size, and moves with the master.
+ */
+static void a_step_down_outlives_amendments(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 1);
+    policy.flags = IPC_POLICY_MARGIN_STEP;
+    world.followers[0].policy = 1;
+    world_adopt(&world);
+    struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 195, E8(50));
+    event.instrument = 2;
+    (void)world_event(&world, &event);
+    assert_int_equal(world_waves(&world), 1);
+    refuse(&world, &world.commands[0], "Margin Shortfall");
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[1].qty_e8 / LS_E8, 130);
+    world_ack(&world, &world.commands[1]);
+    event.price_e8 = E8(51);
+    event.version++;
+    (void)world_event(&world, &event);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[2].action, IPC_ACTION_MODIFY);
+    assert_int_equal(world.commands[2].qty_e8 / LS_E8, 130);
+    assert_int_equal(world.commands[2].price_e8, E8(51));
+    close_world(&world);
+}
+
 /* What cannot be one of ours changes nothing. */
 static void impossible_facts_are_refused(void **state)
 {
@@ -528,6 +657,8 @@ int main(void)
         cmocka_unit_test(working_entries_go_and_late_fills_are_closed),
         cmocka_unit_test(as_any_exit),
         cmocka_unit_test(a_kill_behind_each_fact_doubles_nothing),
+        cmocka_unit_test(a_margin_rejection_steps_down_by_choice),
+        cmocka_unit_test(a_step_down_outlives_amendments),
         cmocka_unit_test(impossible_facts_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
