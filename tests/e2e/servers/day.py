@@ -131,8 +131,8 @@ class Day:
 
     def honest(self, orders):
         """None doubled; what is acknowledged is in the book; what is not in the book was reported as such."""
-        tags = self.no_doubles()
         copies = self.copies()
+        tags = self.no_doubles()  # afterwards: what was acknowledged by then must be there
         if len(copies) != orders * self.followers:
             raise WorldError(f"the engine knows {len(copies)} copies of {orders * self.followers}")
         lies = [copy for copy in copies if copy[1] == "ACKED" and copy[0] not in tags]
