@@ -11,7 +11,8 @@
 static bool parse(struct whatif_reader *reader, struct adp_json *json, struct adp_span span)
 {
     static const struct adp_span empty = {.bytes = (const uint8_t *)"{}", .count = 2};
-    enum adp_rc rc = adp_json_parse(json, span.count == 0 ? empty : span);
+    bool is_null = span.count == 4 && memcmp(span.bytes, "null", 4) == 0;
+    enum adp_rc rc = adp_json_parse(json, span.count == 0 || is_null ? empty : span);
     if (rc == ADP_OK && adp_json_is(json, 0, ADP_JSON_OBJECT))
         return true;
     reader->rc = IPC_BAD_INPUT;

@@ -142,7 +142,7 @@ IPC_DECLARE_ENUM(ipc_unit, IPC_UNIT_LIST)
     X(IPC_STEP_BASE_MASTER, 112, "base_master", OVER, "", NUMBER)                                  \
     X(IPC_STEP_CLOSE_WANTED, 113, "close_wanted", EQUALS, "", NUMBER)                              \
     X(IPC_STEP_CLOSED_SO_FAR, 114, "closed_so_far", MINUS, "closed", NUMBER)                       \
-    X(IPC_STEP_ALL, 115, "all", ARROW, "master is flat: all of it", NONE)                          \
+    X(IPC_STEP_ALL, 115, "all", ARROW, "all of it", NONE)                                          \
     X(IPC_STEP_CLOSES_WORKING, 116, "closes_working", COMMA, "closes working", NUMBER)             \
     X(IPC_STEP_CLAMP, 117, "clamp", ARROW, "closable", NUMBER)                                     \
     X(IPC_STEP_CLOSE_UP, 118, "close_up", ARROW, "rounded up to", NUMBER)                          \

@@ -151,7 +151,7 @@ static void test_why_of_wide_decisions(void **state)
 {
     (void)state;
     CHECK(tag_of(80, 0, 0), 0, "place SELL 50 MARKET NRML; last price 98",
-        "; close: holds 50 → master is flat: all of it → SELL 50; follower 80, place 20 of wave "
+        "; close: holds 50 → all of it → SELL 50; follower 80, place 20 of wave "
         "42, "
         "generation 9, switch run");
     assert_null(strstr(output, "; slice"));

@@ -75,6 +75,11 @@ for line, sentence in BAD:
     if sentence not in err or "standard input:1 " not in err:
         sys.exit(f"{line[:60]}: the sentence does not say it: {err}")
 
+# Objects may be missing or null.
+for params in ("{}", "null"):
+    code, out, err = run(text=one_line('{"type":"order","side":"BUY","qty":5}', params, params))
+    expect(f"params {params}", (code, err, json.loads(out)["orders"][0]["qty"]), (0, "", 5))
+
 # Case files.
 with tempfile.TemporaryDirectory() as folder:
     def write(name, text):

@@ -58,7 +58,7 @@ static const struct text_case text_cases[] = {
          F(TYPE_MARKET, 0)},
         "holds 100 × 200 / 1000 = 20 → SELL 20 MARKET"},
     {{N(HELD, 50), F(ALL, 0), NR(CLAMP, 30, CLOSE_CLAMPED), N(SELL, 30)},
-        "holds 50 → master is flat: all of it → closable 30 (CLOSE_CLAMPED) → SELL 30"},
+        "holds 50 → all of it → closable 30 (CLOSE_CLAMPED) → SELL 30"},
     {{F(LEG_CLOSE, 0), N(HELD, 50), N(SELL, 50), F(LEG_OPEN, 0), N(MASTER_QTY, 40), N(RATIO, 1),
          N(RAW, 40), N(SELL, 40)},
         "close: holds 50 → SELL 50; open: 40 × 1 = 40 → SELL 40"},
