@@ -118,9 +118,9 @@ void eng_core_adopt(struct eng_core *core, const struct ipc_snapshot_view *view,
         if (account->flags & ENG_ACCOUNT_FOLLOWS)
             account->flags |= ENG_ACCOUNT_SHARED;
         account->flags |= ENG_ACCOUNT_FOLLOWS;
-        bool by_fill = row->copy == IPC_COPY_ON_FILL ||
-                       (row->policy != 0 &&
-                           (view->policies[row->policy - 1].flags & IPC_POLICY_NO_PENDING));
+        const uint32_t follow = IPC_POLICY_NO_PENDING | IPC_POLICY_REVERSE;
+        bool by_fill = row->copy == IPC_COPY_ON_FILL || row->ratio_e8 < 0 ||
+                       (row->policy != 0 && (view->policies[row->policy - 1].flags & follow));
         if (by_fill && row->master != 0 && row->master <= view->account_count)
             core->accounts[row->master].flags |= ENG_ACCOUNT_FILLS;
     }

@@ -302,6 +302,25 @@ static void flatten(struct eng_core *core, struct eng_position *position)
     }
 }
 
+/* What leaves now goes before what rests. */
+static bool leaves_now(const struct eng_order *order, bool by_fill)
+{
+    return by_fill || order->type == IPC_TYPE_MARKET || order->status == IPC_STATUS_FILLED;
+}
+
+/* Resting stops of the position are looked at again: they make room for a close that was clamped by
+ * them. */
+static void ask_stops(struct eng_core *core, const struct eng_position *position)
+{
+    for (uint32_t at = position->newest_child; at != ENG_NONE;
+         at = core->children[at].position_older) {
+        const struct eng_child *child = &core->children[at];
+        if ((child->flags & ENG_CHILD_EXIT) && !eng_state_ended(child->state) &&
+            (child->type == IPC_TYPE_SL || child->type == IPC_TYPE_SLM))
+            eng_settle_put(core, at);
+    }
+}
+
 /* A reason that leaves something to close when the way is free. */
 static bool leaves_a_rest(uint8_t reason)
 {
@@ -355,6 +374,8 @@ static void note_exit(struct eng_core *core, const struct batch_apply *apply,
         position->flags |= ENG_POSITION_WANTS;
     if (fact->kind == IPC_CHILD_FLATTEN)
         flatten(core, position);
+    if (fact->reason == IPC_REASON_CLOSE_CLAMPED && leaves_now(order, by_fill))
+        ask_stops(core, position);
     /* More than it held: the rest opens on the other side once the close is acknowledged. */
     bool closes = is_place(fact->kind) || fact->reason == IPC_REASON_EXIT_IN_FLIGHT;
     if (closes && transition != IPC_TRANSITION_FOLLOW_UP &&
@@ -376,8 +397,8 @@ static void note_carry(struct eng_core *core, const struct batch_apply *apply,
     if (index == ENG_NONE) {
         if (core->fold.position_count + IPC_BATCH_CHILDREN_MAX >= core->limits.position_max)
             return;
-        index = eng_position_take(core, fact->follower_no, fact->incarnation, wide->instrument,
-            wide->product, master);
+        index = eng_position_take(
+            core, fact->follower_no, fact->incarnation, wide->instrument, wide->product, master);
         core->positions[index].slot = fact->slot;
     }
     struct eng_position *position = &core->positions[index];

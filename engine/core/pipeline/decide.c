@@ -95,13 +95,18 @@ static bool decide_plain(
     return true;
 }
 
-/* Pending orders are not copied as pending: it follows what fills. */
+/* It follows what fills: by its setting, or because the pending order would be another thing in its
+ * hands. A stop of the master is a target of who copies him reversed, and the other way round. */
 static bool follows_fills(const struct eng_work *work, const struct ipc_row_follower *row)
 {
     if (row->copy == IPC_COPY_ON_FILL)
         return true;
-    return LS_UNLIKELY(row->policy != 0) && work->plan.order->type != IPC_TYPE_MARKET &&
-           (work->core->view->policies[row->policy - 1].flags & IPC_POLICY_NO_PENDING);
+    if (LS_LIKELY((row->policy | (row->ratio_e8 < 0)) == 0) ||
+        work->plan.order->type == IPC_TYPE_MARKET)
+        return false;
+    const struct ipc_snapshot_view *view = work->core->view;
+    return (row->policy != 0 && (view->policies[row->policy - 1].flags & IPC_POLICY_NO_PENDING)) ||
+           (work->plan.is_exit && eng_row_reverses(view, row));
 }
 
 static bool skip(struct eng_work *work, const struct eng_follower *follower, uint32_t slot,

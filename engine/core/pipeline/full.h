@@ -14,6 +14,14 @@ static inline bool eng_row_is_plain(const struct ipc_row_follower *row)
     return (row->policy | row->map | (row->mode > IPC_MODE_FIXED_QUANTITY)) == 0;
 }
 
+/* eng_row_reverses: its copies have the other side. */
+static inline bool eng_row_reverses(
+    const struct ipc_snapshot_view *view, const struct ipc_row_follower *row)
+{
+    bool asked = row->policy != 0 && (view->policies[row->policy - 1].flags & IPC_POLICY_REVERSE);
+    return asked != (row->ratio_e8 < 0);
+}
+
 /* eng_plan_opening sizes and checks an opening of any follower: as eng_plan_entry, and
  *   work   gets the samples and steps of the element added last; NULL = nobody records them
  *   shape  storage for terms->shape, where it becomes another one than the plan's

@@ -2,15 +2,8 @@
 
 #include "engine/core/children.h"
 #include "engine/core/pace.h"
+#include "engine/core/pipeline/full.h"
 #include "engine/core/positions.h"
-
-static bool reverses(const struct eng_plan *plan, const struct ipc_row_follower *row)
-{
-    const struct ipc_row_policy *policy =
-        row->policy == 0 ? NULL : &plan->view->policies[row->policy - 1];
-    bool reverse = policy != NULL && (policy->flags & IPC_POLICY_REVERSE);
-    return reverse != (row->ratio_e8 < 0);
-}
 
 /* --- what all of a batch have alike -------------------------------------------------------------
  */
@@ -43,7 +36,7 @@ static void gather_order(const struct eng_work *work, const struct eng_follower 
     gather_instrument(plan, follower, out);
     if (eng_plan_contract(plan, follower, true) != IPC_REASON_NONE)
         out->instrument = 0;
-    bool turned = reverses(plan, follower->row);
+    bool turned = eng_row_reverses(plan->view, follower->row);
     out->side = turned ? (uint8_t)ipc_side_opposite((enum ipc_side)close->side) : close->side;
     out->type = order->type;
     out->product = close->position->product;

@@ -460,6 +460,130 @@ static void remainders_of_openings_are_carried(void **state)
     done(&world);
 }
 
+/* A market exit goes before a stop that rests for all of it: the stop makes room, and is never
+ * above what is left. */
+static void a_stop_makes_room_for_what_leaves(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    (void)trades(&world, IPC_SIDE_BUY, 100);
+    struct ipc_event stop = world_order(&world, IPC_SIDE_SELL, 100, 0);
+    stop.type = IPC_TYPE_SLM;
+    stop.trigger_e8 = E8(90);
+    (void)world_event(&world, &stop);
+    assert_int_equal(world_waves(&world), 1);
+    const struct ipc_command placed = world.commands[1];
+    assert_int_equal(placed.qty_e8, E8(100));
+    world_ack(&world, &placed);
+
+    struct ipc_event leave = filled(&world, IPC_SIDE_SELL, 40);
+    (void)world_event(&world, &leave);
+    assert_int_equal(
+        world_waves(&world), 1); /* nothing is closed yet: 100 are promised to the stop */
+    assert_int_equal(world.commands[2].action, IPC_ACTION_MODIFY);
+    assert_int_equal(world.commands[2].qty_e8, E8(60));
+    world_ack(&world, &world.commands[2]);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[3].action, IPC_ACTION_PLACE);
+    assert_int_equal(world.commands[3].type, IPC_TYPE_MARKET);
+    assert_int_equal(world.commands[3].qty_e8, E8(40));
+    fill_all(&world, 3);
+    assert_int_equal(held(&world, 0), E8(60));
+
+    /* The master's own stop follows: it is 60 here already. */
+    stop.version = 0;
+    stop.qty_e8 = E8(60);
+    (void)world_event(&world, &stop);
+    assert_int_equal(world_waves(&world), 0);
+
+    struct ipc_event rest = filled(&world, IPC_SIDE_SELL, 60);
+    (void)world_event(&world, &rest);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[4].action, IPC_ACTION_CANCEL);
+    world_ack(&world, &world.commands[4]);
+    (void)world_update(&world, placed.child, IPC_STATUS_CANCELLED, 0, 0);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[5].qty_e8, E8(60));
+    fill_all(&world, 5);
+    assert_int_equal(held(&world, 0), 0);
+    done(&world);
+}
+
+/* The price of one reduction is amended when a later one was copied already: its size stays. */
+static void an_earlier_close_keeps_its_size(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    (void)trades(&world, IPC_SIDE_BUY, 100);
+    struct ipc_event target = world_order(&world, IPC_SIDE_SELL, 30, E8(120));
+    (void)world_event(&world, &target);
+    assert_int_equal(world_waves(&world), 1);
+    world_ack(&world, &world.commands[1]);
+    assert_int_equal(trades(&world, IPC_SIDE_SELL, 40), 1);
+    assert_int_equal(world.commands[2].qty_e8, E8(40));
+    target.version = 0;
+    target.price_e8 = E8(125);
+    (void)world_event(&world, &target);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[3].action, IPC_ACTION_MODIFY);
+    assert_int_equal(world.commands[3].qty_e8, E8(30));
+    assert_int_equal(world.commands[3].price_e8, E8(125));
+    done(&world);
+}
+
+/* A target of the master would be a stop of who copies him reversed: it waits for the fill. */
+static void resting_closes_are_not_reversed(void **state)
+{
+    (void)state;
+    struct ipc_row_policy policy = {.flags = IPC_POLICY_REVERSE};
+    struct world world;
+    world_open(&world, 1);
+    world.view.policies = &policy;
+    world.view.policy_count = 1;
+    world.followers[0].policy = 1;
+    world_adopt(&world);
+    (void)trades(&world, IPC_SIDE_BUY, 100);
+    assert_int_equal(held(&world, 0), E8(-100));
+    struct ipc_event target = world_order(&world, IPC_SIDE_SELL, 50, E8(120));
+    (void)world_event(&world, &target);
+    assert_int_equal(world_waves(&world), 0);
+    assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_WAIT_MASTER_FILL);
+    target.version = 0;
+    target.status = IPC_STATUS_FILLED;
+    target.filled_qty_e8 = E8(50);
+    target.average_price_e8 = E8(120);
+    (void)world_event(&world, &target);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[1].side, IPC_SIDE_BUY);
+    assert_int_equal(world.commands[1].type, IPC_TYPE_MARKET);
+    assert_int_equal(world.commands[1].qty_e8, E8(50));
+    done(&world);
+}
+
+/* close_round = up: rather too small a position than too large a one. */
+static void small_closes_may_be_rounded_up(void **state)
+{
+    (void)state;
+    struct ipc_row_policy policy = {.flags = IPC_POLICY_CLOSE_UP};
+    struct world world;
+    world_open(&world, 1);
+    world.view.policies = &policy;
+    world.view.policy_count = 1;
+    world.followers[0].policy = 1;
+    world.followers[0].ratio_e8 = LS_E8 / 10;
+    world_adopt(&world);
+    (void)trades(&world, IPC_SIDE_BUY, 100);
+    (void)trades(&world, IPC_SIDE_SELL, 5); /* 10 x 5 / 100 = 0.5 */
+    assert_int_equal(held(&world, 0), E8(9));
+    (void)trades(&world, IPC_SIDE_SELL, 5); /* 10 x 10 / 100 = 1: closed already */
+    assert_int_equal(held(&world, 0), E8(9));
+    (void)trades(&world, IPC_SIDE_SELL, 90);
+    assert_int_equal(held(&world, 0), 0);
+    done(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,6 +601,10 @@ int main(void)
         cmocka_unit_test(remainders_of_openings_are_carried),
         cmocka_unit_test(a_reversed_copy_is_closed_by_its_magnitude),
         cmocka_unit_test(the_stop_stays_and_the_target_is_dropped),
+        cmocka_unit_test(a_stop_makes_room_for_what_leaves),
+        cmocka_unit_test(an_earlier_close_keeps_its_size),
+        cmocka_unit_test(resting_closes_are_not_reversed),
+        cmocka_unit_test(small_closes_may_be_rounded_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
