@@ -217,7 +217,7 @@ enum ipc_rc eng_flatten_event(struct eng_core *core, const struct eng_frame *fra
         return IPC_OK;
     }
     order->status = IPC_STATUS_EXPIRED;
-    order->filled_era = core->money->fold.session_day;
+    order->filled_era = core->money->fold.session_day; /* an own order has no fill of its own */
     core->fold.flatten_open--;
     core->fold.counters.flattens_left++;
     return IPC_OK;

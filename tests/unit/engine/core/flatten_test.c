@@ -400,6 +400,44 @@ static void working_entries_go_and_late_fills_are_closed(void **state)
     close_world(&world);
 }
 
+/* An entry that comes before anything of the wish was done belongs to what is closed; one that
+ * comes while all that is held is being closed is wanted, and ends the wish. */
+static void an_entry_meets_the_wish(void **state)
+{
+    (void)state;
+    for (int closing = 0; closing < 2; closing++) {
+        struct world world;
+        open_world(&world, 1);
+        master_trades(&world, IPC_SIDE_BUY, 1, 10);
+        operator_says(&world, IPC_OPERATOR_FLATTEN, 100, 0);
+        uint32_t close = world.command_count;
+        if (closing)
+            assert_int_equal(turns(&world), 1);
+        struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 8, E8(99));
+        uint32_t entry = world.command_count;
+        (void)world_event(&world, &event);
+        while (world.command_count == entry)
+            assert_true(world_wave_step(&world));
+        world_ack(&world, &world.commands[entry]);
+        assert_int_equal(eng_flatten_open(world.core), !closing);
+        if (!closing)
+            close = world.command_count;
+        assert_int_equal(turns(&world), closing ? 0 : 2); /* a cancel and a close */
+        for (uint32_t i = close; i < world.command_count; i++) {
+            if (world.commands[i].child == world.commands[entry].child)
+                continue;
+            world_ack(&world, &world.commands[i]);
+            (void)world_update(&world, world.commands[i].child, IPC_STATUS_FILLED, 10, E8(100));
+        }
+        (void)world_update(&world, world.commands[entry].child,
+            closing ? IPC_STATUS_FILLED : IPC_STATUS_CANCELLED, closing ? 8 : 0, E8(99));
+        assert_int_equal(turns(&world), 0);
+        assert_int_equal(held(&world, 0), closing ? 8 : 0);
+        assert_int_equal(eng_flatten_open(world.core), 0);
+        close_world(&world);
+    }
+}
+
 /* Above the freeze quantity in slices, as a protected limit where market orders are refused, and
  * behind an exit of the master that is unanswered. */
 static void as_any_exit(void **state)
@@ -471,6 +509,138 @@ static void a_kill_behind_each_fact_doubles_nothing(void **state)
         assert_int_equal(world.command_count - from, 2);
         assert_int_equal(held(&world, 0), 0);
         assert_int_equal(held(&world, 1), 0);
+        assert_int_equal(eng_flatten_open(world.core), 0);
+        close_world(&world);
+    }
+}
+
+/* --- days at random -----------------------------------------------------------------------------
+ */
+
+static uint64_t random_state;
+
+static uint32_t below(uint32_t bound)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)((random_state >> 20) % bound);
+}
+
+static bool is_over(uint8_t state)
+{
+    return state == ENG_STATE_FILLED || state == ENG_STATE_CANCELLED ||
+           state == ENG_STATE_REJECTED || state == ENG_STATE_EXCH_REJECTED ||
+           state == ENG_STATE_SKIPPED || state == ENG_STATE_EXPIRED;
+}
+
+static void answer(struct world *world, const struct ipc_command *command)
+{
+    if (command->action != IPC_ACTION_PLACE) {
+        world_ack(world, command);
+        (void)world_update(world, command->child, IPC_STATUS_CANCELLED, below(3), E8(100));
+        return;
+    }
+    int64_t units = command->qty_e8 / LS_E8;
+    switch (below(6)) {
+    case 0:
+        world_reply(world, command, IPC_OUTCOME_REJECTED, IPC_EVIDENCE_REPLY, NULL);
+        return;
+    case 1:
+        world_reply(world, command, IPC_OUTCOME_UNKNOWN, IPC_EVIDENCE_TIMEOUT, NULL);
+        return;
+    case 2:
+        world_ack(world, command);
+        return;
+    case 3:
+        world_ack(world, command);
+        (void)world_update(
+            world, command->child, IPC_STATUS_CANCELLED, below((uint32_t)units + 1), E8(100));
+        return;
+    default:
+        world_ack(world, command);
+        (void)world_update(world, command->child, IPC_STATUS_FILLED, units, E8(100));
+        return;
+    }
+}
+
+static void one_step(struct world *world, uint32_t *answered)
+{
+    switch (below(8)) {
+    case 0:
+    case 1: {
+        struct ipc_event event =
+            world_order(world, below(2) ? IPC_SIDE_BUY : IPC_SIDE_SELL, 1 + below(30), 0);
+        event.price_e8 = below(3) ? 0 : E8(100);
+        event.type = event.price_e8 ? IPC_TYPE_LIMIT : IPC_TYPE_MARKET;
+        if (below(4)) {
+            event.status = IPC_STATUS_FILLED;
+            event.filled_qty_e8 = event.qty_e8;
+            event.average_price_e8 = E8(100);
+        }
+        (void)world_event(world, &event);
+        break;
+    }
+    case 2:
+        operator_says(world, IPC_OPERATOR_FLATTEN, below(2) ? 100 + below(3) : 0, 0);
+        break;
+    case 3:
+        pass(world, below(40));
+        break;
+    case 4:
+        if (below(4) == 0)
+            world_restart(world, below(4) != 0);
+        break;
+    case 5:
+        world->follower_word[below(3)] = below(3) ? IPC_SWITCH_RUN : IPC_SWITCH_HALT;
+        break;
+    default:
+        while (*answered < world->command_count)
+            answer(world, &world->commands[(*answered)++]);
+        break;
+    }
+    if (below(4))
+        (void)turns(world);
+}
+
+/* Everything that is out comes to its end, and everything that is due is done. */
+static void calm_down(struct world *world)
+{
+    for (int round = 0; round < 60; round++) {
+        struct eng_child_view view;
+        for (uint32_t i = 0; eng_core_child(world->core, i, &view); i++) {
+            if (!is_over(view.state) && view.request_no != 0)
+                (void)world_update(world, i, IPC_STATUS_FILLED, view.qty_e8 / LS_E8, E8(100));
+        }
+        pass(world, 40);
+        (void)turns(world);
+    }
+}
+
+/* Whatever happened in between: a wish is fulfilled or given up, nothing turns round, no tag is
+ * sent twice (core_world counts them), and folding all frames again gives the same state. */
+static void days_at_random(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct world world;
+        uint32_t answered = 0;
+        random_state = seed * UINT64_C(0x9e3779b97f4a7c15);
+        open_world(&world, 3);
+        for (int step = 0; step < 80; step++) {
+            one_step(&world, &answered);
+            eng_core_verify(world.core);
+        }
+        memset(world.follower_word, 0, sizeof world.follower_word);
+        calm_down(&world);
+        operator_says(&world, IPC_OPERATOR_FLATTEN_ALL, 0, 0);
+        calm_down(&world);
+        for (uint32_t slot = 0; slot < 3; slot++) {
+            if (held(&world, slot) != 0)
+                print_error("seed %llu: slot %u holds %lld\n", (unsigned long long)seed, slot,
+                    (long long)held(&world, slot));
+            assert_int_equal(held(&world, slot), 0);
+        }
         assert_int_equal(eng_flatten_open(world.core), 0);
         close_world(&world);
     }
@@ -655,8 +825,10 @@ int main(void)
         cmocka_unit_test(switches_and_sessions),
         cmocka_unit_test(refused_closes_are_repeated_and_given_up),
         cmocka_unit_test(working_entries_go_and_late_fills_are_closed),
+        cmocka_unit_test(an_entry_meets_the_wish),
         cmocka_unit_test(as_any_exit),
         cmocka_unit_test(a_kill_behind_each_fact_doubles_nothing),
+        cmocka_unit_test(days_at_random),
         cmocka_unit_test(a_margin_rejection_steps_down_by_choice),
         cmocka_unit_test(a_step_down_outlives_amendments),
         cmocka_unit_test(impossible_facts_are_refused),
