@@ -53,6 +53,23 @@ static void join_run(struct eng_master_position *position, struct eng_order *ord
     position->last_exit = index;
 }
 
+/* An entry that the run's base counted on ended without its fill: the master has that much less to
+ * close, so that closing all he has closes all that was copied. */
+static void shrink_run(struct eng_core *core, struct eng_master_position *position,
+    const struct eng_order *before, const struct eng_order *order, struct rest was, struct rest is)
+{
+    if (position->base_e8 == 0 || position->last_exit == ENG_NONE || before == NULL ||
+        before->master_position != order->master_position ||
+        core->orders[position->last_exit].side == order->side)
+        return;
+    int64_t opened =
+        ls_max_i64(order->filled_qty_e8 - eng_order_reduces_e8(order, order->qty_e8), 0) -
+        ls_max_i64(before->filled_qty_e8 - eng_order_reduces_e8(before, before->qty_e8), 0);
+    int64_t lost = was.opening_e8 - is.opening_e8 - opened;
+    if (lost > 0)
+        position->base_e8 = ls_max_i64(position->base_e8 - lost, 1);
+}
+
 void eng_master_fold(
     struct eng_core *core, uint32_t index, const struct eng_order *before, bool is_new)
 {
@@ -66,6 +83,7 @@ void eng_master_fold(
     struct rest was = rest_of(before), is = rest_of(order);
     int side = order->side == IPC_SIDE_SELL ? 1 : 0;
     int64_t held = position->held_e8;
+    shrink_run(core, position, before, order, was, is);
     if (before != NULL) { /* of another position when its instrument or product was not known yet */
         struct eng_master_position *old = &core->master_positions[before->master_position];
         int was_side = before->side == IPC_SIDE_SELL ? 1 : 0;
@@ -87,6 +105,9 @@ struct eng_run_sum eng_run_sum(
     const struct eng_core *core, const struct eng_order *order, bool by_fill)
 {
     struct eng_run_sum sum = {.base_e8 = by_fill ? order->fill_base_e8 : order->base_e8};
+    const struct eng_master_position *position = &core->master_positions[order->master_position];
+    if (!by_fill && order->run == position->run && position->base_e8 != 0)
+        sum.base_e8 = position->base_e8;
     bool is_own = true;
     for (;;) {
         int64_t filled = eng_order_reduces_e8(order, order->filled_qty_e8);

@@ -1,6 +1,7 @@
 /* Queued children: which may go now, and which have waited too long. */
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
+#include "engine/core/limits_private.h"
 #include "engine/core/pace.h"
 #include "engine/core/positions.h"
 #include "engine/core/protect.h"
@@ -196,7 +197,11 @@ static enum ipc_reason entry_end(const struct eng_core *core, const struct eng_c
     if (child->queued == IPC_ACTION_PLACE &&
         eng_position_unknown(core, child->follower_no, child->instrument))
         return IPC_REASON_UNKNOWN_PENDING;
-    return IPC_REASON_NONE;
+    if (child->queued != IPC_ACTION_PLACE)
+        return IPC_REASON_NONE;
+    /* A money limit that was reached while it waited stops it too. */
+    enum ipc_reason reason = eng_limits_batch_bar(core, order->account);
+    return reason != IPC_REASON_NONE ? reason : eng_limits_bar(core, child->slot, row);
 }
 
 static bool decide_place(const struct eng_core *core, const struct eng_child *child,

@@ -264,6 +264,79 @@ static void a_modify_in_doubt_counts_with_the_larger_quantity(void **state)
     }
 }
 
+static void filled_at_once(struct world *world, enum ipc_side side, int64_t units)
+{
+    struct ipc_event order = world_order(world, side, units, 0);
+    order.type = IPC_TYPE_MARKET;
+    order.status = IPC_STATUS_FILLED;
+    order.filled_qty_e8 = E8(units);
+    order.average_price_e8 = E8(100);
+    (void)world_event(world, &order);
+    uint32_t first = world->command_count;
+    (void)world_waves(world);
+    for (uint32_t i = first; i < world->command_count; i++) {
+        struct ipc_command command = world->commands[i];
+        world_ack(world, &command);
+        (void)world_update(
+            world, command.child, IPC_STATUS_FILLED, command.qty_e8 / LS_E8, E8(100));
+    }
+}
+
+/* D06: a pending entry of the master counts in what his closes are a part of; once it is cancelled
+ * it does not, or closing all he has would leave most of the copy open. */
+static void a_cancelled_entry_is_no_part_of_what_is_closed(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    filled_at_once(&world, IPC_SIDE_BUY, 10);
+    struct ipc_event pending = world_order(&world, IPC_SIDE_BUY, 50, E8(90));
+    (void)world_event(&world, &pending);
+    assert_int_equal(world_waves(&world), 1);
+    uint32_t entry = world.commands[1].child;
+    world_ack(&world, &world.commands[1]);
+    filled_at_once(&world, IPC_SIDE_SELL, 4);
+    pending.version = 0;
+    pending.status = IPC_STATUS_CANCELLED;
+    (void)world_event(&world, &pending);
+    assert_int_equal(world_waves(&world), 1);
+    world_ack(&world, &world.commands[3]);
+    (void)world_update(&world, entry, IPC_STATUS_CANCELLED, 0, 0);
+    (void)world_waves(&world);
+    filled_at_once(&world, IPC_SIDE_SELL, 6);
+    assert_int_equal(eng_core_copied_position(world.core, 100, 1, IPC_PRODUCT_MIS, NULL), 0);
+    world_check(&world);
+    world_restart(&world, true);
+    world_close(&world);
+}
+
+/* An entry that waited for a connection does not go once a money limit of its follower was
+ * reached. */
+static void a_reached_limit_ends_what_is_queued(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    world.cannot_send[0] = 1;
+    struct ipc_event entry = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+    (void)world_event(&world, &entry);
+    assert_int_equal(world_waves(&world), 0);
+    const struct ipc_fact_limit trip = {.act = IPC_LIMIT_ACT_TRIP,
+        .kind = IPC_LIMIT_TRAILING,
+        .scope = IPC_LIMIT_SCOPE_LINK,
+        .incarnation = world.followers[0].incarnation,
+        .follower_no = world.followers[0].follower_no,
+        .account = world.followers[0].account};
+    world_apply(&world, IPC_FACT_LIMIT, &trip, sizeof(trip), 1);
+    world.cannot_send[0] = 0;
+    assert_int_equal(world_release(&world), 0);
+    struct eng_child_view child = world_child(&world, 0);
+    assert_int_equal(child.state, ENG_STATE_SKIPPED);
+    assert_int_equal(child.reason, IPC_REASON_TRAILING_CAPITAL);
+    world_check(&world);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +345,8 @@ int main(void)
         cmocka_unit_test(a_waiting_exit_lets_others_pass),
         cmocka_unit_test(a_close_that_outlived_its_position_takes_room),
         cmocka_unit_test(a_modify_in_doubt_counts_with_the_larger_quantity),
+        cmocka_unit_test(a_cancelled_entry_is_no_part_of_what_is_closed),
+        cmocka_unit_test(a_reached_limit_ends_what_is_queued),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
