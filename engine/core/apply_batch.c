@@ -377,7 +377,8 @@ static void note_exit(struct eng_core *core, const struct batch_apply *apply,
     if (fact->reason == IPC_REASON_CLOSE_CLAMPED && leaves_now(order, by_fill))
         ask_stops(core, position);
     /* More than it held: the rest opens on the other side once the close is acknowledged. */
-    bool closes = is_place(fact->kind) || fact->reason == IPC_REASON_EXIT_IN_FLIGHT;
+    bool closes = is_place(fact->kind) || fact->kind == IPC_CHILD_FLATTEN ||
+                  fact->reason == IPC_REASON_EXIT_IN_FLIGHT;
     if (closes && transition != IPC_TRANSITION_FOLLOW_UP &&
         (by_fill ? order->filled_qty_e8 > eng_order_reduces_e8(order, order->filled_qty_e8)
                  : order->qty_e8 > eng_order_reduces_e8(order, order->qty_e8)))

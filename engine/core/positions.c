@@ -108,18 +108,33 @@ void eng_due_drop(struct eng_core *core, uint32_t index)
         core->due_tail = before;
 }
 
+bool eng_position_closes(const struct eng_position *position)
+{
+    uint8_t side = eng_closing_side(position);
+    return (position->flags & (ENG_POSITION_WANTS | ENG_POSITION_FLAT)) &&
+           !(position->flags & ENG_POSITION_REFUSED) && side != 0 &&
+           eng_closable_e8(position, side, 0) > 0;
+}
+
+bool eng_position_reverses(const struct eng_core *core, const struct eng_position *position)
+{
+    if (!(position->flags & ENG_POSITION_REVERSES) || position->unsent_e8 != 0 ||
+        position->flying != 0 || eng_position_closes(position))
+        return false;
+    /* What its entries may still bring is closed first. */
+    uint8_t side = core->orders[position->exit_order].side;
+    if (position->flags & ENG_POSITION_REVERSED)
+        side = (uint8_t)ipc_side_opposite((enum ipc_side)side);
+    return eng_coming_e8(position, side) == 0;
+}
+
 void eng_position_wants(struct eng_core *core, uint32_t index)
 {
     struct eng_position *position = &core->positions[index];
     if (LS_LIKELY(position->exit_order == ENG_NONE) || position->flying != 0 ||
         (position->flags & ENG_POSITION_DUE))
         return;
-    bool due = (position->flags & ENG_POSITION_REVERSES) && position->unsent_e8 == 0;
-    uint8_t side = eng_closing_side(position);
-    if ((position->flags & (ENG_POSITION_WANTS | ENG_POSITION_FLAT)) &&
-        !(position->flags & ENG_POSITION_REFUSED) && side != 0)
-        due = due || eng_closable_e8(position, side, 0) > 0;
-    if (!due)
+    if (!eng_position_closes(position) && !eng_position_reverses(core, position))
         return;
     position->flags |= ENG_POSITION_DUE;
     core->due_next[index] = ENG_NONE;

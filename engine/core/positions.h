@@ -27,6 +27,11 @@ bool eng_position_unknown(const struct eng_core *core, uint32_t follower_no, uin
 /* eng_position_wants: there may be something to close that no decision has dealt with: it is put
  * into the list of follow-ups. Part of apply; called after every change. */
 void eng_position_wants(struct eng_core *core, uint32_t index);
+/* eng_position_closes: it owes a close that may go now. */
+bool eng_position_closes(const struct eng_position *position);
+/* eng_position_reverses: the opening leg of a reversal may go: its close was answered, and no entry
+ * of the old side works any more. The position has an exit_order. */
+bool eng_position_reverses(const struct eng_core *core, const struct eng_position *position);
 /* eng_due_drop takes it off that list. */
 void eng_due_drop(struct eng_core *core, uint32_t index);
 

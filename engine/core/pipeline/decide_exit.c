@@ -308,18 +308,15 @@ void eng_decide_follow_up(
 {
     const struct eng_position *position = &work->core->positions[index];
     uint32_t count = work->count;
-    const uint8_t closes = ENG_POSITION_WANTS | ENG_POSITION_FLAT;
-    bool reverses = (position->flags & ENG_POSITION_REVERSES) && position->unsent_e8 == 0 &&
-                    position->flying == 0;
-    if (!reverses || ((position->flags & closes) && !(position->flags & ENG_POSITION_REFUSED) &&
-                         eng_closable_e8(position, eng_closing_side(position), 0) > 0))
+    /* Never both: the opening leg waits for the answer to the close. */
+    if (!eng_position_reverses(work->core, position)) {
         follow_close(work, follower, slot, position);
-    if (work->is_full || !reverses || eng_work_room(work) == 0)
         return;
+    }
     if (!(position->flags & ENG_POSITION_REFUSED)) {
         bool by_fill = (position->flags & ENG_POSITION_BY_FILL) != 0;
         if (!eng_decide_open_leg(work, follower, slot, by_fill))
-            work->is_full = work->count == count; /* its close went; it is looked at again */
+            work->is_full = work->count == count;
         return;
     }
     /* The close was refused: nothing is opened against a position that still stands. */

@@ -584,6 +584,81 @@ static void small_closes_may_be_rounded_up(void **state)
     done(&world);
 }
 
+/* The same when the order is seen working before it is seen filled: nothing is lost on the way. */
+static void a_reversal_may_be_seen_in_parts(void **state)
+{
+    (void)state;
+    static const struct {
+        bool fills_first; /* before the close is answered */
+    } rows[] = {{false}, {true}};
+    for (size_t i = 0; i < LS_COUNT_OF(rows); i++) {
+        struct world world;
+        world_open(&world, 1);
+        world.followers[0].ratio_e8 = LS_E8 / 2;
+        world_adopt(&world);
+        (void)trades(&world, IPC_SIDE_BUY, 100);
+        struct ipc_event turn = world_order(&world, IPC_SIDE_SELL, 150, 0);
+        (void)world_event(&world, &turn);
+        assert_int_equal(world_waves(&world), 1);
+        assert_int_equal(world.commands[1].qty_e8, E8(50));
+        turn.version = 0;
+        turn.status = IPC_STATUS_FILLED;
+        turn.filled_qty_e8 = E8(150);
+        turn.average_price_e8 = E8(100);
+        if (rows[i].fills_first) {
+            (void)world_event(&world, &turn);
+            assert_int_equal(world_waves(&world), 0);
+            fill_all(&world, 1);
+        } else {
+            fill_all(&world, 1);
+            assert_int_equal(world_waves(&world), 1);
+            (void)world_event(&world, &turn);
+        }
+        (void)world_waves(&world);
+        assert_int_equal(world.command_count, 3);
+        assert_int_equal(world.commands[2].qty_e8, E8(25));
+        assert_int_equal(world.commands[2].side, IPC_SIDE_SELL);
+        fill_all(&world, 2);
+        assert_int_equal(held(&world, 0), E8(-25));
+        done(&world);
+    }
+}
+
+/* A reversal while the follower's own entry is still on the way: the entry is cancelled, what it
+ * fills is closed, and then the other side is opened. */
+static void a_reversal_waits_for_its_own_entry(void **state)
+{
+    (void)state;
+    for (int64_t filled_units = 0; filled_units <= 50; filled_units += 25) {
+        struct world world;
+        world_open(&world, 1);
+        world.followers[0].ratio_e8 = LS_E8 / 2;
+        world_adopt(&world);
+        struct ipc_event entry = filled(&world, IPC_SIDE_BUY, 100);
+        (void)world_event(&world, &entry);
+        assert_int_equal(world_waves(&world), 1);
+        struct ipc_event turn = filled(&world, IPC_SIDE_SELL, 150);
+        (void)world_event(&world, &turn);
+        assert_int_equal(world_waves(&world), 0);
+        world_ack(&world, &world.commands[0]);
+        (void)world_update(&world, world.commands[0].child,
+            filled_units == 50 ? IPC_STATUS_FILLED : IPC_STATUS_CANCELLED, filled_units, E8(100));
+        (void)world_waves(&world);
+        uint32_t at = 1;
+        if (filled_units != 0) {
+            assert_int_equal(world.command_count, 2); /* the close alone, before its answer */
+            assert_int_equal(world.commands[1].qty_e8, E8(filled_units));
+            fill_all(&world, at++);
+            (void)world_waves(&world);
+        }
+        assert_int_equal(world.command_count, at + 1);
+        assert_int_equal(world.commands[at].qty_e8, E8(25));
+        fill_all(&world, at);
+        assert_int_equal(held(&world, 0), E8(-25));
+        done(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -593,6 +668,8 @@ int main(void)
         cmocka_unit_test(a_large_exit_is_sliced),
         cmocka_unit_test(only_entries_have_too_many_slices),
         cmocka_unit_test(a_reversal_closes_before_it_opens),
+        cmocka_unit_test(a_reversal_may_be_seen_in_parts),
+        cmocka_unit_test(a_reversal_waits_for_its_own_entry),
         cmocka_unit_test(fills_are_copied_cumulatively),
         cmocka_unit_test(a_new_subscription_starts_flat),
         cmocka_unit_test(a_storm_of_amendments_is_coalesced),
