@@ -103,17 +103,13 @@ static const char *login_of(
 static void explain(const struct orders *orders, const struct ctl_wave *wave,
     const struct ctl_copy *copy, char *out, size_t out_bytes)
 {
-    if (copy->wide != 0 && orders->table.wides[copy->wide - 1].step_count != 0) {
-        const struct ipc_fact_wide *wide = &orders->table.wides[copy->wide - 1];
-        uint32_t count = wide->step_count <= IPC_WIDE_STEPS ? wide->step_count : IPC_WIDE_STEPS;
-        ipc_explain_steps(wide->steps, count, out, out_bytes);
-        return;
-    }
+    const struct ipc_fact_wide *wide =
+        copy->wide != 0 ? &orders->table.wides[copy->wide - 1] : NULL;
     const struct ipc_snapshot_view *view = &orders->live.view;
     const struct ipc_row_follower *row = follower_of(view, &copy->child);
     const struct ipc_row_instrument *instrument = instrument_of(view, wave->fact.event.instrument);
-    ipc_explain_child(&wave->fact, &orders->table.batches[copy->batch_index], &copy->child, row,
-        instrument, out, out_bytes);
+    ipc_explain_decision(&wave->fact, &orders->table.batches[copy->batch_index], &copy->child, wide,
+        row, instrument, out, out_bytes);
 }
 
 static double since_us(int64_t at_ns, int64_t from_ns)

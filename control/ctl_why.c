@@ -158,12 +158,6 @@ struct decision {
 static void arithmetic_put(struct why *why, const struct decision *d)
 {
     char explained[IPC_EXPLAIN_STEPS_BYTES];
-    if (d->is_wide && d->wide.step_count != 0) {
-        uint32_t count = d->wide.step_count <= IPC_WIDE_STEPS ? d->wide.step_count : IPC_WIDE_STEPS;
-        ipc_explain_steps(d->wide.steps, count, explained, sizeof explained);
-        ipc_text_put(&why->text, "; %s", explained);
-        return;
-    }
     const struct ipc_snapshot_view *view = &why->live.view;
     const struct ipc_row_follower *row = NULL;
     const struct ipc_row_instrument *instrument = NULL;
@@ -174,8 +168,8 @@ static void arithmetic_put(struct why *why, const struct decision *d)
     uint32_t number = why->event.event.instrument;
     if (is_live && number >= 1 && number <= view->instrument_count)
         instrument = &view->instruments[number - 1];
-    ipc_explain_child(
-        &why->event, d->batch, &d->child, row, instrument, explained, sizeof explained);
+    ipc_explain_decision(&why->event, d->batch, &d->child, d->is_wide ? &d->wide : NULL, row,
+        instrument, explained, sizeof explained);
     ipc_text_put(&why->text, "; %s", explained);
 }
 

@@ -26,13 +26,10 @@ static char *explain(const struct whatif_live_answer *answer, const struct ipc_f
     char text[IPC_EXPLAIN_STEPS_BYTES];
     const struct ipc_snapshot_view *view = answer->view;
     uint32_t number = answer->event.event.instrument;
-    if (wide != NULL && wide->step_count != 0)
-        (void)ipc_explain_steps(wide->steps, wide->step_count, text, sizeof text);
-    else
-        (void)ipc_explain_child(&answer->event, batch, child,
-            child->slot < view->follower_slots ? &view->followers[child->slot] : NULL,
-            number != 0 && number <= view->instrument_count ? &view->instruments[number - 1] : NULL,
-            text, sizeof text);
+    (void)ipc_explain_decision(&answer->event, batch, child, wide,
+        child->slot < view->follower_slots ? &view->followers[child->slot] : NULL,
+        number != 0 && number <= view->instrument_count ? &view->instruments[number - 1] : NULL,
+        text, sizeof text);
     char *copy = strdup(text);
     LS_CHECK(copy != NULL);
     return copy;

@@ -387,3 +387,35 @@ size_t ipc_explain_steps(const struct ipc_step *steps, uint32_t count, char *out
     }
     return text.used;
 }
+
+/* What an order opens beyond the position that it closes. */
+static int64_t opening_part(const struct ipc_fact_event *event)
+{
+    int64_t before = event->master_position_e8, qty = event->event.qty_e8;
+    int64_t closes = before < 0 ? narrowed(-(__int128)before) : before;
+    return qty > closes ? qty - closes : qty;
+}
+
+size_t ipc_explain_decision(const struct ipc_fact_event *event, const struct ipc_fact_batch *batch,
+    const struct ipc_fact_child *child, const struct ipc_fact_wide *wide,
+    const struct ipc_row_follower *row, const struct ipc_row_instrument *instrument, char *out,
+    size_t out_bytes)
+{
+    if (wide == NULL)
+        return ipc_explain_child(event, batch, child, row, instrument, out, out_bytes);
+    if (wide->step_count != 0)
+        return ipc_explain_steps(wide->steps,
+            wide->step_count < IPC_WIDE_STEPS ? wide->step_count : IPC_WIDE_STEPS, out, out_bytes);
+    struct ipc_fact_batch own = *batch;
+    own.side = wide->side;
+    own.type = wide->type;
+    own.price_e8 = wide->price_e8;
+    own.trigger_e8 = wide->trigger_e8;
+    own.is_exit = (wide->flags & IPC_WIDE_EXIT) != 0;
+    if (wide->price_sample_e8 != 0)
+        own.price_sample_e8 = wide->price_sample_e8;
+    struct ipc_fact_event part = *event;
+    if ((wide->flags & IPC_WIDE_OPEN_LEG) != 0)
+        part.event.qty_e8 = opening_part(event);
+    return ipc_explain_child(&part, &own, child, row, instrument, out, out_bytes);
+}

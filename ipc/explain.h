@@ -27,6 +27,15 @@ size_t ipc_explain_child(const struct ipc_fact_event *event, const struct ipc_fa
     const struct ipc_fact_child *child, const struct ipc_row_follower *row,
     const struct ipc_row_instrument *instrument, char *out, size_t out_bytes);
 
+/* ipc_explain_decision is the text of a child with what is its own: the steps that were recorded,
+ * else ipc_explain_child with the terms of `wide`.
+ *   wide     what belongs to the child beside the batch; NULL = it goes as the batch goes
+ *   others and returns  as ipc_explain_child; IPC_EXPLAIN_STEPS_BYTES is enough */
+size_t ipc_explain_decision(const struct ipc_fact_event *event, const struct ipc_fact_batch *batch,
+    const struct ipc_fact_child *child, const struct ipc_fact_wide *wide,
+    const struct ipc_row_follower *row, const struct ipc_row_instrument *instrument, char *out,
+    size_t out_bytes);
+
 /* ipc_explain_steps writes recorded steps as a person reads them. Numbers only, no rows are needed.
  *   steps    count of them, [0, any]; a code outside the list is written as "step N value"
  *   out      as above; IPC_EXPLAIN_STEPS_BYTES is enough for IPC_STEPS_MAX steps

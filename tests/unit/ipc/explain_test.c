@@ -108,9 +108,39 @@ static void short_buffers_get_a_prefix(void **state)
     }
 }
 
+/* A child's own terms come before the batch's: a copy that is turned round, the opening part of a
+ * reversal; recorded steps come before both. */
+static void explains_a_childs_own_terms(void **state)
+{
+    (void)state;
+    const struct ipc_row_follower row = {.mode = IPC_MODE_FIXED_RATIO, .ratio_e8 = LS_E8 / 2};
+    const struct ipc_fact_event event = {
+        .event = {.side = IPC_SIDE_SELL, .qty_e8 = E8(150)}, .master_position_e8 = E8(100)};
+    const struct ipc_fact_batch batch = {
+        .side = IPC_SIDE_SELL, .type = IPC_TYPE_LIMIT, .price_e8 = E8(99), .is_exit = 1};
+    struct ipc_fact_child child = {.kind = IPC_CHILD_PLACE, .qty_e8 = E8(50), .sample_e8 = -E8(50)};
+    struct ipc_fact_wide wide = {
+        .side = IPC_SIDE_BUY, .type = IPC_TYPE_LIMIT, .price_e8 = E8(101), .flags = IPC_WIDE_EXIT};
+    char text[IPC_EXPLAIN_STEPS_BYTES];
+    (void)ipc_explain_decision(&event, &batch, &child, NULL, &row, NULL, text, sizeof text);
+    assert_string_equal(text, "holds 50 → SELL 50 LIMIT 99");
+    (void)ipc_explain_decision(&event, &batch, &child, &wide, &row, NULL, text, sizeof text);
+    assert_string_equal(text, "holds 50 → BUY 50 LIMIT 101");
+    wide.flags = IPC_WIDE_OPEN_LEG;
+    child.qty_e8 = E8(25);
+    child.sample_e8 = 0;
+    (void)ipc_explain_decision(&event, &batch, &child, &wide, &row, NULL, text, sizeof text);
+    assert_string_equal(text, "50 × 0.5 = 25 → BUY 25 LIMIT 101");
+    wide.step_count = 1;
+    wide.steps[0] = (struct ipc_step){.code = IPC_STEP_HELD, .value_e8 = E8(7)};
+    (void)ipc_explain_decision(&event, &batch, &child, &wide, &row, NULL, text, sizeof text);
+    assert_string_equal(text, "holds 7");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(explains_a_childs_own_terms),
         cmocka_unit_test(decisions_read_as_written),
         cmocka_unit_test(short_buffers_get_a_prefix),
     };
