@@ -219,10 +219,14 @@ def play_day(world, table=True):
 
 
 def live(world):
-    """Every order socket is logged in and every instrument has a price."""
+    """Every order socket is logged in, every instrument has a price, and the engine reads prices."""
     state = world.admin("GET", "/sim/feed")
     sockets = {c["account"] for c in state["connections"] if c["channel"] == "order"}
     prices = world.metrics().get("lockstep_ingest_market_prices_total", 0)
+    # The engine looks for a page that is new now and then; until it has it, a price is unknown to it.
+    with open(f"/proc/{world.processes['engine'].child.pid}/maps") as maps:
+        if "/prices." not in maps.read():
+            return False
     return sockets >= {"M0001"} and state["open"]["order"] >= len(world.accounts) and prices >= len(world.instruments)
 
 
