@@ -47,6 +47,9 @@ static enum ipc_rc check_order(const struct ipc_event *event, struct ipc_error *
     REQUIRE(event->filled_qty_e8 >= 0, "filled_qty_e8", event->filled_qty_e8);
     REQUIRE(event->filled_qty_e8 <= event->qty_e8, "filled_qty_e8", event->filled_qty_e8);
     REQUIRE(event->average_price_e8 >= 0, "average_price_e8", event->average_price_e8);
+    REQUIRE(event->stop_e8 >= 0, "stop_e8", event->stop_e8);
+    REQUIRE(event->target_e8 >= 0, "target_e8", event->target_e8);
+    REQUIRE(event->trail_e8 >= 0, "trail_e8", event->trail_e8);
     REQUIRE(event->version > 0, "version", event->version);
     REQUIRE(event->broker_order_id[0] != '\0', "broker_order_id", 0);
 

@@ -284,7 +284,8 @@ static int64_t push_lag_of(const struct adp_feed_times *times, unsigned how, int
 static uint64_t terms_of(const struct ipc_event *event)
 {
     const int64_t values[] = {event->qty_e8, event->price_e8, event->trigger_e8, event->side,
-        event->type, event->product, event->validity};
+        event->type, event->product, event->validity, event->stop_e8, event->target_e8,
+        event->trail_e8};
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (size_t i = 0; i < LS_COUNT_OF(values); i++)
         hash = (hash ^ (uint64_t)values[i]) * UINT64_C(0x9E3779B97F4A7C15) ^ hash >> 29;

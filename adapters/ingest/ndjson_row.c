@@ -8,7 +8,8 @@
 
 static const char *const field_names[] = {"account", "broker", "broker_order_id", "exchange",
     "symbol", "token", "side", "type", "product", "validity", "qty", "price", "trigger", "status",
-    "filled_qty", "average_price", "time", "source", "tag", "reject_code"};
+    "filled_qty", "average_price", "stop", "target", "trail", "time", "source", "tag",
+    "reject_code"};
 
 static enum ipc_rc bad(struct ipc_error *error, const char *field, const char *why)
 {
@@ -110,6 +111,12 @@ static enum ipc_rc read_numbers(
         rc = read_e8(json, "filled_qty", false, &order->filled_qty_e8, error);
     if (rc == IPC_OK)
         rc = read_e8(json, "average_price", false, &order->average_price_e8, error);
+    if (rc == IPC_OK)
+        rc = read_e8(json, "stop", false, &order->stop_e8, error);
+    if (rc == IPC_OK)
+        rc = read_e8(json, "target", false, &order->target_e8, error);
+    if (rc == IPC_OK)
+        rc = read_e8(json, "trail", false, &order->trail_e8, error);
     if (rc != IPC_OK)
         return rc;
     if (order->qty_e8 == 0)
@@ -122,6 +129,8 @@ static enum ipc_rc read_numbers(
         return bad(error, "price", "is for LIMIT and SL, and must be above zero there");
     if (has_trigger ? order->trigger_e8 == 0 : order->trigger_e8 != 0)
         return bad(error, "trigger", "is for SL and SLM, and must be above zero there");
+    if (order->trail_e8 != 0)
+        return bad(error, "trail", "is not copied: amend the trigger of the stop instead");
     return IPC_OK;
 }
 

@@ -1,5 +1,6 @@
 /* A BATCH frame: what was decided for the followers of one order. And RELEASE frames. */
 #include "engine/core/apply.h"
+#include "engine/core/bracket.h"
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/fanout.h"
@@ -15,6 +16,7 @@ struct batch_apply {
     struct eng_wave *wave; /* NULL = outside a wave */
     struct eng_sending sending;
     uint32_t new_children, new_exits;
+    bool moves_legs; /* the master may have moved his stop or target */
     /* by element: the child that it is about, where a first one of its follower would go, and its
      * own terms */
     uint32_t child[IPC_BATCH_CHILDREN_MAX];
@@ -34,6 +36,13 @@ static bool is_exit(const struct batch_apply *apply, uint32_t at)
 {
     const struct ipc_fact_wide *wide = apply->wide[at];
     return wide == NULL ? apply->batch->is_exit != 0 : (wide->flags & IPC_WIDE_EXIT) != 0;
+}
+
+/* A protective leg: no part of the master's reductions. */
+static bool is_leg(const struct batch_apply *apply, uint32_t at)
+{
+    const struct ipc_fact_wide *wide = apply->wide[at];
+    return wide != NULL && (wide->flags & IPC_WIDE_PROTECTS) != 0;
 }
 
 static bool is_by_fill(const struct batch_apply *apply, uint32_t at)
@@ -115,9 +124,14 @@ static void drop_change(struct eng_core *core, uint32_t index)
     eng_child_unqueue(core, index);
 }
 
-static void stop_waiting(struct eng_core *core, uint32_t index)
+/* What it waited for is decided; its legs are by an element that says so. */
+static void stop_waiting(struct eng_core *core, uint32_t index, bool with_legs)
 {
-    core->children[index].waits = 0;
+    struct eng_child *child = &core->children[index];
+    child->waits = 0;
+    if (LS_UNLIKELY(child->flags & ENG_CHILD_LEGS) && !with_legs)
+        return;
+    child->flags &= (uint16_t)~ENG_CHILD_LEGS;
     eng_settle_drop(core, index);
 }
 
@@ -146,12 +160,15 @@ static uint16_t flags_of(const struct batch_apply *apply, uint32_t at)
     return flags;
 }
 
-/* The two of a pair name each other. */
+/* The two of a pair name each other, before the younger one is born. */
 static void join_sibling(struct eng_core *core, uint32_t index, uint32_t sibling_action)
 {
     struct eng_child *child = &core->children[index];
     for (uint32_t at = child->older; at != ENG_NONE; at = core->children[at].older) {
-        if (core->children[at].action + 1 != sibling_action)
+        const struct eng_child *other = &core->children[at];
+        if (other->action + 1 != sibling_action || other->sibling != ENG_NONE ||
+            other->position != child->position || other->side != child->side ||
+            !(other->flags & child->flags & ENG_CHILD_PROTECTS))
             continue;
         child->sibling = at;
         core->children[at].sibling = index;
@@ -175,6 +192,8 @@ static uint32_t apply_new_place(struct eng_core *core, const struct batch_apply 
     child->decision = (uint32_t)apply->frame->lsn;
     child->flags = flags_of(apply, at);
     set_terms(apply, child, fact, at);
+    if (LS_UNLIKELY(wide != NULL) && wide->sibling != 0)
+        join_sibling(core, index, wide->sibling);
     if (LS_LIKELY(now)) {
         (void)eng_child_live(core, child, ENG_LIFE_SEND);
         eng_child_fly(core, index, IPC_ACTION_PLACE, &apply->sending);
@@ -189,8 +208,6 @@ static uint32_t apply_new_place(struct eng_core *core, const struct batch_apply 
         eng_money_opening(core, index,
             wide != NULL && wide->price_sample_e8 != 0 ? wide->price_sample_e8
                                                        : batch->price_sample_e8);
-    if (LS_UNLIKELY(wide != NULL) && wide->sibling != 0)
-        join_sibling(core, index, wide->sibling);
     return now ? index : ENG_NONE;
 }
 
@@ -201,7 +218,7 @@ static uint32_t apply_place_again(struct eng_core *core, const struct batch_appl
     bool now = fact->kind == IPC_CHILD_PLACE;
     struct eng_child_touch touch = eng_child_begin(core, index);
     struct eng_child *child = touch.child;
-    stop_waiting(core, index);
+    stop_waiting(core, index, is_leg(apply, at));
     set_terms(apply, child, fact, at);
     if (now) {
         eng_child_unqueue(core, index);
@@ -215,13 +232,14 @@ static uint32_t apply_place_again(struct eng_core *core, const struct batch_appl
     return now ? index : ENG_NONE;
 }
 
-static void apply_skip(struct eng_core *core, const struct ipc_fact_child *fact, uint32_t index)
+static void apply_skip(struct eng_core *core, const struct batch_apply *apply,
+    const struct ipc_fact_child *fact, uint32_t index, uint32_t at)
 {
     if (index == ENG_NONE)
         return;
     struct eng_child_touch touch = eng_child_begin(core, index);
     struct eng_child *child = touch.child;
-    stop_waiting(core, index);
+    stop_waiting(core, index, is_leg(apply, at));
     if (child->queued == IPC_ACTION_PLACE) {
         child->reason = fact->reason;
         (void)eng_child_live(core, child, ENG_LIFE_SKIP);
@@ -247,7 +265,7 @@ static uint32_t apply_request(struct eng_core *core, const struct batch_apply *a
     struct eng_child_touch touch = eng_child_begin(core, index);
     struct eng_child *child = touch.child;
     uint32_t handle = ENG_NONE;
-    stop_waiting(core, index);
+    stop_waiting(core, index, is_leg(apply, at));
     switch ((enum ipc_child_kind)fact->kind) {
     case IPC_CHILD_MODIFY:
     case IPC_CHILD_CANCEL:
@@ -357,6 +375,8 @@ static void note_exit(struct eng_core *core, const struct batch_apply *apply,
     if (!eng_base_taken(position, order->run, by_fill)) {
         const struct ipc_fact_wide *wide = apply->wide[at];
         position->base_e8 = eng_base_now(position, wide == NULL ? apply->batch->side : wide->side);
+        if (LS_UNLIKELY(position->flags & ENG_POSITION_PROTECTED))
+            position->base_e8 += eng_bracket_claim_e8(core, index); /* they give way to it */
         position->closed_e8 = 0;
         position->base_run = order->run;
         position->base_no++;
@@ -408,6 +428,15 @@ static void note_carry(struct eng_core *core, const struct batch_apply *apply,
     position->episode = core->master_positions[master].episode;
 }
 
+/* The master moved his stop or target, or it is known what he filled at: the legs follow. */
+static void note_protection(struct eng_core *core, const struct batch_apply *apply,
+    const struct ipc_fact_child *fact, uint32_t at)
+{
+    uint32_t index = position_of(core, apply, fact, at);
+    if (index != ENG_NONE && (core->positions[index].flags & ENG_POSITION_PROTECTED))
+        eng_bracket_look(core, index);
+}
+
 /* The position of a follow-up was looked at. */
 static void note_follow_up(struct eng_core *core, const struct batch_apply *apply,
     const struct ipc_fact_child *fact, uint32_t at)
@@ -421,6 +450,8 @@ static void note_follow_up(struct eng_core *core, const struct batch_apply *appl
         position->flags &= (uint8_t)~ENG_POSITION_REVERSES;
     else if (fact->kind == IPC_CHILD_SKIP && fact->reason != IPC_REASON_EXIT_IN_FLIGHT)
         position->flags |= ENG_POSITION_REFUSED; /* not again before something happens to it */
+    if (LS_UNLIKELY(position->flags & ENG_POSITION_PROTECTED))
+        eng_bracket_look(core, index); /* what is not being closed is protected again */
 }
 
 /* --- the frame ----------------------------------------------------------------------------------
@@ -536,11 +567,11 @@ static void apply_child(struct eng_core *core, const struct batch_apply *apply,
     count_visit(core, apply, facts, at);
     if (LS_UNLIKELY(apply->batch->transition == IPC_TRANSITION_FOLLOW_UP))
         note_follow_up(core, apply, fact, at);
-    if (LS_UNLIKELY(is_exit(apply, at)))
+    if (LS_UNLIKELY(is_exit(apply, at)) && !is_leg(apply, at))
         note_exit(core, apply, fact, at);
     core->applied[at] = ENG_NONE;
     if (fact->kind == IPC_CHILD_SKIP)
-        apply_skip(core, fact, index);
+        apply_skip(core, apply, fact, index, at);
     else if (is_place(fact->kind) && index == ENG_NONE)
         core->applied[at] = apply_new_place(core, apply, fact, at);
     else if (is_place(fact->kind))
@@ -549,6 +580,8 @@ static void apply_child(struct eng_core *core, const struct batch_apply *apply,
         core->applied[at] = apply_request(core, apply, fact, index, at);
     if (LS_UNLIKELY(apply->wide[at] != NULL))
         note_carry(core, apply, fact, at);
+    if (LS_UNLIKELY(apply->moves_legs))
+        note_protection(core, apply, fact, at);
     if (LS_UNLIKELY(is_exit(apply, at))) {
         uint32_t position = position_of(core, apply, fact, at);
         if (position != ENG_NONE)
@@ -589,6 +622,10 @@ enum ipc_rc eng_apply_batch(struct eng_core *core, const struct eng_frame *frame
         eng_wave_close(core, apply.wave);
         return IPC_OK;
     }
+    const struct eng_order *order = &core->orders[apply.order];
+    apply.moves_legs = apply.wave != NULL && (order->stop_e8 | order->target_e8) != 0 &&
+                       (batch->transition == IPC_TRANSITION_AMENDED ||
+                           batch->transition == IPC_TRANSITION_FILLED_MORE);
     apply.sending = eng_sending_make(
         core, core->orders[apply.order].instrument, frame->mono_ns, frame->wall_ns);
     core->applied_count = batch->child_count;

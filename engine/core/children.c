@@ -1,5 +1,6 @@
 #include "engine/core/children.h"
 
+#include "engine/core/bracket.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/flatten_private.h"
 #include "engine/core/money.h"
@@ -15,6 +16,25 @@ int64_t eng_child_claim_e8(const struct eng_child *child)
         most = ls_max_i64(most, child->asked_qty_e8);
     int64_t rest = most - child->filled_qty_e8;
     return rest > 0 ? rest : 0;
+}
+
+struct eng_claims eng_claims_alone(const struct eng_child *child)
+{
+    struct eng_claims claims = {.all_e8 = eng_child_claim_e8(child)};
+    if ((child->flags & ENG_CHILD_EXIT) && eng_state_unsent(child->state))
+        claims.unsent_e8 = claims.all_e8;
+    return claims;
+}
+
+struct eng_claims eng_claims_of(const struct eng_core *core, const struct eng_child *child)
+{
+    struct eng_claims own = eng_claims_alone(child);
+    if (LS_LIKELY(child->sibling == ENG_NONE))
+        return own;
+    struct eng_claims other = eng_claims_alone(&core->children[child->sibling]);
+    int64_t sent = ls_max_i64(own.all_e8 - own.unsent_e8, other.all_e8 - other.unsent_e8);
+    int64_t all = ls_max_i64(own.all_e8, other.all_e8);
+    return (struct eng_claims){.all_e8 = all, .unsent_e8 = all - sent};
 }
 
 struct eng_sending eng_sending_make(
@@ -66,14 +86,6 @@ static int64_t *claim_sum(struct eng_position *position, const struct eng_child 
                                          : &position->opening_e8[side];
 }
 
-/* What of its claim waits in a queue: others of the queue may go before it. */
-static int64_t unsent_close_e8(const struct eng_child *child)
-{
-    return (child->flags & ENG_CHILD_EXIT) && eng_state_unsent(child->state)
-               ? eng_child_claim_e8(child)
-               : 0;
-}
-
 /* A close whose bytes are out and unanswered, or whose outcome nobody knows. */
 static bool is_flying(const struct eng_child *child)
 {
@@ -82,10 +94,11 @@ static bool is_flying(const struct eng_child *child)
 }
 
 /* What of a close counts as ordered for its base: filled and working, but not what is being
- * cancelled. */
+ * cancelled, nor what a protective leg may fill some day. */
 static int64_t committed_e8(const struct eng_child *child, int64_t claim_e8)
 {
-    bool leaves = child->queued == IPC_ACTION_CANCEL || (child->flags & ENG_CHILD_CANCELLED);
+    bool leaves = child->queued == IPC_ACTION_CANCEL ||
+                  (child->flags & (ENG_CHILD_CANCELLED | ENG_CHILD_PROTECTS));
     return child->filled_qty_e8 + (leaves ? 0 : claim_e8);
 }
 
@@ -106,6 +119,16 @@ static void begin_episode(struct eng_position *position)
     position->base_run = 0;
     position->base_e8 = position->closed_e8 = 0;
     position->base_no++;
+}
+
+/* What the younger leg adds to what the two hold together. */
+static void add_to_pair(const struct eng_core *core, struct eng_position *position,
+    const struct eng_child *child, int64_t *sum)
+{
+    struct eng_claims before = eng_claims_alone(&core->children[child->sibling]);
+    struct eng_claims claims = eng_claims_of(core, child);
+    *sum = eng_add_saturated(*sum, claims.all_e8 - before.all_e8);
+    position->unsent_e8 += claims.unsent_e8 - before.unsent_e8;
 }
 
 void eng_child_born(struct eng_core *core, uint32_t index)
@@ -131,26 +154,30 @@ void eng_child_born(struct eng_core *core, uint32_t index)
     }
     child->base_no = position->base_no;
     int64_t *sum = claim_sum(position, child);
-    *sum = eng_add_saturated(*sum, child->qty_e8);
-    if (child->flags & ENG_CHILD_EXIT)
+    if (LS_UNLIKELY(child->sibling != ENG_NONE)) {
+        add_to_pair(core, position, child, sum);
+    } else {
+        *sum = eng_add_saturated(*sum, child->qty_e8);
+        if (LS_UNLIKELY(child->state == ENG_STATE_INTENT) && (child->flags & ENG_CHILD_EXIT))
+            position->unsent_e8 += child->qty_e8;
+    }
+    if ((child->flags & (ENG_CHILD_EXIT | ENG_CHILD_PROTECTS)) == ENG_CHILD_EXIT)
         position->closed_e8 = eng_add_saturated(position->closed_e8, child->qty_e8);
     count_openings(core, position, was_opening);
-    if (LS_UNLIKELY(child->state == ENG_STATE_INTENT))
-        position->unsent_e8 += unsent_close_e8(child);
 }
 
 struct eng_child_touch eng_child_begin(struct eng_core *core, uint32_t index)
 {
     struct eng_child *child = &core->children[index];
-    int64_t claim = eng_child_claim_e8(child);
+    struct eng_claims claims = eng_claims_of(core, child);
     return (struct eng_child_touch){.child = child,
         .index = index,
         .state = child->state,
         .in_doubt = eng_state_in_doubt(child->state),
         .flying = is_flying(child),
-        .committed_e8 = committed_e8(child, claim),
-        .claim_e8 = claim,
-        .unsent_e8 = unsent_close_e8(child),
+        .committed_e8 = committed_e8(child, claims.all_e8),
+        .claim_e8 = claims.all_e8,
+        .unsent_e8 = claims.unsent_e8,
         .filled_e8 = child->filled_qty_e8};
 }
 
@@ -235,8 +262,8 @@ static void carry_close(struct eng_position *position, const struct eng_child_to
         if (flying)
             position->flying_decision = child->decision;
     }
-    if (child->state == touch->state)
-        return;
+    if (child->state == touch->state || (child->flags & ENG_CHILD_PROTECTS))
+        return; /* what a leg did not fill is decided with the legs */
     if (eng_state_ended(child->state) && child->filled_qty_e8 < child->qty_e8) {
         /* What a broker refused to take is refused again: two refused closes of a flat master's
          * position would follow each other for ever. */
@@ -275,13 +302,14 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
         core->fold.counters.children_by_state[touch->state]--;
         core->fold.counters.children_by_state[child->state]++;
     }
-    int64_t claim = eng_child_claim_e8(child);
+    struct eng_claims claims = eng_claims_of(core, child);
+    int64_t claim = claims.all_e8;
     if (claim != touch->claim_e8) {
         int64_t *sum = claim_sum(position, child);
         *sum = eng_add_saturated(*sum, claim - touch->claim_e8);
         LS_CHECK(*sum >= 0);
     }
-    position->unsent_e8 += unsent_close_e8(child) - touch->unsent_e8;
+    position->unsent_e8 += claims.unsent_e8 - touch->unsent_e8;
     if (child->flags & ENG_CHILD_EXIT)
         carry_close(position, touch, child, claim);
     else
@@ -312,9 +340,9 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
     }
     if (LS_UNLIKELY(core->position_blocked[child->position] != ENG_NONE))
         unblock(core, child->position);
-    /* Its sibling is not wanted any more when this one fills. */
-    if (LS_UNLIKELY(child->sibling != ENG_NONE) && child->filled_qty_e8 > touch->filled_e8)
-        eng_settle_put(core, child->sibling);
+    if (LS_UNLIKELY(position->flags & ENG_POSITION_PROTECTED) ||
+        child->filled_qty_e8 > touch->filled_e8)
+        eng_bracket_changed(core, touch);
     if (LS_UNLIKELY(position->flatten != 0))
         eng_flatten_look(core, child->position);
     eng_position_wants(core, child->position);

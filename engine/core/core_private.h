@@ -81,6 +81,8 @@ struct eng_order {
 #define ENG_CHILD_CANCELLED 1024u /* a cancel of ours left */
 #define ENG_CHILD_STEP 2048u      /* an opening that the broker's margin check refused */
 
+#define ENG_CHILD_LEGS 4096u      /* an entry whose protective legs are to be decided anew */
+
 /* A child: one order of one follower. */
 struct eng_child {
     uint32_t order, follower_no, slot, action;
@@ -127,6 +129,7 @@ struct eng_child {
 #define ENG_POSITION_REFUSED  8u  /* a close ended unfilled: nothing is repeated blindly */
 #define ENG_POSITION_REVERSES 16u /* an opening leg waits for its close */
 #define ENG_POSITION_REVERSED 64u /* copied with the side flipped */
+#define ENG_POSITION_PROTECTED 128u /* a copy of it came with a stop or a target */
 #define ENG_POSITION_BY_FILL  32u /* the base counts the master's fills, not its orders */
 
 #define ENG_FLATTEN_WANTED    UINT32_MAX /* no own order was made for it yet */
@@ -375,6 +378,13 @@ static inline int64_t eng_add_saturated(int64_t a, int64_t b)
 static inline int64_t eng_abs(int64_t value)
 {
     return value < 0 ? (value == INT64_MIN ? INT64_MAX : -value) : value;
+}
+
+/* Decided alone when it is settled, so that its frame names it: what may go again with less, and
+ * what is about protective legs. */
+static inline bool eng_child_settles_alone(const struct eng_child *child)
+{
+    return (child->flags & (ENG_CHILD_STEP | ENG_CHILD_LEGS | ENG_CHILD_PROTECTS)) != 0;
 }
 
 /* Sum of elapsed time and feed lag; times of another boot are infinitely old. */

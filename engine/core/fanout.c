@@ -293,7 +293,7 @@ bool eng_settle_next(const struct eng_core *core, struct eng_batch *out)
         if (state->order != order_index)
             break;
         /* What may go again with less is decided alone, so that its frame names it. */
-        bool steps = (state->flags & ENG_CHILD_STEP) != 0;
+        bool steps = eng_child_settles_alone(state);
         if (out->slot_count != 0 && (steps || out_steps))
             break;
         out_steps = steps;

@@ -1,4 +1,5 @@
 /* What people, tests and the hash of a state see of the core; and the walk over all invariants. */
+#include "engine/core/bracket.h"
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/fanout.h"
@@ -146,9 +147,14 @@ static void verify_positions(const struct eng_core *core)
                 continue;
             held += child->side == IPC_SIDE_BUY ? child->filled_qty_e8 : -child->filled_qty_e8;
             int64_t *sums = child->flags & ENG_CHILD_EXIT ? closing : opening;
-            sums[child->side == IPC_SIDE_BUY ? 0 : 1] += eng_child_claim_e8(child);
-            if ((child->flags & ENG_CHILD_EXIT) && eng_state_unsent(child->state))
-                unsent += eng_child_claim_e8(child);
+            bool pair = child->sibling != ENG_NONE;
+            if (!pair || child->sibling < i) { /* a pair counts once, with the younger one */
+                struct eng_claims claims = eng_claims_of(core, child);
+                sums[child->side == IPC_SIDE_BUY ? 0 : 1] += claims.all_e8;
+                unsent += claims.unsent_e8;
+            }
+            LS_CHECK(!pair || (core->children[child->sibling].sibling == i &&
+                                  core->children[child->sibling].position == p));
             unknown += eng_state_in_doubt(child->state);
             if ((child->flags & ENG_CHILD_EXIT) &&
                 (child->state == ENG_STATE_SENDING || eng_state_in_doubt(child->state))) {

@@ -1,5 +1,7 @@
 #include "engine/core/positions.h"
 
+#include "engine/core/bracket.h"
+
 #include "engine/core/dedupe.h"
 
 static uint64_t position_hash(uint32_t follower_no, uint32_t instrument, uint8_t product)
@@ -131,6 +133,8 @@ bool eng_position_reverses(const struct eng_core *core, const struct eng_positio
 void eng_position_wants(struct eng_core *core, uint32_t index)
 {
     struct eng_position *position = &core->positions[index];
+    if (LS_UNLIKELY(position->flags & ENG_POSITION_PROTECTED))
+        eng_bracket_yield(core, index);
     if (LS_LIKELY(position->exit_order == ENG_NONE) || position->flying != 0 ||
         (position->flags & ENG_POSITION_DUE))
         return;

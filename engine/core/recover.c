@@ -182,8 +182,7 @@ static uint32_t settled_child(const struct eng_core *core, uint32_t order,
         for (uint32_t at = newest; at != ENG_NONE; at = core->children[at].older) {
             const struct eng_child *child = &core->children[at];
             if (child->action == children[i].action &&
-                (child->flags & (ENG_CHILD_STEP | ENG_CHILD_SETTLE)) ==
-                    (ENG_CHILD_STEP | ENG_CHILD_SETTLE))
+                (child->flags & ENG_CHILD_SETTLE) && eng_child_settles_alone(child))
                 return at;
         }
     }

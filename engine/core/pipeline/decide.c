@@ -197,9 +197,11 @@ static bool decide_settled(
             child->qty_e8);
         return true;
     }
-    if (!(child->flags & ENG_CHILD_STEP) && is_settled(work, at))
+    if (!eng_child_settles_alone(child) && is_settled(work, at))
         return true;
     struct eng_follower follower = follower_of(core, row, child->slot, work->sample, sample);
+    if (LS_UNLIKELY(child->flags & (ENG_CHILD_LEGS | ENG_CHILD_PROTECTS)))
+        return eng_decide_bracket(work, &follower, work->batch->children[at]);
     if (LS_UNLIKELY(child->flags & ENG_CHILD_STEP))
         return eng_decide_step_down(work, &follower, work->batch->children[at]);
     uint32_t newest = eng_child_find(core, work->batch->order, child->follower_no);

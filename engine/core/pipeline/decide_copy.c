@@ -375,15 +375,13 @@ static bool amend_exits(
  */
 
 /* The copy is not wanted any more, whatever the master's order says: its position is flat at the
- * master, its sibling filled, or its time is over. */
+ * master, or its time is over. */
 static bool is_unwanted(const struct eng_core *core, const struct eng_child *child)
 {
     if (!(child->flags & ENG_CHILD_EXIT) &&
         (core->positions[child->position].flags & ENG_POSITION_FLAT))
         return true;
-    if (child->flags & ENG_CHILD_AFTER)
-        return true;
-    return child->sibling != ENG_NONE && core->children[child->sibling].filled_qty_e8 > 0;
+    return (child->flags & ENG_CHILD_AFTER) != 0;
 }
 
 static bool cancel_some(struct eng_work *work, const struct eng_follower *follower, uint32_t newest,
@@ -396,6 +394,8 @@ static bool cancel_some(struct eng_work *work, const struct eng_follower *follow
     uint32_t wanted = 0;
     for (uint32_t at = newest; at != ENG_NONE; at = core->children[at].older) {
         const struct eng_child *child = &core->children[at];
+        if (child->flags & ENG_CHILD_PROTECTS)
+            continue; /* legs are decided with what filled */
         *live += !is_over(child);
         wanted += !is_over(child) && (all || is_unwanted(core, child));
     }
@@ -403,7 +403,8 @@ static bool cancel_some(struct eng_work *work, const struct eng_follower *follow
         return false;
     for (uint32_t at = newest; at != ENG_NONE; at = core->children[at].older) {
         const struct eng_child *child = &core->children[at];
-        if (is_over(child) || !(all || is_unwanted(core, child)))
+        if (is_over(child) || (child->flags & ENG_CHILD_PROTECTS) ||
+            !(all || is_unwanted(core, child)))
             continue;
         --*live;
         if (eng_work_room(work) > 1) {
@@ -433,7 +434,7 @@ static void name_settled(
     for (uint32_t at = newest; at != ENG_NONE && eng_work_room(work) > 0;
          at = work->core->children[at].older) {
         const struct eng_child *child = &work->core->children[at];
-        if ((child->flags & (ENG_CHILD_SETTLE | ENG_CHILD_STEP)) == ENG_CHILD_SETTLE &&
+        if ((child->flags & ENG_CHILD_SETTLE) && !eng_child_settles_alone(child) &&
             !is_named(work, first, child->action))
             eng_fact_skip(add_for(work, follower, child),
                 is_over(child) ? IPC_REASON_CHILD_FILLED : IPC_REASON_AT_TARGET, child->qty_e8);
@@ -444,6 +445,8 @@ bool eng_decide_copies(
     struct eng_work *work, const struct eng_follower *follower, uint32_t slot, uint32_t newest)
 {
     const struct eng_core *core = work->core;
+    while (core->children[newest].flags & ENG_CHILD_PROTECTS)
+        newest = core->children[newest].older; /* legs come after what they protect */
     const struct eng_child *last = &core->children[newest];
     const struct eng_plan *plan = &work->plan;
     (void)slot;
@@ -504,6 +507,8 @@ bool eng_decide_fill(struct eng_work *work, const struct eng_follower *follower,
     uint32_t at = eng_child_find(core, work->batch->order, row->follower_no);
     for (; at != ENG_NONE; at = core->children[at].older) {
         const struct eng_child *child = &core->children[at];
+        if (child->flags & ENG_CHILD_PROTECTS)
+            continue;
         int64_t asked = child->flags & ENG_CHILD_STEP
                             ? eng_step_gone_e8(
                                   core, eng_child_find(core, work->batch->order, row->follower_no), at)

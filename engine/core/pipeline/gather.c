@@ -1,5 +1,6 @@
 #include "engine/core/pipeline/gather.h"
 
+#include "engine/core/bracket.h"
 #include "engine/core/children.h"
 #include "engine/core/pace.h"
 #include "engine/core/pipeline/full.h"
@@ -96,6 +97,15 @@ static struct resting stops_of(const struct eng_core *core, const struct eng_pos
         const struct eng_child *child = &core->children[at];
         if (!(child->flags & ENG_CHILD_EXIT))
             continue;
+        if (LS_UNLIKELY(child->flags & ENG_CHILD_PROTECTS)) {
+            /* A pair counts once, with the younger one. */
+            if (child->sibling == ENG_NONE || child->sibling < at) {
+                int64_t pair = eng_claims_of(core, child).all_e8;
+                rest -= pair;
+                sum.all_e8 = eng_add_saturated(sum.all_e8, pair);
+            }
+            continue;
+        }
         int64_t claim = eng_child_claim_e8(child);
         rest -= claim;
         if (child->type != IPC_TYPE_SL && child->type != IPC_TYPE_SLM)

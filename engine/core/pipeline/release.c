@@ -1,4 +1,5 @@
 /* Queued children: which may go now, and which have waited too long. */
+#include "engine/core/bracket.h"
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/limits_private.h"
@@ -48,7 +49,13 @@ static bool waits_for_answer(const struct eng_core *core, const struct eng_child
 static int64_t exit_quantity(const struct eng_core *core, const struct eng_child *child)
 {
     const struct eng_position *position = &core->positions[child->position];
-    int64_t closable = eng_closable_e8(position, child->side, position->unsent_e8);
+    int64_t own = position->unsent_e8;
+    if (LS_UNLIKELY(child->sibling != ENG_NONE)) {
+        /* What its sibling holds is its own too: the two take it together. */
+        struct eng_claims pair = eng_claims_of(core, child);
+        own = eng_add_saturated(own, pair.all_e8 - pair.unsent_e8);
+    }
+    int64_t closable = eng_closable_e8(position, child->side, own);
     if (closable > 0)
         return ls_min_i64(child->qty_e8, closable);
     return eng_held_e8(position, child->side) == 0 && eng_coming_e8(position, child->side) == 0 ? -1
@@ -223,15 +230,16 @@ static bool decide_place(const struct eng_core *core, const struct eng_child *ch
     /* It may have waited long: its protection follows the market. */
     const struct eng_order *order = &core->orders[child->order];
     const struct ipc_row_follower *row = row_of(core, child);
-    if (order->type == IPC_TYPE_MARKET && child->type == IPC_TYPE_LIMIT) {
+    if (order->type == IPC_TYPE_MARKET && child->type == IPC_TYPE_LIMIT &&
+        !(child->flags & ENG_CHILD_PROTECTS)) {
         int64_t age = batch_sample->price_mono_ns > 0
                           ? batch_sample->now_mono_ns - batch_sample->price_mono_ns
                           : ENG_AGE_INFINITE;
         struct eng_order shaped = *order;
         shaped.side = child->side;
-        struct eng_shape shape =
-            eng_shape_make(&core->config, &shaped, eng_instrument_row(core->view, child->instrument),
-                true, core->policies[row->broker].refuses_market, batch_sample->price_e8, age);
+        struct eng_shape shape = eng_shape_make(&core->config, &shaped,
+            eng_instrument_row(core->view, child->instrument), true,
+            core->policies[row->broker].refuses_market, batch_sample->price_e8, age);
         if (shape.type == IPC_TYPE_LIMIT && shape.price_e8 > 0)
             out->price_e8 = shape.price_e8;
     }

@@ -45,6 +45,8 @@ static uint32_t steps_of(
     uint32_t at = eng_child_find(core, work->batch->order, child->follower_no);
     for (; at != ENG_NONE; at = core->children[at].older) {
         const struct eng_child *other = &core->children[at];
+        if (other->flags & ENG_CHILD_PROTECTS)
+            continue;
         count += (other->flags & ENG_CHILD_STEP) && is_same_slice(other, child);
         *own_e8 = eng_add_saturated(*own_e8, other->filled_qty_e8 + eng_child_claim_e8(other));
     }

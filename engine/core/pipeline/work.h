@@ -162,6 +162,13 @@ LS_MUST_USE bool eng_decide_step_down(
  *   newest  newest copy that the follower has of the order */
 int64_t eng_step_gone_e8(const struct eng_core *core, uint32_t newest, uint32_t child);
 
+/* eng_decide_bracket decides the protective legs of the copies that a follower has of the order:
+ * placed, amended, cancelled.
+ *   child  a leg or an entry of it (ENG_CHILD_LEGS), in the settle list
+ * Results as above. */
+LS_MUST_USE bool eng_decide_bracket(
+    struct eng_work *work, const struct eng_follower *follower, uint32_t child);
+
 /* eng_decide_fill decides an opening that follows the master's fills. Results as above. */
 LS_MUST_USE bool eng_decide_fill(
     struct eng_work *work, const struct eng_follower *follower, uint32_t slot);
