@@ -107,7 +107,8 @@ static const struct adp_segments *segments_of(
     struct eng_turn *turn, const struct adp_dialect *dialect, const struct ipc_command *command)
 {
     const uint8_t key[8] = {command->action, command->side, command->type, command->product,
-        command->validity, command->exchange};
+        command->validity, command->exchange, (uint8_t)command->market_protection_bp,
+        (uint8_t)(command->market_protection_bp >> 8)};
     for (uint32_t i = 0; i < TURN_SHAPES; i++) {
         struct turn_shape *shape = &turn->shapes[i];
         if (shape->dialect == dialect && memcmp(shape->key, key, sizeof(key)) == 0 &&

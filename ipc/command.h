@@ -18,7 +18,10 @@ struct ipc_command {
     uint32_t child; /* handle of the child in the core; comes back with the reply */
     uint32_t
         request_no; /* the child's requests counted, so that a late reply is told from a new one */
-    uint32_t wave_place; /* place in the wave, from 0 */
+    uint32_t wave_place;           /* place in the wave, from 0 */
+    uint16_t market_protection_bp; /* of a market order, in hundredths of a percent; 0 = the
+                                      broker's own */
+    uint8_t reserved6[6];
     int64_t qty_e8, price_e8, trigger_e8;
     int64_t deadline_mono_ns; /* bytes must leave before it; INT64_MAX for exits */
     char tag[IPC_TAG_BYTES];

@@ -3,6 +3,7 @@
 #include "adapters/broker/alice_blue.h"
 
 #include "adapters/broker/alice_blue_private.h"
+#include "ipc/decimal.h"
 
 #include <string.h>
 
@@ -73,6 +74,18 @@ static bool add_type_and_prices(const struct ipc_command *command, struct adp_se
     return !has_trigger || add_text_hole(out, "slTriggerPrice", ADP_HOLE_TRIGGER);
 }
 
+/* How far a market order may go, in percent; the broker's own where nothing is asked. A modify
+ * leaves it as it was (EC834 may refuse it there). */
+static bool add_protection(const struct ipc_command *command, struct adp_segments *out)
+{
+    char percent[IPC_DECIMAL_BYTES];
+    if (command->market_protection_bp == 0 || !ipc_type_valid(command->type) ||
+        (command->type != IPC_TYPE_MARKET && command->type != IPC_TYPE_SLM))
+        return true;
+    (void)ipc_decimal_format(command->market_protection_bp * (LS_E8 / 100), percent);
+    return add_pair(out, "marketProtectionPercent", percent);
+}
+
 /* EC082 says that the device id cannot be empty, though the page calls it optional. */
 #define DEVICE_ID "lockstep"
 
@@ -98,8 +111,8 @@ static enum adp_rc place_body(const struct ipc_command *command, struct adp_segm
         add_pair(out, "transactionType", ipc_side_name((enum ipc_side)command->side)) &&
         add_qty(out) && add_pair(out, "product", product) &&
         add_pair(out, "orderComplexity", "REGULAR") && add_type_and_prices(command, out) &&
-        add_pair(out, "deviceId", DEVICE_ID) && add_text_hole(out, "orderTag", ADP_HOLE_TAG) &&
-        adp_segments_add(out, "}]");
+        add_protection(command, out) && add_pair(out, "deviceId", DEVICE_ID) &&
+        add_text_hole(out, "orderTag", ADP_HOLE_TAG) && adp_segments_add(out, "}]");
     return fits ? ADP_OK : ADP_TOO_LONG;
 }
 

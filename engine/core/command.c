@@ -23,8 +23,8 @@ enum ipc_rc eng_core_command(const struct eng_core *core, uint32_t index, struct
     out->request_no = child->request_no;
     if (instrument == NULL || row == NULL || row->follower_no != child->follower_no || slot == NULL)
         return IPC_NOT_FOUND;
-    /* The token of another broker may be another instrument: without the own one only what names the
-     * order leaves. */
+    /* The token of another broker may be another instrument: without the own one only what names
+     * the order leaves. */
     struct eng_contracts contracts;
     struct eng_contract contract = {.token = instrument->token};
     eng_contracts_of(core->view, instrument->instrument, &contracts);
@@ -44,6 +44,11 @@ enum ipc_rc eng_core_command(const struct eng_core *core, uint32_t index, struct
     out->instrument = child->instrument;
     out->child = index;
     out->wave_place = child->wave_place;
+    out->market_protection_bp = 0;
+    memset(out->reserved6, 0, sizeof out->reserved6);
+    if (LS_UNLIKELY(child->market_protection_e8 > 0))
+        out->market_protection_bp =
+            (uint16_t)ls_min_i64(child->market_protection_e8 / (LS_E8 / 10000), 10000);
     out->qty_e8 = child->qty_e8;
     out->price_e8 = child->price_e8;
     out->trigger_e8 = child->trigger_e8;

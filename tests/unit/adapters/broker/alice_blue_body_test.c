@@ -28,53 +28,83 @@ static const struct {
     uint8_t action, side, type, product, validity, exchange;
     const char *token;
     const char *want; /* NULL = refused */
+    uint16_t protection_bp;
 } bodies[] = {
     {IPC_ACTION_PLACE, IPC_SIDE_BUY, IPC_TYPE_LIMIT, IPC_PRODUCT_CNC, IPC_VALIDITY_DAY,
         IPC_EXCHANGE_NSE, "22",
         HEAD "\"product\":\"LONGTERM\"," MID
-             "\"orderType\":\"LIMIT\",\"validity\":\"DAY\",\"price\":\"1120.15\"" TAIL},
+             "\"orderType\":\"LIMIT\",\"validity\":\"DAY\",\"price\":\"1120.15\"" TAIL,
+        0},
     {IPC_ACTION_PLACE, IPC_SIDE_BUY, IPC_TYPE_MARKET, IPC_PRODUCT_MIS, IPC_VALIDITY_IOC,
         IPC_EXCHANGE_NSE, "22",
-        HEAD "\"product\":\"INTRADAY\"," MID "\"orderType\":\"MARKET\",\"validity\":\"IOC\"" TAIL},
+        HEAD "\"product\":\"INTRADAY\"," MID "\"orderType\":\"MARKET\",\"validity\":\"IOC\"" TAIL,
+        0},
     {IPC_ACTION_PLACE, IPC_SIDE_BUY, IPC_TYPE_SL, IPC_PRODUCT_MTF, IPC_VALIDITY_DAY,
         IPC_EXCHANGE_NSE, "22",
         HEAD "\"product\":\"MTF\"," MID
              "\"orderType\":\"SL\",\"validity\":\"DAY\",\"price\":\"1120.15\",\"slTriggerPrice\":"
-             "\"1110\"" TAIL},
+             "\"1110\"" TAIL,
+        0},
     {IPC_ACTION_PLACE, IPC_SIDE_BUY, IPC_TYPE_SLM, IPC_PRODUCT_CNC, IPC_VALIDITY_DAY,
         IPC_EXCHANGE_NSE, "22",
         HEAD "\"product\":\"LONGTERM\"," MID
-             "\"orderType\":\"SLM\",\"validity\":\"DAY\",\"slTriggerPrice\":\"1110\"" TAIL},
+             "\"orderType\":\"SLM\",\"validity\":\"DAY\",\"slTriggerPrice\":\"1110\"" TAIL,
+        0},
     {IPC_ACTION_PLACE, IPC_SIDE_SELL, IPC_TYPE_LIMIT, IPC_PRODUCT_NRML, IPC_VALIDITY_DAY,
         IPC_EXCHANGE_NFO, "54957",
         "[{\"exchange\":\"NFO\",\"instrumentId\":\"54957\",\"transactionType\":\"SELL\","
         "\"quantity\":30,\"product\":\"NRML\"," MID
-        "\"orderType\":\"LIMIT\",\"validity\":\"DAY\",\"price\":\"1120.15\"" TAIL},
+        "\"orderType\":\"LIMIT\",\"validity\":\"DAY\",\"price\":\"1120.15\"" TAIL,
+        0},
     {IPC_ACTION_MODIFY, IPC_SIDE_BUY, IPC_TYPE_SL, IPC_PRODUCT_CNC, IPC_VALIDITY_DAY,
         IPC_EXCHANGE_NSE, "22",
         "{\"brokerOrderId\":\"25061300124513\",\"quantity\":30,\"orderType\":\"SL\",\"validity\":"
-        "\"DAY\",\"price\":\"1120.15\",\"slTriggerPrice\":\"1110\",\"deviceId\":\"lockstep\"}"},
+        "\"DAY\",\"price\":\"1120.15\",\"slTriggerPrice\":\"1110\",\"deviceId\":\"lockstep\"}",
+        0},
     {IPC_ACTION_MODIFY, IPC_SIDE_BUY, IPC_TYPE_MARKET, IPC_PRODUCT_CNC, IPC_VALIDITY_DAY,
         IPC_EXCHANGE_NSE, "22",
         "{\"brokerOrderId\":\"25061300124513\",\"quantity\":30,\"orderType\":\"MARKET\","
-        "\"validity\":\"DAY\",\"deviceId\":\"lockstep\"}"},
-    {IPC_ACTION_CANCEL, 0, 0, 0, 0, 0, "", "{\"brokerOrderId\":\"25061300124513\"}"},
+        "\"validity\":\"DAY\",\"deviceId\":\"lockstep\"}",
+        0},
+    /* How far a market order may go is said where it is placed, and only of a market order. */
+    {IPC_ACTION_PLACE, IPC_SIDE_BUY, IPC_TYPE_MARKET, IPC_PRODUCT_MIS, IPC_VALIDITY_DAY,
+        IPC_EXCHANGE_NSE, "22",
+        HEAD "\"product\":\"INTRADAY\"," MID "\"orderType\":\"MARKET\",\"validity\":\"DAY\","
+             "\"marketProtectionPercent\":\"0.5\"" TAIL,
+        50},
+    {IPC_ACTION_PLACE, IPC_SIDE_BUY, IPC_TYPE_SLM, IPC_PRODUCT_MIS, IPC_VALIDITY_DAY,
+        IPC_EXCHANGE_NSE, "22",
+        HEAD "\"product\":\"INTRADAY\"," MID
+             "\"orderType\":\"SLM\",\"validity\":\"DAY\",\"slTriggerPrice\":\"1110\","
+             "\"marketProtectionPercent\":\"2\"" TAIL,
+        200},
+    {IPC_ACTION_PLACE, IPC_SIDE_BUY, IPC_TYPE_LIMIT, IPC_PRODUCT_CNC, IPC_VALIDITY_DAY,
+        IPC_EXCHANGE_NSE, "22",
+        HEAD "\"product\":\"LONGTERM\"," MID
+             "\"orderType\":\"LIMIT\",\"validity\":\"DAY\",\"price\":\"1120.15\"" TAIL,
+        50},
+    {IPC_ACTION_MODIFY, IPC_SIDE_BUY, IPC_TYPE_MARKET, IPC_PRODUCT_CNC, IPC_VALIDITY_DAY,
+        IPC_EXCHANGE_NSE, "22",
+        "{\"brokerOrderId\":\"25061300124513\",\"quantity\":30,\"orderType\":\"MARKET\","
+        "\"validity\":\"DAY\",\"deviceId\":\"lockstep\"}",
+        50},
+    {IPC_ACTION_CANCEL, 0, 0, 0, 0, 0, "", "{\"brokerOrderId\":\"25061300124513\"}", 0},
     {IPC_ACTION_PLACE, 0, IPC_TYPE_LIMIT, IPC_PRODUCT_CNC, IPC_VALIDITY_DAY, IPC_EXCHANGE_NSE, "22",
-        NULL},
+        NULL, 0},
     {IPC_ACTION_PLACE, IPC_SIDE_BUY, 9, IPC_PRODUCT_CNC, IPC_VALIDITY_DAY, IPC_EXCHANGE_NSE, "22",
-        NULL},
+        NULL, 0},
     {IPC_ACTION_PLACE, IPC_SIDE_BUY, IPC_TYPE_LIMIT, 9, IPC_VALIDITY_DAY, IPC_EXCHANGE_NSE, "22",
-        NULL},
+        NULL, 0},
     {IPC_ACTION_PLACE, IPC_SIDE_BUY, IPC_TYPE_LIMIT, IPC_PRODUCT_CNC, 9, IPC_EXCHANGE_NSE, "22",
-        NULL},
+        NULL, 0},
     {IPC_ACTION_PLACE, IPC_SIDE_BUY, IPC_TYPE_LIMIT, IPC_PRODUCT_CNC, IPC_VALIDITY_DAY, 77, "22",
-        NULL},
+        NULL, 0},
     {IPC_ACTION_PLACE, IPC_SIDE_BUY, IPC_TYPE_LIMIT, IPC_PRODUCT_CNC, IPC_VALIDITY_DAY,
-        IPC_EXCHANGE_NSE, "", NULL},
+        IPC_EXCHANGE_NSE, "", NULL, 0},
     {IPC_ACTION_PLACE, IPC_SIDE_BUY, IPC_TYPE_LIMIT, IPC_PRODUCT_CNC, IPC_VALIDITY_DAY,
-        IPC_EXCHANGE_NSE, "2\"2", NULL},
+        IPC_EXCHANGE_NSE, "2\"2", NULL, 0},
     {9, IPC_SIDE_BUY, IPC_TYPE_LIMIT, IPC_PRODUCT_CNC, IPC_VALIDITY_DAY, IPC_EXCHANGE_NSE, "22",
-        NULL},
+        NULL, 0},
 };
 
 static void bodies_table(void **state)
@@ -89,6 +119,7 @@ static void bodies_table(void **state)
             .product = bodies[i].product,
             .validity = bodies[i].validity,
             .exchange = bodies[i].exchange,
+            .market_protection_bp = bodies[i].protection_bp,
         };
         struct adp_segments segments;
         uint8_t out[1024];

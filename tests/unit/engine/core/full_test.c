@@ -123,6 +123,36 @@ static void rounding_and_caps_of_a_policy_hold(void **state)
     world_close(&world);
 }
 
+/* How far a market order may go is said with the order, entry or exit; of a limit order it is not.
+ */
+static void market_protection_is_sent(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 2);
+    policies[0].market_protection_e8 = LS_E8 / 200;
+    world_adopt(&world);
+    struct ipc_event entry = world_order(&world, IPC_SIDE_BUY, 10, 0);
+    entry.status = IPC_STATUS_FILLED;
+    entry.filled_qty_e8 = E8(10);
+    entry.average_price_e8 = E8(100);
+    (void)world_event(&world, &entry);
+    assert_int_equal(world_waves(&world), 2);
+    assert_int_equal(command_of(&world, 0)->market_protection_bp, 50);
+    assert_int_equal(command_of(&world, 1)->market_protection_bp, 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct ipc_command command = world.commands[i];
+        world_ack(&world, &command);
+        (void)world_update(&world, command.child, IPC_STATUS_FILLED, 10, E8(100));
+    }
+    assert_int_equal(market_order(&world, IPC_SIDE_SELL, 5), 2);
+    assert_true(command_of(&world, 0)->is_exit);
+    assert_int_equal(command_of(&world, 0)->market_protection_bp, 50);
+    world_check(&world);
+    world_restart(&world, true);
+    world_close(&world);
+}
+
 /* What the core cannot close yet it does not open. */
 static void mapped_followers_open_nothing(void **state)
 {
@@ -147,6 +177,7 @@ int main(void)
         cmocka_unit_test(a_price_guard_leaves_as_an_ioc_limit),
         cmocka_unit_test(modes_divide_by_the_accounts),
         cmocka_unit_test(rounding_and_caps_of_a_policy_hold),
+        cmocka_unit_test(market_protection_is_sent),
         cmocka_unit_test(mapped_followers_open_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
