@@ -290,17 +290,27 @@ static bool is_due(
 bool eng_flatten_next(const struct eng_core *core, uint32_t *cursor, uint32_t most,
     int64_t now_mono_ns, struct eng_flatten *out)
 {
-    for (; most > 0 && *cursor < core->fold.position_count; most--) {
-        const struct eng_position *position = &core->positions[(*cursor)++];
-        if (LS_LIKELY(position->flatten == 0) || !is_due(core, position, now_mono_ns))
+    /* What is short goes first (E34): its margin is free before what it may have hedged is sold. */
+    const uint32_t others = core->limits.position_max; /* where the second round begins */
+    for (; most > 0; most--) {
+        if (*cursor < others && *cursor >= core->fold.position_count)
+            *cursor = others;
+        uint32_t at = *cursor < others ? *cursor : *cursor - others;
+        if (at >= core->fold.position_count)
+            break;
+        ++*cursor;
+        const struct eng_position *position = &core->positions[at];
+        bool first_round = *cursor <= others;
+        if (LS_LIKELY(position->flatten == 0) || (position->held_e8 < 0) != first_round ||
+            !is_due(core, position, now_mono_ns))
             continue;
-        *out = (struct eng_flatten){.position = *cursor - 1,
+        *out = (struct eng_flatten){.position = at,
             .slot = position->slot,
             .master = core->master_positions[position->master].account,
             .instrument = position->instrument};
         return true;
     }
-    if (*cursor >= core->fold.position_count)
+    if (*cursor >= others && *cursor - others >= core->fold.position_count)
         *cursor = 0;
     return false;
 }

@@ -42,7 +42,8 @@ struct eng_flatten {
     uint32_t slot, master, instrument;
 };
 
-/* eng_flatten_next looks at no more than `most` positions, from *cursor on.
+/* eng_flatten_next looks at no more than `most` positions, from *cursor on: at those that are short
+ * first, then at all others.
  *   cursor   0 at first; 0 again when all were looked at
  *   returns  true with *out filled; false when there was none among them */
 LS_MUST_USE bool eng_flatten_next(const struct eng_core *core, uint32_t *cursor, uint32_t most,

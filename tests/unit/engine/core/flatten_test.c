@@ -816,9 +816,37 @@ static void impossible_facts_are_refused(void **state)
     close_world(&world);
 }
 
+/* E34: a position that is short is bought back before one that is long is sold. */
+static void shorts_go_first(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 1);
+    master_trades(&world, IPC_SIDE_BUY, 1, 65);
+    master_trades(&world, IPC_SIDE_SELL, 2, 65);
+    assert_int_equal(held_of(&world, 0, 1), 65);
+    assert_int_equal(held_of(&world, 0, 2), -65);
+    struct ipc_fact_limit fact = {.act = IPC_LIMIT_ACT_FLATTEN,
+        .scope = IPC_LIMIT_SCOPE_LINK,
+        .incarnation = world.followers[0].incarnation,
+        .follower_no = 100,
+        .account = world.followers[0].account};
+    world_apply(&world, IPC_FACT_LIMIT, &fact, sizeof fact, 1);
+    uint32_t from = world.command_count;
+    assert_int_equal(look(&world, NULL), 2);
+    (void)world_waves(&world);
+    assert_int_equal(world.command_count, from + 2);
+    assert_int_equal(world.commands[from].side, IPC_SIDE_BUY);
+    assert_int_equal(world.commands[from + 1].side, IPC_SIDE_SELL);
+    fill_from(&world, from);
+    assert_int_equal(held_of(&world, 0, 1) | held_of(&world, 0, 2), 0);
+    close_world(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shorts_go_first),
         cmocka_unit_test(a_trip_closes_by_choice),
         cmocka_unit_test(an_ended_subscription_closes_or_keeps),
         cmocka_unit_test(a_person_closes),
