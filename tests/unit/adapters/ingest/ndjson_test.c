@@ -101,6 +101,8 @@ static const struct {
      "\"status\":\"OPEN\"}",
         "price: is for LIMIT and SL"},
     {"{" WHO WHAT TERMS "\"trigger\":5,\"status\":\"OPEN\"}", "trigger: is for SL and SLM"},
+    {"{" WHO WHAT TERMS "\"trail\":5,\"status\":\"OPEN\"}", "trail: is not copied"},
+    {"{" WHO WHAT TERMS "\"stop\":-5,\"status\":\"OPEN\"}", "stop: "},
     {"{" WHO WHAT TERMS "\"filled_qty\":31,\"status\":\"OPEN\"}", "filled_qty: is above qty"},
     {"{" WHO WHAT TERMS "\"filled_qty\":29,\"status\":\"FILLED\"}", "filled_qty: must equal qty"},
     {"{" WHO WHAT TERMS "\"status\":\"OPEN\",\"time\":\"2026-01-31\"}", "time: must be like"},
