@@ -313,7 +313,9 @@ void eng_decide_follow_up(
         follow_close(work, follower, slot, position);
         return;
     }
-    if (!(position->flags & ENG_POSITION_REFUSED)) {
+    /* What an earlier subscription copied is closed, never opened. */
+    bool is_older = position->incarnation != follower->row->incarnation;
+    if (!(position->flags & ENG_POSITION_REFUSED) && !is_older) {
         bool by_fill = (position->flags & ENG_POSITION_BY_FILL) != 0;
         if (!eng_decide_open_leg(work, follower, slot, by_fill))
             work->is_full = work->count == count;
@@ -328,6 +330,7 @@ void eng_decide_follow_up(
         .leg = ENG_LEG_REVERSED};
     struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
     fact->incarnation = position->incarnation;
-    eng_fact_skip(fact, IPC_REASON_BROKER_REJECT, plan->order->qty_e8);
+    eng_fact_skip(fact, is_older ? IPC_REASON_SUPERSEDED : IPC_REASON_BROKER_REJECT,
+        plan->order->qty_e8);
     eng_work_terms(work, &terms, 0);
 }

@@ -337,6 +337,31 @@ static void a_reached_limit_ends_what_is_queued(void **state)
     world_close(&world);
 }
 
+/* The subscription is made anew while a reversal waits for its close: what the earlier one copied is
+ * closed, and nothing is opened for it, nor asked for ever. */
+static void an_earlier_subscription_does_not_reverse(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    filled_at_once(&world, IPC_SIDE_BUY, 10);
+    struct ipc_event turn = world_order(&world, IPC_SIDE_SELL, 25, E8(100));
+    (void)world_event(&world, &turn);
+    assert_int_equal(world_waves(&world), 1); /* the close */
+    assert_int_equal(world.commands[1].qty_e8, E8(10));
+    world.followers[0].incarnation++;
+    world_adopt(&world);
+    world_ack(&world, &world.commands[1]);
+    (void)world_update(&world, world.commands[1].child, IPC_STATUS_FILLED, 10, E8(100));
+    struct eng_batch batch;
+    for (int i = 0; i < 8; i++)
+        (void)world_wave_step(&world);
+    assert_int_equal(world.command_count, 2);
+    assert_false(eng_settle_next(world.core, &batch));
+    world_check(&world);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +372,7 @@ int main(void)
         cmocka_unit_test(a_modify_in_doubt_counts_with_the_larger_quantity),
         cmocka_unit_test(a_cancelled_entry_is_no_part_of_what_is_closed),
         cmocka_unit_test(a_reached_limit_ends_what_is_queued),
+        cmocka_unit_test(an_earlier_subscription_does_not_reverse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
