@@ -532,6 +532,20 @@ void sim_broker_fill(struct sim *sim)
     }
 }
 
+void sim_broker_fill_exits(struct sim *sim)
+{
+    for (uint32_t broker = 0; broker < SIM_BROKERS; broker++) {
+        struct adp_sim_book *book = sim->brokers[broker].book;
+        for (uint32_t i = 0; i < adp_sim_book_order_count(book); i++) {
+            const struct adp_sim_order *order = adp_sim_book_order(book, i);
+            const struct sim_tag *tag = sim_tag_find(sim, order->terms.tag);
+            if (order->status == ADP_SIM_OPEN && tag != NULL && tag->is_exit)
+                (void)adp_sim_book_fill(
+                    book, i, order->terms.units - order->filled_units, 0, sim_wall(sim));
+        }
+    }
+}
+
 void sim_broker_free(struct sim *sim)
 {
     for (uint32_t i = 0; i < SIM_BROKERS; i++) {

@@ -67,7 +67,22 @@ static void event_read(struct sim *sim, const struct ipc_fact_event *fact)
         judge->orders[index].instrument = fact->event.instrument;
         judge->orders[index].product = fact->event.product;
         judge->orders[index].type = fact->event.type;
+        judge->orders[index].side = fact->event.side;
     }
+    bool is_new = judge->orders[index].version == 0;
+    if (fact->event.version >= judge->orders[index].version) { /* the newest terms win */
+        judge->orders[index].version = fact->event.version;
+        judge->orders[index].qty_e8 = fact->event.qty_e8;
+    }
+    if (fact->event.filled_qty_e8 > judge->orders[index].filled_e8)
+        judge->orders[index].average_e8 = fact->event.average_price_e8;
+    judge->orders[index].filled_e8 =
+        ls_max_i64(judge->orders[index].filled_e8, fact->event.filled_qty_e8);
+    judge->orders[index].status =
+        (uint8_t)ls_max_i64(judge->orders[index].status, fact->event.status);
+    judge->orders[index].is_own = fact->transition == IPC_TRANSITION_FOLLOW_UP;
+    if (!judge->is_rereading)
+        sim_positions_event(sim, index, fact, is_new);
     if (!judge->is_rereading) {
         judge->orders[index].received_mono_ns = fact->event.received_mono_ns;
         judge->orders[index].feed_lag_ns = fact->event.feed_lag_ns;
@@ -116,27 +131,43 @@ static void permit(struct sim *sim, struct sim_tag *tag, enum ipc_action action)
     if (!sim->takes_entries && action != IPC_ACTION_CANCEL && !tag->is_exit)
         sim_fail(sim, "%s of %s is decided although the journal takes no entries",
             ipc_action_name(action), tag->tag);
+    if (action == IPC_ACTION_PLACE)
+        sim_positions_permit(sim, tag);
     tag->permits[action]++;
+}
+
+/* A compact child of a follower who copies fills has no flag that says so. */
+static bool copies_fills(const struct sim *sim, uint32_t slot)
+{
+    return sim->shell.adopted != NULL &&
+           sim->shell.adopted->followers[slot].copy == IPC_COPY_ON_FILL;
+}
+
+static const struct ipc_fact_wide *wide_of(const struct ipc_fact_batch *fact, uint32_t at)
+{
+    const struct ipc_fact_wide *wides = ipc_fact_batch_wides(fact);
+    for (uint32_t i = 0; i < fact->wide_count; i++) {
+        if (wides[i].at == at)
+            return &wides[i];
+    }
+    return NULL;
 }
 
 /* A reversal's opening leg is no exit, though its batch is one. */
 static bool is_exit(const struct ipc_fact_batch *fact, uint32_t at)
 {
-    const struct ipc_fact_wide *wides = ipc_fact_batch_wides(fact);
-    for (uint32_t i = 0; i < fact->wide_count; i++) {
-        if (wides[i].at == at)
-            return (wides[i].flags & IPC_WIDE_EXIT) != 0;
-    }
-    return fact->is_exit != 0;
+    const struct ipc_fact_wide *wide = wide_of(fact, at);
+    return wide != NULL ? (wide->flags & IPC_WIDE_EXIT) != 0 : fact->is_exit != 0;
 }
 
-static void batch_read(struct sim *sim, const struct ipc_fact_batch *fact)
+static void batch_read(struct sim *sim, const struct ipc_fact_batch *fact, uint64_t lsn)
 {
     const struct ipc_fact_child *children = (const struct ipc_fact_child *)(fact + 1);
     struct sim_judge *judge = &sim->judge;
     uint32_t order = order_find(sim, fact->order_key);
     if (order == UINT32_MAX)
         sim_fail(sim, "a decision for an order that no EVENT frame introduced");
+    sim_positions_batch(sim, order, fact);
     for (uint32_t i = 0; i < fact->child_count; i++) {
         const struct ipc_fact_child *child = &children[i];
         bool visit = i == 0 || child->follower_no != children[i - 1].follower_no;
@@ -153,14 +184,24 @@ static void batch_read(struct sim *sim, const struct ipc_fact_batch *fact)
         struct sim_tag *tag = tag_slot(sim, text);
         if (tag->tag[0] == '\0') {
             LS_CHECK(judge->tag_count < SIM_TAGS * 3 / 4);
+            const struct ipc_fact_wide *wide = wide_of(fact, i);
             *tag = (struct sim_tag){.follower_no = child->follower_no,
                 .slot = child->slot,
                 .action = child->action,
                 .order_digits = parts.order_digits,
                 .is_exit = is_exit(fact, i),
-                .instrument = (uint8_t)judge->orders[order].instrument,
+                .instrument = (uint8_t)(wide != NULL && wide->instrument != 0
+                                            ? wide->instrument
+                                            : judge->orders[order].instrument),
                 .master = (uint8_t)judge->orders[order].master,
-                .product = judge->orders[order].product,
+                .product = wide != NULL ? wide->product : fact->product,
+                .incarnation = child->incarnation,
+                .side = wide != NULL ? wide->side : fact->side,
+                .on_fill = (wide != NULL && (wide->flags & IPC_WIDE_ON_FILL)) ||
+                           copies_fills(sim, child->slot),
+                .open_leg = wide != NULL && (wide->flags & IPC_WIDE_OPEN_LEG),
+                .decision = lsn,
+                .ordered_e8 = child->qty_e8,
                 .generation = fact->generation};
             judge->tag_count++;
             memcpy(tag->tag, text, sizeof(text));
@@ -175,6 +216,11 @@ static void release_read(struct sim *sim, const struct ipc_fact_release *facts, 
         struct sim_tag *tag = sim_tag_find(sim, facts[i].tag);
         if (tag == NULL)
             sim_fail(sim, "%s is released, but was never decided", facts[i].tag);
+        if (facts[i].kind == IPC_CHILD_SKIP) {
+            tag->is_over = tag->arrivals == 0;
+            if (tag->is_exit)
+                sim_line_of(sim, tag)->is_excused = 1;
+        }
         permit(sim, tag, action_of(facts[i].kind));
     }
 }
@@ -187,9 +233,15 @@ void sim_check_journal(struct sim *sim)
         if (frame->type == IPC_FACT_EVENT)
             event_read(sim, (const void *)(frame + 1));
         else if (frame->type == IPC_FACT_BATCH)
-            batch_read(sim, (const void *)(frame + 1));
+            batch_read(sim, (const void *)(frame + 1), frame->lsn);
         else if (frame->type == IPC_FACT_RELEASE)
             release_read(sim, (const void *)(frame + 1), frame->count);
+        else if (frame->type == IPC_FACT_REPLY)
+            sim_positions_reply(sim, (const void *)(frame + 1), frame->count);
+        else if (frame->type == IPC_FACT_UPDATE)
+            sim_positions_update(sim, (const void *)(frame + 1));
+        else if (frame->type == IPC_FACT_LIMIT)
+            sim_positions_limit(sim, (const void *)(frame + 1));
     }
 }
 
@@ -233,7 +285,7 @@ static void check_age(struct sim *sim, const struct sim_tag *tag)
 {
     uint32_t order = order_of_digits(sim, tag->order_digits);
     const struct ipc_row_follower *row = &sim->shell.adopted->followers[tag->slot];
-    bool is_market = sim->judge.orders[order].type == IPC_TYPE_MARKET ||
+    bool is_market = tag->on_fill || sim->judge.orders[order].type == IPC_TYPE_MARKET ||
                      sim->judge.orders[order].type == IPC_TYPE_SLM;
     uint32_t limit_ms = is_market ? (row->max_age_market_ms ? row->max_age_market_ms : 2000)
                                   : (row->max_age_limit_ms ? row->max_age_limit_ms : 5000);
@@ -299,11 +351,12 @@ static void check_caps(struct sim *sim, const struct sim_tag *tag,
         sim_fail(sim, "caps: %s has %lld units, max_quantity is %lld", tag->tag, (long long)units,
             (long long)(most_qty / LS_E8));
     /* The value of a market order was judged at a price that the broker does not know. */
-    if (index != UINT32_MAX && sim->judge.orders[index].type != IPC_TYPE_MARKET &&
+    if (index != UINT32_MAX && !tag->on_fill && sim->judge.orders[index].type != IPC_TYPE_MARKET &&
         sim->judge.orders[index].type != IPC_TYPE_SLM && most_value != INT64_MAX &&
         (__int128)units * price_e8 > most_value)
-        sim_fail(sim, "caps: %s is worth %lld, max_order_value is %lld", tag->tag,
-            (long long)(units * (price_e8 / LS_E8)), (long long)(most_value / LS_E8));
+        sim_fail(sim, "caps: %s, %s, is worth %lld, max_order_value is %lld", tag->tag,
+            ipc_type_name((enum ipc_type)sim->judge.orders[index].type),
+            (long long)((__int128)units * price_e8 / LS_E8), (long long)(most_value / LS_E8));
     if (order->terms.type == ADP_SIM_MARKET || order->terms.type == ADP_SIM_SLM)
         sim_fail(sim, "%s is a market order at a broker that refuses them", tag->tag);
 }
@@ -330,13 +383,31 @@ static void check_ordinals(
     }
 }
 
+/* The largest quantity of one order. */
+static int64_t freeze_e8(const struct sim *sim, const struct adp_sim_order *order)
+{
+    int64_t freeze = sim->published.instruments[order->terms.instrument].freeze_qty_e8;
+    return freeze == 0 ? INT64_MAX : freeze;
+}
+
+/* The owner's own orders at the broker's terminal are nobody's copies. */
+static bool is_by_hand(const struct adp_sim_order *order)
+{
+    return order->origin.source == ADP_SIM_TERMINAL;
+}
+
 static void order_check(
     struct sim *sim, const struct adp_sim_book *book, const struct adp_sim_order *order)
 {
+    if (is_by_hand(order))
+        return;
     struct sim_tag *tag = sim_tag_find(sim, order->terms.tag);
     if (tag == NULL)
         sim_fail(sim, "journal: an order at the broker, tag '%s', which no frame tells of",
             order->terms.tag);
+    if (order->terms.units * LS_E8 > freeze_e8(sim, order))
+        sim_fail(sim, "slices: %s has %lld units, more than one order may carry", tag->tag,
+            (long long)order->terms.units);
     if (order->refusal != 0) {
         sim_note(sim, "book refuses %s: EC%03d", tag->tag, order->refusal);
         return;
@@ -349,7 +420,9 @@ static void order_check(
         check_ordinals(sim, book, tag);
     if (order->reason != NULL)
         sim_note(sim, "exchange rejects %s: %s", tag->tag, order->reason);
-    if (!tag->is_exit)
+    if (tag->is_exit)
+        sim_positions_works(sim, book, tag);
+    else
         check_caps(sim, tag, order, order->terms.units, order->terms.price_e8);
 }
 
@@ -361,7 +434,9 @@ static void act_check(
     const struct adp_sim_order *order = adp_sim_book_order(book, act->order);
     const struct sim_tag *tag = sim_tag_find(sim, order->terms.tag);
     /* What is filled already may be above a cap that was lowered meanwhile. */
-    if (tag != NULL && !tag->is_exit)
+    if (tag != NULL && tag->is_exit)
+        sim_positions_works(sim, book, tag);
+    else if (tag != NULL)
         check_caps(sim, tag, order, act->units, act->price_e8);
 }
 
@@ -369,28 +444,19 @@ static void trade_check(
     struct sim *sim, const struct adp_sim_book *book, const struct adp_sim_trade *trade)
 {
     const struct adp_sim_order *order = adp_sim_book_order(book, trade->order);
+    if (is_by_hand(order))
+        return;
     const struct sim_tag *tag = sim_tag_find(sim, order->terms.tag);
     LS_CHECK(tag != NULL && tag->follower_no >= SIM_FOLLOWER_FIRST &&
              tag->follower_no < SIM_FOLLOWER_FIRST + SIM_FOLLOWER_NOS);
-    int64_t *net = &sim->judge.net_units[tag->follower_no - SIM_FOLLOWER_FIRST]
-                                        [order->terms.instrument][tag->product];
-    bool is_buy = order->terms.side == ADP_SIM_BUY;
-    *net += is_buy ? trade->units : -trade->units;
-    int64_t *sums = sim->judge.filled_units[tag->follower_no - SIM_FOLLOWER_FIRST]
-                                           [order->terms.instrument][tag->product];
-    sums[2 * tag->is_exit + is_buy] += trade->units;
     sim->figures.fills++;
-    sim_note(sim, "book fills %s: %s %lld, position %lld", tag->tag,
-        adp_sim_side_word(order->terms.side), (long long)trade->units, (long long)*net);
-    /* Orders of a lost tail are not in any account that the engine keeps. */
+    sim_positions_trade(sim, tag, order->terms.side == ADP_SIM_BUY, trade);
     if (sim->judge.lost_tail)
         return;
-    /* What exits have bought is never more than what entries have sold, and the other way. */
-    if (tag->is_exit && sums[2 + is_buy] > sums[!is_buy])
-        sim_fail(sim, "caps: exits like %s have filled %lld units, entries only %lld", tag->tag,
-            (long long)sums[2 + is_buy], (long long)sums[!is_buy]);
+    const struct sim_line *line = sim_line_of(sim, tag);
+    int64_t net = line->entries[1] + line->exits[1] - line->entries[0] - line->exits[0];
     int64_t most = widest(sim, tag, offsetof(struct ipc_row_follower, max_position_e8), true);
-    int64_t units = *net < 0 ? -*net : *net;
+    int64_t units = net < 0 ? -net : net;
     if (!tag->is_exit && most != INT64_MAX && units > most / LS_E8)
         sim_fail(sim, "caps: %s brings the position to %lld, max_position is %lld", tag->tag,
             (long long)units, (long long)(most / LS_E8));
@@ -556,11 +622,12 @@ bool sim_check_settled(const struct sim *sim, char *why, size_t why_bytes)
         const struct adp_sim_book *book = sim->brokers[i].book;
         for (uint32_t k = 0; k < adp_sim_book_order_count(book); k++) {
             const struct adp_sim_order *order = adp_sim_book_order(book, k);
-            if (order->status != ADP_SIM_REFUSED && !book_agrees(sim, order, why, why_bytes))
+            if (order->status != ADP_SIM_REFUSED && !is_by_hand(order) &&
+                !book_agrees(sim, order, why, why_bytes))
                 return false;
         }
     }
-    return true;
+    return sim_positions_agree(sim, why, why_bytes);
 }
 
 void sim_check_end(struct sim *sim)

@@ -20,14 +20,14 @@ static int64_t delay(struct sim *sim)
 {
     if (sim->feed.is_whole)
         return 0;
-    if (sim_chance(sim, 1, 30))
+    if (!sim->is_calm && sim_chance(sim, 1, 30))
         return sim_between(sim, LS_NS_PER_S, 9 * LS_NS_PER_S);
     return sim_between(sim, 0, sim_chance(sim, 1, 4) ? 80 * LS_NS_PER_MS : LS_NS_PER_MS);
 }
 
 void sim_feed_tell(struct sim *sim, const struct ipc_event *event)
 {
-    if (!sim->feed.is_whole && sim_chance(sim, 1, 30))
+    if (!sim->feed.is_whole && !sim->is_calm && sim_chance(sim, 1, 30))
         return;
     deliver_later(sim, event, delay(sim));
     while (!sim->feed.is_whole && sim_chance(sim, 1, 5))
@@ -119,7 +119,7 @@ static void update_make(
         .product = product_of(order->terms.product),
         .validity = order->terms.validity == ADP_SIM_IOC ? IPC_VALIDITY_IOC : IPC_VALIDITY_DAY,
         .status = status,
-        .source = IPC_SOURCE_API,
+        .source = order->origin.source == ADP_SIM_TERMINAL ? IPC_SOURCE_TERMINAL : IPC_SOURCE_API,
         .account = order->origin.account + 1,
         .instrument = order->terms.instrument + 1,
         .qty_e8 = order->terms.units * LS_E8,

@@ -23,7 +23,7 @@ static struct sim *running; /* for the handler of SIGABRT */
 /* Something happens that nobody asked for. */
 static void trouble(struct sim *sim)
 {
-    switch (sim_below(sim, 16)) {
+    switch (sim_below(sim, sim->is_calm ? 40 : 18)) {
     case 0:
         sim_world_flip(sim);
         break;
@@ -43,13 +43,21 @@ static void trouble(struct sim *sim)
             sim->shell.crash_in = 1 + sim_below(sim, sim_chance(sim, 1, 2) ? 12 : 200);
         break;
     case 5:
-        if (sim_chance(sim, 1, 12))
+        if (!sim->is_calm && sim_chance(sim, 1, 12))
             sim->shell.paused_until_ns = sim->now_ns + sim_between(sim, 0, 10 * LS_NS_PER_S);
         break;
     case 6:
+        if (sim_chance(sim, 1, 3))
+            sim_owner_act(sim);
+        break;
     case 7:
+        if (sim_chance(sim, 1, 10))
+            sim_operator_act(sim);
+        break;
     case 8:
     case 9:
+    case 10:
+    case 11:
         sim_broker_trouble(sim);
         break;
     default:
@@ -103,6 +111,8 @@ static void turn(struct sim *sim)
 static int64_t step_length(struct sim *sim)
 {
     uint32_t roll = sim_below(sim, 60);
+    if (sim->is_calm)
+        return sim_between(sim, 20 * LS_NS_PER_MS, 2 * LS_NS_PER_S);
     if (roll < 42)
         return sim_between(sim, LS_NS_PER_US, 2 * LS_NS_PER_MS);
     if (roll < 58)
@@ -134,6 +144,7 @@ static void advance(struct sim *sim, int64_t length_ns)
 static void heal(struct sim *sim)
 {
     char why[256] = "";
+    bool is_flat = false;
     sim_world_heal(sim);
     for (uint32_t i = 0; i < sim->order_count; i++) {
         struct ipc_event *state = &sim->orders[i].state;
@@ -152,10 +163,21 @@ static void heal(struct sim *sim)
         if (i % 10 == 0)
             sim_feed_poll(sim, true);
         sim_world_price(sim);
+        if (i % 5 == 0)
+            sim_broker_fill_exits(sim);
         sim_journal_sync(&sim->journal, &sim->prng, true);
         advance(sim, 50 * LS_NS_PER_MS);
-        if (i > 20 && i % 10 == 9 && sim->shell.lives && sim_check_settled(sim, why, sizeof(why)))
+        if (i <= 20 || i % 10 != 9 || !sim->shell.lives ||
+            !sim_check_settled(sim, why, sizeof(why)))
+            continue;
+        if (is_flat) {
+            sim_positions_flat(sim);
             return;
+        }
+        is_flat = true;
+        sim_positions_begin_flat(sim);
+        sim_masters_flat(sim);
+        i = 0;
     }
     sim_fail(sim, "liveness: %s, %u s after the last fault", why, HEAL_STEPS / 20);
 }
@@ -268,7 +290,9 @@ static void figures_print(const struct sim_figures *f, bool json, double seconds
         {"replies", f->replies}, {"losses", f->losses}, {"unknown_at_end", f->unknown},
         {"faults", f->faults}, {"crashes", f->crashes}, {"power_cuts", f->boots},
         {"generations", f->generations}, {"switch_flips", f->flips},
-        {"decided_again", f->redecided}, {"replays", f->replays}};
+        {"decided_again", f->redecided}, {"replays", f->replays}, {"by_hand", f->by_hand},
+        {"trips", f->trips}, {"flattens", f->flattens}, {"sizes_checked", f->sizes_checked},
+        {"closes_checked", f->closes_checked}, {"flats_checked", f->flats_checked}};
     for (size_t i = 0; i < LS_COUNT_OF(rows); i++)
         printf(
             json ? "\"%s\":%llu," : "%s %llu, ", rows[i].name, (unsigned long long)rows[i].value);

@@ -23,6 +23,9 @@ static int64_t near_price(struct sim *sim, uint32_t instrument)
 static int64_t lots(struct sim *sim, uint32_t instrument)
 {
     const int64_t lot_e8 = sim->published.instruments[instrument - 1].lot_qty_e8;
+    /* Some are larger than what one order may carry. */
+    if (lot_e8 > LS_E8 && sim_chance(sim, 1, 12))
+        return sim_between(sim, 20, 90) * lot_e8;
     return sim_between(sim, 1, lot_e8 > LS_E8 ? 12 : 150) * lot_e8;
 }
 
@@ -35,7 +38,8 @@ static void fill(struct sim *sim, struct sim_master_order *order, int64_t qty_e8
 }
 
 /* What the master holds of an instrument and product, by its own book. */
-static int64_t held(const struct sim *sim, uint32_t account, uint32_t instrument, uint8_t product)
+int64_t sim_masters_held(
+    const struct sim *sim, uint32_t account, uint32_t instrument, uint8_t product)
 {
     int64_t sum = 0;
     for (uint32_t i = 0; i < sim->order_count; i++) {
@@ -45,6 +49,31 @@ static int64_t held(const struct sim *sim, uint32_t account, uint32_t instrument
             sum += state->side == IPC_SIDE_BUY ? state->filled_qty_e8 : -state->filled_qty_e8;
     }
     return sum;
+}
+
+/* A close: all of it, a piece, more than there is (a reversal), or a stop that protects it. */
+static void reduction(struct sim *sim, struct ipc_event *state, int64_t position)
+{
+    const int64_t lot_e8 = sim->published.instruments[state->instrument - 1].lot_qty_e8;
+    int64_t all = position > 0 ? position : -position;
+    state->side = position > 0 ? IPC_SIDE_SELL : IPC_SIDE_BUY;
+    switch (sim_below(sim, 6)) {
+    case 0:
+    case 1:
+        state->qty_e8 = all;
+        break;
+    case 2:
+    case 3:
+        state->qty_e8 = sim_between(sim, 1, ls_max_i64(all / lot_e8, 1)) * lot_e8;
+        break;
+    case 4:
+        state->qty_e8 = all + sim_between(sim, 1, 6) * lot_e8;
+        break;
+    default:
+        state->qty_e8 = all;
+        state->type = sim_chance(sim, 1, 2) ? IPC_TYPE_SL : IPC_TYPE_SLM;
+        break;
+    }
 }
 
 static void place(struct sim *sim)
@@ -68,12 +97,11 @@ static void place(struct sim *sim)
                      : is_cash             ? IPC_PRODUCT_CNC
                                            : IPC_PRODUCT_NRML;
     state->qty_e8 = lots(sim, state->instrument);
-    int64_t position = held(sim, state->account, state->instrument, state->product);
-    if (position != 0 && sim_chance(sim, 1, 2)) { /* a reduction, some beyond flat */
-        state->side = position > 0 ? IPC_SIDE_SELL : IPC_SIDE_BUY;
-        if (sim_chance(sim, 1, 2))
-            state->qty_e8 = position > 0 ? position : -position;
-    }
+    int64_t position = sim_masters_held(sim, state->account, state->instrument, state->product);
+    if (position != 0 && sim_chance(sim, sim->is_calm ? 2 : 1, sim->is_calm ? 3 : 2))
+        reduction(sim, state, position);
+    if (sim->is_calm && state->type != IPC_TYPE_LIMIT)
+        state->type = IPC_TYPE_MARKET;
     if (state->type == IPC_TYPE_LIMIT || state->type == IPC_TYPE_SL)
         state->price_e8 = near_price(sim, state->instrument);
     if (state->type == IPC_TYPE_SL || state->type == IPC_TYPE_SLM)
@@ -87,7 +115,7 @@ static void place(struct sim *sim)
     snprintf(state->broker_order_id, sizeof(state->broker_order_id), "M%06u", ++sim->order_count);
     ipc_order_key(SIM_CLUSTER, state->account, state->broker_order_id, &state->order_key,
         &state->order_digits);
-    if (state->type == IPC_TYPE_MARKET && sim_chance(sim, 1, 2))
+    if (state->type == IPC_TYPE_MARKET && (sim->is_calm || sim_chance(sim, 1, 2)))
         fill(sim, order, state->qty_e8);
     sim_note(sim, "master %u places %s: %s %lld of %u", state->account, state->broker_order_id,
         ipc_side_name((enum ipc_side)state->side), (long long)(state->qty_e8 / LS_E8),
@@ -126,8 +154,20 @@ void sim_masters_act(struct sim *sim)
         return;
     const int64_t lot_e8 = sim->published.instruments[state->instrument - 1].lot_qty_e8;
     int64_t left = state->qty_e8 - state->filled_qty_e8;
+    if (sim->is_calm) {
+        fill(sim, order, left);
+        told(sim, order);
+        return;
+    }
     switch (sim_below(sim, 6)) {
     case 0:
+        /* A storm: many states of one order within a moment. */
+        for (uint32_t more = sim_chance(sim, 1, 8) ? 24 : 0; more > 0; more--) {
+            amend(sim, state);
+            told(sim, order);
+        }
+        amend(sim, state);
+        break;
     case 1:
         amend(sim, state);
         break;
@@ -153,6 +193,44 @@ void sim_masters_act(struct sim *sim)
         ipc_status_name((enum ipc_status)state->status), (long long)(state->filled_qty_e8 / LS_E8),
         (long long)(state->qty_e8 / LS_E8));
     told(sim, order);
+}
+
+static void flat_order(
+    struct sim *sim, uint32_t account, uint32_t instrument, uint8_t product, int64_t qty_e8)
+{
+    if (sim->order_count == SIM_ORDERS)
+        return;
+    struct sim_master_order *order = &sim->orders[sim->order_count];
+    struct ipc_event *state = &order->state;
+    *state = (struct ipc_event){.kind = IPC_EVENT_ORDER,
+        .account = account,
+        .instrument = instrument,
+        .side = qty_e8 > 0 ? IPC_SIDE_BUY : IPC_SIDE_SELL,
+        .type = IPC_TYPE_MARKET,
+        .product = product,
+        .validity = IPC_VALIDITY_DAY,
+        .qty_e8 = qty_e8 > 0 ? qty_e8 : -qty_e8,
+        .source = IPC_SOURCE_TERMINAL};
+    snprintf(state->broker_order_id, sizeof(state->broker_order_id), "M%06u", ++sim->order_count);
+    ipc_order_key(SIM_CLUSTER, state->account, state->broker_order_id, &state->order_key,
+        &state->order_digits);
+    fill(sim, order, state->qty_e8);
+    sim_note(sim, "master %u %s %s %lld of %u", account, qty_e8 > 0 ? "buys" : "sells",
+        state->broker_order_id, (long long)(state->qty_e8 / LS_E8), instrument);
+    told(sim, order);
+}
+
+void sim_masters_flat(struct sim *sim)
+{
+    for (uint32_t account = 1; account <= sim->master_count; account++) {
+        for (uint32_t instrument = 1; instrument <= SIM_INSTRUMENTS; instrument++) {
+            for (uint8_t product = IPC_PRODUCT_MIS; product <= IPC_PRODUCT_MTF; product++) {
+                int64_t position = sim_masters_held(sim, account, instrument, product);
+                if (position != 0)
+                    flat_order(sim, account, instrument, product, -position);
+            }
+        }
+    }
 }
 
 void sim_masters_rescan(struct sim *sim, uint32_t account, bool is_new_boot)

@@ -247,6 +247,9 @@ static struct eng_batch_sample sample_batch(
         sample.price_e8 = sim->price_e8[instrument - 1];
         sample.price_mono_ns = sim_mono(sim) - (sim->now_ns - sim->price_ns[instrument - 1]);
     }
+    sample.master_equity_e8 = sample.master_balance_e8 = SIM_MASTER_EQUITY_E8;
+    sample.master_free_e8 = SIM_MASTER_EQUITY_E8 / 2;
+    sample.master_capital_mono_ns = sample.now_mono_ns;
     return sample;
 }
 
@@ -264,14 +267,33 @@ static struct eng_follower_sample sample_follower(struct sim *sim, uint32_t slot
         .switch_word = follower_word(sim, slot, row->broker),
         .can_send = row->account != 0 && sim_shell_can_send(sim, row->account),
     };
-    if (row->mode == IPC_MODE_PERCENTAGE && sim->capital_ns[slot] > sim->boot_ns) {
-        sample.capital_e8 = sim->capital_e8[slot];
+    bool asks = (row->mode != IPC_MODE_FIXED_RATIO && row->mode != IPC_MODE_FIXED_QUANTITY) ||
+                row->policy != 0;
+    if (asks && sim->capital_ns[slot] > sim->boot_ns) {
+        sample.capital_e8 = sample.balance_e8 = sim->capital_e8[slot];
+        sample.free_e8 = sim->capital_e8[slot] / 2;
         sample.capital_mono_ns = sim_mono(sim) - (sim->now_ns - sim->capital_ns[slot]);
     }
     return sample;
 }
 
 /* ---- waves ----------------------------------------------------------------------------------- */
+
+/* An amended copy of a follower with a policy is sized from figures that its frame does not keep.
+ */
+static bool reads_more(
+    const struct sim *sim, const struct ipc_fact_batch *fact, const struct ipc_fact_child *children)
+{
+    for (uint32_t i = 0; i < fact->child_count; i++) {
+        const struct ipc_row_follower *row = &sim->shell.adopted->followers[children[i].slot];
+        if ((fact->transition != IPC_TRANSITION_NEW || fact->switch_word != IPC_SWITCH_RUN ||
+                children[i].reason == IPC_REASON_KILL_SWITCH) &&
+            children[i].follower_no != 0 &&
+            (row->policy != 0 || row->mode > IPC_MODE_FIXED_QUANTITY))
+            return true;
+    }
+    return false;
+}
 
 /* The stored decision, decided again from its own samples, must be the same bytes. */
 static void decide_again(
@@ -281,9 +303,15 @@ static void decide_again(
     struct eng_batch stored;
     struct eng_batch_sample sample;
     struct eng_follower_sample samples[IPC_BATCH_CHILDREN_MAX];
+    if (reads_more(sim, fact, children))
+        return;
     if (eng_recover_batch(sim->shell.core, fact, children, sim_mono(sim), sim_wall(sim), &stored,
             &sample, samples) != IPC_OK)
-        sim_fail(sim, "a stored decision cannot be made again");
+        sim_fail(sim,
+            "a stored decision cannot be made again: wave %llu, %s, %u of subscription %u",
+            (unsigned long long)fact->wave,
+            ipc_transition_name((enum ipc_transition)fact->transition), children[0].follower_no,
+            children[0].incarnation);
     uint32_t count =
         eng_decide_batch(sim->shell.core, &stored, &sample, samples, &again.batch, again.children);
     sim->figures.redecided++;
@@ -312,8 +340,8 @@ static bool batch_run(struct sim *sim, const struct eng_batch *batch)
     memset(sim->shell.reserved, 0, sizeof(sim->shell.reserved));
     for (uint32_t i = 0; i < batch->slot_count; i++)
         samples[i] = sample_follower(sim, batch->slots[i]);
-    struct ipc_fact_batch *fact = sim_journal_begin(&sim->journal, IPC_FACT_BATCH,
-        IPC_BATCH_BYTES_MAX);
+    struct ipc_fact_batch *fact =
+        sim_journal_begin(&sim->journal, IPC_FACT_BATCH, IPC_BATCH_BYTES_MAX);
     struct ipc_fact_child *children = (struct ipc_fact_child *)(fact + 1);
     uint32_t count = eng_decide_batch(core, batch, &sample, samples, fact, children);
     sim_shell_point(sim);
@@ -407,6 +435,8 @@ void sim_shell_turn(struct sim *sim)
     sim_shell_expire(sim);
     events_take(sim);
     sim_shell_held(sim);
+    if (sim_chance(sim, 1, sim->is_healing ? 2 : 8))
+        sim_shell_limits(sim);
     waves_run(sim);
     sim_shell_flush(sim);
     sim->in_turn = false;

@@ -39,12 +39,12 @@ static void outcome_take(struct sim *sim, uint32_t child, uint32_t request_no,
         (void)sim_shell_append(sim, IPC_FACT_ALARM, &alarm, sizeof(alarm), 1);
 }
 
-static void request_over(struct sim_connection *connection, uint32_t stream_id, bool is_withdrawn,
-    const struct sim_request **out)
+static void request_over(
+    struct sim_connection *connection, uint32_t stream_id, const struct sim_request **out)
 {
     for (uint32_t i = connection->request_count; i-- > 0;) {
         if (connection->requests[i].stream_id == stream_id) {
-            connection->requests[i].is_withdrawn = is_withdrawn;
+            connection->requests[i].is_over = 1;
             *out = &connection->requests[i];
             return;
         }
@@ -66,7 +66,7 @@ static void on_reply(const struct eng_h2_reply *reply, void *context)
     outcome.http_status = (uint16_t)reply->http_status;
     outcome.stream_id = reply->stream_id;
     sink->sim->figures.replies++;
-    request_over(sink->connection, reply->stream_id, false, &request);
+    request_over(sink->connection, reply->stream_id, &request);
     if (request == NULL || !request->was_handed)
         sim_fail(sink->sim, "a reply to a request that had not left (stream %u)", reply->stream_id);
     outcome_take(sink->sim, reply->child, reply->request_no & 0x3fffffffu, action, &outcome);
@@ -92,8 +92,7 @@ static void on_loss(const struct eng_h2_loss *loss, void *context)
         .h2_error = loss->h2_error,
     };
     sink->sim->figures.losses++;
-    request_over(
-        sink->connection, loss->stream_id, loss->evidence == IPC_EVIDENCE_NO_BYTES, &request);
+    request_over(sink->connection, loss->stream_id, &request);
     if (request == NULL)
         sim_fail(sink->sim, "a loss of a request that nobody made (stream %u)", loss->stream_id);
     if (loss->evidence == IPC_EVIDENCE_NO_BYTES && request->was_handed)
@@ -417,9 +416,7 @@ static bool has_stale_bytes(const struct sim *sim, const struct sim_connection *
         return false;
     for (uint32_t i = connection->request_count; i-- > 0;) {
         const struct sim_request *request = &connection->requests[i];
-        /* Also one whose answer is overdue: its bytes wait all the same. */
-        if (!request->was_handed && !request->is_withdrawn &&
-            request->leave_by_mono_ns <= sim_mono(sim))
+        if (!request->was_handed && !request->is_over && request->leave_by_mono_ns <= sim_mono(sim))
             return true;
     }
     return false;

@@ -25,23 +25,25 @@
 #include "tests/sim/journal.h"
 #include "tests/sim/tape.h"
 
-#define SIM_BROKERS        2u
-#define SIM_MASTERS        3u
-#define SIM_FOLLOWERS      12u
-#define SIM_ACCOUNTS       (SIM_MASTERS + SIM_FOLLOWERS)
-#define SIM_INSTRUMENTS    5u
-#define SIM_ORDERS         400u /* master orders of one seed */
-#define SIM_CONNECTIONS    48u
-#define SIM_REQUESTS       256u /* of one connection's life */
-#define SIM_LANES          16u
-#define SIM_GENERATIONS    64u
-#define SIM_FEED           2048u
-#define SIM_TAGS           8192u
-#define SIM_HELD           1024u
-#define SIM_FOLLOWER_FIRST 100u /* follower numbers are dense from here */
-#define SIM_FOLLOWER_NOS   128u
-#define SIM_CLUSTER        "simulated-world"
-#define SIM_NEVER          INT64_MAX
+#define SIM_BROKERS          2u
+#define SIM_MASTERS          3u
+#define SIM_FOLLOWERS        12u
+#define SIM_ACCOUNTS         (SIM_MASTERS + SIM_FOLLOWERS)
+#define SIM_INSTRUMENTS      5u
+#define SIM_ORDERS           400u /* master orders of one seed */
+#define SIM_CONNECTIONS      48u
+#define SIM_REQUESTS         256u /* of one connection's life */
+#define SIM_LANES            16u
+#define SIM_GENERATIONS      64u
+#define SIM_FEED             2048u
+#define SIM_TAGS             8192u
+#define SIM_HELD             1024u
+#define SIM_FOLLOWER_FIRST   100u /* follower numbers are dense from here */
+#define SIM_FOLLOWER_NOS     128u
+#define SIM_CLUSTER          "simulated-world"
+#define SIM_NEVER            INT64_MAX
+#define SIM_LINES            1024u
+#define SIM_MASTER_EQUITY_E8 (2000000 * LS_E8)
 
 /* ---- the configuration of a generation ------------------------------------------------------- */
 
@@ -55,6 +57,9 @@ struct sim_rows {
     uint32_t master_slots[SIM_FOLLOWERS];
     struct ipc_row_list lists[2];
     uint32_t list_items[4];
+    struct ipc_row_policy policies[SIM_FOLLOWERS]; /* by slot */
+    struct ipc_row_list maps[1];
+    struct ipc_row_map_item map_items[1];
     struct ipc_snapshot_view view;
 };
 
@@ -124,7 +129,7 @@ struct sim_pipe {
 struct sim_request {
     uint32_t stream_id, child, request_no;
     char tag[IPC_TAG_BYTES];
-    uint8_t action, is_exit, was_handed, is_withdrawn; /* by NO_BYTES */
+    uint8_t action, is_exit, was_handed, is_over;
     uint8_t instrument, slot, master;
     int64_t leave_by_mono_ns;
     uint64_t switch_sequence; /* words that it was decided under */
@@ -205,8 +210,42 @@ struct sim_tag {
     uint32_t arrivals;  /* place requests that reached the broker */
     uint32_t accepted;  /* of them, orders that the broker took */
     uint8_t last_definite;
+    /* as its frames say: what it is for, and what was heard of it */
+    uint16_t incarnation;
+    uint8_t side, on_fill, open_leg, is_unanswered, is_over;
+    uint64_t decision; /* lsn of its batch */
+    int64_t ordered_e8, filled_e8;
     uint32_t last_request_no;
     uint64_t generation; /* of its first decision */
+};
+
+/* A copied position as the judge keeps it: what the book filled of one subscription's copies. A
+ * plain list; entries and exits apart, by side. */
+struct sim_line {
+    uint32_t follower_no, slot, master;
+    uint16_t incarnation;
+    uint8_t instrument, product;  /* instrument from 1 */
+    int64_t entries[2], exits[2]; /* units at the book: sold, bought */
+    /* the run of plain reductions that is followed: what was held and the master had at its begin,
+     * what he has closed since, what was ordered */
+    uint64_t run;
+    int64_t run_held, run_master, run_reduced, run_closed;
+    uint8_t is_excused; /* something that has a right to leave a rest has happened to it */
+};
+
+/* A master's position by the journal's EVENT frames. */
+struct sim_run {
+    uint32_t master;
+    uint8_t instrument, product, is_plain;
+    uint64_t number;  /* of the run of reductions, raised with each opening */
+    int64_t first_e8; /* what the master had at its first reduction; 0 = none yet */
+};
+
+/* A money limit that stops somebody's entries, by the journal's LIMIT frames. */
+struct sim_trip {
+    uint8_t kind, scope;
+    uint16_t incarnation;
+    uint32_t follower_no, account;
 };
 
 struct sim_judge {
@@ -215,16 +254,23 @@ struct sim_judge {
     uint32_t tag_count;
     uint64_t expected, decided; /* followers of waves; decisions in waves */
     struct ipc_row_follower rows[SIM_GENERATIONS][SIM_FOLLOWERS];
-    int64_t net_units[SIM_FOLLOWER_NOS][SIM_INSTRUMENTS][5]; /* filled at the broker, signed */
-    /* filled at the broker: entries sold, entries bought, exits sold, exits bought */
-    int64_t filled_units[SIM_FOLLOWER_NOS][SIM_INSTRUMENTS][5][4];
+    struct ipc_row_policy policies[SIM_GENERATIONS][SIM_FOLLOWERS];
+    struct sim_line lines[SIM_LINES];
+    uint32_t line_count;
+    struct sim_run runs[SIM_MASTERS * SIM_INSTRUMENTS * 5];
+    uint32_t run_count;
+    struct sim_trip trips[64];
+    int64_t given_e8[SIM_ORDERS * 2][SIM_FOLLOWERS]; /* entries of an order, so far, by slot */
+    uint32_t trip_count;
     bool lost_tail; /* a journaled send was lost with the power: orders of it are orphans */
     uint64_t digits_count;
     struct {
         struct ipc_key key;
         uint64_t digits;
         uint32_t master, instrument;
-        uint8_t product, type;
+        uint8_t product, type, side, status, is_own, reduces, was_reduction;
+        int64_t qty_e8, filled_e8, average_e8, version, before_e8;
+        uint64_t run; /* of a reduction: number of the run that it was seen in */
         int64_t received_mono_ns, feed_lag_ns, boot_ns; /* of its newest event */
     } orders[SIM_ORDERS * 2];
     bool is_rereading; /* after a power cut: what is counted again was checked before */
@@ -233,6 +279,7 @@ struct sim_judge {
 struct sim_figures {
     uint64_t steps, turns, events, frames, requests, arrivals, accepted, fills, replies, losses;
     uint64_t crashes, boots, generations, flips, faults, waves, skips, unknown, redecided, replays;
+    uint64_t by_hand, trips, flattens, sizes_checked, closes_checked, flats_checked;
 };
 
 /* ---- the shell ------------------------------------------------------------------------------- */
@@ -301,6 +348,7 @@ struct sim {
     struct sim_judge judge;
     struct sim_figures figures;
     bool can_crash, can_lose_power;
+    bool is_calm; /* masters act one after the other, and brokers do as they are asked */
 };
 
 struct sim_options {
@@ -357,12 +405,24 @@ void sim_world_heal(struct sim *sim);
 uint8_t sim_switch_word(const struct sim_switches *words, uint32_t master, uint32_t instrument,
     uint32_t slot, uint32_t broker);
 
+/* ---- policies.c ------------------------------------------------------------------------------ */
+
+void sim_policy_draw(struct sim *sim, uint32_t slot);
+void sim_policy_change(struct sim *sim, uint32_t slot);
+void sim_owner_act(struct sim *sim);
+void sim_operator_act(struct sim *sim);
+
 /* ---- masters.c ------------------------------------------------------------------------------- */
 
 /* sim_masters_act lets one master do something at its broker; the feed will tell of it. */
 void sim_masters_act(struct sim *sim);
 /* sim_masters_rescan publishes a master's whole book between begin and end. */
 void sim_masters_rescan(struct sim *sim, uint32_t account, bool is_new_boot);
+/* sim_masters_held returns what a master holds by his own book, signed. */
+int64_t sim_masters_held(
+    const struct sim *sim, uint32_t account, uint32_t instrument, uint8_t product);
+/* sim_masters_flat lets each master close all that he holds. */
+void sim_masters_flat(struct sim *sim);
 
 /* ---- feed.c ---------------------------------------------------------------------------------- */
 
@@ -390,6 +450,8 @@ int64_t sim_broker_due(const struct sim *sim);
  * itself. */
 void sim_broker_trouble(struct sim *sim);
 void sim_broker_fill(struct sim *sim);
+/* sim_broker_fill_exits fills every close that works. */
+void sim_broker_fill_exits(struct sim *sim);
 /* sim_broker_forget ends the calls of a connection that is gone. */
 void sim_broker_forget(struct sim *sim, struct sim_connection *connection);
 void sim_broker_free(struct sim *sim);
@@ -428,6 +490,9 @@ void sim_shell_apply(struct sim *sim, enum ipc_fact_type type, const void *paylo
     uint32_t count, uint64_t lsn);
 int64_t sim_shell_due(const struct sim *sim);
 
+/* shell_limits.c: money limits, and positions that are to become flat. */
+void sim_shell_limits(struct sim *sim);
+
 void sim_shell_lanes(struct sim *sim);
 bool sim_shell_can_send(struct sim *sim, uint32_t account);
 void sim_shell_dispatch(struct sim *sim, uint64_t lsn, const uint32_t *children, uint32_t count);
@@ -437,6 +502,30 @@ void sim_shell_flush(struct sim *sim);
 void sim_shell_expire(struct sim *sim);
 /* true while bytes of requests wait for a link or for the disk. */
 bool sim_shell_backlog(const struct sim *sim);
+
+/* ---- positions.c ----------------------------------------------------------------------------- */
+
+/* The judge of copied positions: told what the journal's frames say and what books fill. */
+struct sim_line *sim_line_of(struct sim *sim, const struct sim_tag *tag);
+void sim_positions_event(
+    struct sim *sim, uint32_t order, const struct ipc_fact_event *fact, bool is_new);
+void sim_positions_batch(struct sim *sim, uint32_t order, const struct ipc_fact_batch *fact);
+void sim_positions_permit(struct sim *sim, struct sim_tag *tag);
+void sim_positions_reply(struct sim *sim, const struct ipc_fact_reply *replies, uint32_t count);
+void sim_positions_update(struct sim *sim, const struct ipc_fact_event *fact);
+void sim_positions_limit(struct sim *sim, const struct ipc_fact_limit *fact);
+void sim_positions_trade(
+    struct sim *sim, const struct sim_tag *tag, bool is_buy, const struct adp_sim_trade *trade);
+/* An exit that the book took, or changed: what works and what filled is within what entries
+ * brought. */
+void sim_positions_works(
+    struct sim *sim, const struct adp_sim_book *book, const struct sim_tag *tag);
+/* After healing: the engine's positions are the folds of the books' fills. */
+bool sim_positions_agree(const struct sim *sim, char *why, size_t why_bytes);
+/* The masters are about to close what they hold: their followers' copies of it will be. */
+void sim_positions_begin_flat(struct sim *sim);
+/* The masters are flat: so are their followers. */
+void sim_positions_flat(struct sim *sim);
 
 /* ---- checks.c -------------------------------------------------------------------------------- */
 

@@ -17,6 +17,12 @@ void sim_rows_bind(struct sim_rows *rows)
         .master_slots = rows->master_slots,
         .lists = rows->lists,
         .list_items = rows->list_items,
+        .policies = rows->policies,
+        .maps = rows->maps,
+        .map_items = rows->map_items,
+        .policy_count = SIM_FOLLOWERS,
+        .map_count = 1,
+        .map_item_count = 1,
         .broker_count = SIM_BROKERS,
         .account_count = SIM_ACCOUNTS,
         .instrument_count = SIM_INSTRUMENTS,
@@ -100,7 +106,7 @@ static void character_make(struct sim *sim, struct sim_character *is)
         .table_bytes = sim_chance(sim, 1, 2) ? 0 : 4096,
         .trusts_goaway = sim_chance(sim, 1, 2),
     };
-    if (sim_chance(sim, 1, 4))
+    if (sim->is_calm || sim_chance(sim, 1, 4))
         return; /* a broker without faults */
     is->lose_reply = maybe(sim, 40);
     is->lose_request = maybe(sim, 20);
@@ -179,7 +185,6 @@ static void follower_draw(struct sim *sim, uint32_t slot)
     row->follower_no = sim->next_follower_no++;
     row->incarnation = 1;
     row->mode = (uint8_t)(sim_chance(sim, 3, 5) ? IPC_MODE_FIXED_RATIO : sim_between(sim, 2, 3));
-    row->copy = IPC_COPY_ON_ORDER;
     row->flags = IPC_FOLLOWER_ENABLED;
     row->flags |= sim_chance(sim, 3, 4) ? IPC_FOLLOWER_ALLOW_SHORT : 0;
     row->flags |= sim_chance(sim, 1, 4) ? IPC_FOLLOWER_CAP_SKIPS : 0;
@@ -197,6 +202,7 @@ static void follower_draw(struct sim *sim, uint32_t slot)
     row->denied_list = sim_chance(sim, 1, 10) ? 2 : 0;
     row->max_age_market_ms = sim_chance(sim, 1, 3) ? (uint32_t)sim_between(sim, 20, 4000) : 0;
     row->max_age_limit_ms = sim_chance(sim, 1, 3) ? (uint32_t)sim_between(sim, 20, 8000) : 0;
+    sim_policy_draw(sim, slot);
 }
 
 static void master_slots_draw(struct sim *sim)
@@ -229,6 +235,8 @@ static void generation_end(struct sim *sim)
     rows->view.generation++;
     memcpy(sim->judge.rows[rows->view.generation % SIM_GENERATIONS], rows->followers,
         sizeof(rows->followers));
+    memcpy(sim->judge.policies[rows->view.generation % SIM_GENERATIONS], rows->policies,
+        sizeof(rows->policies));
     sim->figures.generations++;
 }
 
@@ -239,8 +247,9 @@ void sim_world_make(struct sim *sim)
     sim->master_count = (uint32_t)sim_between(sim, 1, SIM_MASTERS);
     sim->follower_count = (uint32_t)sim_between(sim, 2, SIM_FOLLOWERS);
     sim->order_max = (uint32_t)sim_between(sim, 5, 300);
-    sim->can_crash = sim_chance(sim, 2, 3);
-    sim->can_lose_power = sim_chance(sim, 1, 4);
+    sim->is_calm = sim_chance(sim, 1, 3);
+    sim->can_crash = sim_chance(sim, 2, 3) && !sim->is_calm;
+    sim->can_lose_power = sim_chance(sim, 1, 4) && !sim->is_calm;
     sim->takes_entries = true;
     sim->shell.is_power_tier = sim_chance(sim, 1, 4);
     snprintf(rows->cluster.cluster_id, sizeof(rows->cluster.cluster_id), SIM_CLUSTER);
@@ -259,6 +268,8 @@ void sim_world_make(struct sim *sim)
     rows->lists[1] = (struct ipc_row_list){.first = 3, .count = 1};
     rows->list_items[0] = 1, rows->list_items[1] = 2, rows->list_items[2] = 4;
     rows->list_items[3] = 3;
+    rows->maps[0] = (struct ipc_row_list){.first = 0, .count = 1};
+    rows->map_items[0] = (struct ipc_row_map_item){.from = 1, .to = 4};
     generation_end(sim);
 }
 
@@ -301,7 +312,7 @@ static void follower_change(struct sim *sim)
 {
     uint32_t slot = sim_below(sim, sim->follower_count);
     struct ipc_row_follower *row = &sim->published.followers[slot];
-    switch (sim_below(sim, 7)) {
+    switch (sim_below(sim, 10)) {
     case 0:
         row->flags |= IPC_FOLLOWER_ENABLED;
         if (sim_chance(sim, 1, 3))
@@ -324,6 +335,20 @@ static void follower_change(struct sim *sim)
         break;
     case 5:
         row->allowed_list = sim_chance(sim, 1, 4) ? 1 : 0;
+        break;
+    case 6:
+        sim_policy_change(sim, slot);
+        break;
+    case 7: /* it ends, or goes on as the same subscription */
+        row->flags &= (uint8_t)~IPC_FOLLOWER_RETIRED;
+        if (sim_chance(sim, 1, 2))
+            row->flags |= IPC_FOLLOWER_RETIRED;
+        break;
+    case 8: /* made anew: what was copied before is close-only */
+        if (row->incarnation < 4 && sim_chance(sim, 1, 2)) {
+            row->incarnation++;
+            sim_policy_draw(sim, slot);
+        }
         break;
     default:
         slot_reuse(sim, slot);
@@ -407,6 +432,7 @@ void sim_world_price(struct sim *sim)
             sim->brokers[broker].book, i, sim->price_e8[i], liquidity, sim_wall(sim));
     uint32_t slot = sim_below(sim, SIM_FOLLOWERS);
     sim->capital_ns[slot] = sim->now_ns;
+    sim->capital_e8[slot] += sim->capital_e8[slot] / 1000 * sim_between(sim, -4, 4);
 }
 
 void sim_world_heal(struct sim *sim)
