@@ -106,9 +106,9 @@ static uint32_t body_bytes_max(const struct adp_segments *segments)
 static const struct adp_segments *segments_of(
     struct eng_turn *turn, const struct adp_dialect *dialect, const struct ipc_command *command)
 {
-    const uint8_t key[8] = {command->action, command->side, command->type, command->product,
-        command->validity, command->exchange, (uint8_t)command->market_protection_bp,
-        (uint8_t)(command->market_protection_bp >> 8)};
+    _Static_assert(offsetof(struct ipc_command, market_protection_bp) == 6, "a key of eight bytes");
+    uint8_t key[8];
+    memcpy(key, command, sizeof(key));
     for (uint32_t i = 0; i < TURN_SHAPES; i++) {
         struct turn_shape *shape = &turn->shapes[i];
         if (shape->dialect == dialect && memcmp(shape->key, key, sizeof(key)) == 0 &&

@@ -8,20 +8,20 @@
 /* One request to a broker, complete. Made by the core from facts, encoded by the follower's
  * dialect. */
 struct ipc_command {
+    /* the first eight bytes name the shape of its body */
     uint8_t action; /* enum ipc_action */
     uint8_t side, type, product, validity, exchange;
-    uint8_t is_exit; /* reduces the follower's copied position, or is a cancel */
-    uint8_t reserved;
-    uint32_t slot;    /* follower slot in the adopted generation */
-    uint32_t account; /* follower account */
+    uint16_t market_protection_bp; /* of a market order, in hundredths of a percent; 0 = the
+                                      broker's own */
+    uint32_t slot;                 /* follower slot in the adopted generation */
+    uint32_t account;              /* follower account */
     uint32_t instrument;
     uint32_t child; /* handle of the child in the core; comes back with the reply */
     uint32_t
         request_no; /* the child's requests counted, so that a late reply is told from a new one */
-    uint32_t wave_place;           /* place in the wave, from 0 */
-    uint16_t market_protection_bp; /* of a market order, in hundredths of a percent; 0 = the
-                                      broker's own */
-    uint8_t reserved6[6];
+    uint32_t wave_place; /* place in the wave, from 0 */
+    uint8_t is_exit;     /* reduces the follower's copied position, or is a cancel */
+    uint8_t reserved7[7];
     int64_t qty_e8, price_e8, trigger_e8;
     int64_t deadline_mono_ns; /* bytes must leave before it; INT64_MAX for exits */
     char tag[IPC_TAG_BYTES];

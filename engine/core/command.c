@@ -32,20 +32,20 @@ enum ipc_rc eng_core_command(const struct eng_core *core, uint32_t index, struct
         return IPC_NOT_FOUND;
 
     bool is_exit = child->flight == IPC_ACTION_CANCEL || (child->flags & ENG_CHILD_EXIT);
-    out->side = child->side;
-    out->type = child->type;
-    out->product = child->product;
-    out->validity = child->validity;
+    /* Side, type, product and validity lie alike in both. */
+    _Static_assert(
+        offsetof(struct ipc_command, validity) == offsetof(struct ipc_command, side) + 3 &&
+            offsetof(struct eng_child, validity) == offsetof(struct eng_child, side) + 3,
+        "four bytes at once");
+    memcpy(&out->side, &child->side, 4);
     out->exchange = instrument->exchange;
     out->is_exit = is_exit;
-    out->reserved = 0;
     out->slot = child->slot;
     out->account = row->account;
     out->instrument = child->instrument;
     out->child = index;
     out->wave_place = child->wave_place;
     out->market_protection_bp = 0;
-    memset(out->reserved6, 0, sizeof out->reserved6);
     if (LS_UNLIKELY(child->market_protection_e8 > 0))
         out->market_protection_bp =
             (uint16_t)ls_min_i64(child->market_protection_e8 / (LS_E8 / 10000), 10000);
