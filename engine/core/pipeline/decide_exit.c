@@ -71,7 +71,11 @@ static bool note_close(struct eng_work *work, const struct eng_follower *followe
     fact->sample_e8 = position->held_e8;
     fact->reason = verdict->reason;
     bool flattens = (verdict->cancels & ENG_CANCELS_ENTRY) != 0;
-    if (verdict->leg_count != 0) {
+    /* A target above what is held is for openings to reach. */
+    bool opens = verdict->leg_count != 0 && !(verdict->legs[0].flags & ENG_LEG_CLOSE);
+    if (opens) {
+        (void)skip_exit(work, &terms, IPC_REASON_AT_TARGET, 0);
+    } else if (verdict->leg_count != 0) {
         bool blocked = eng_held_e8(position, close->side) == 0;
         fact->qty_e8 = verdict->legs[0].qty_e8;
         if (verdict->act == ENG_ACT_WAIT) /* queued: why, is known to who looks at the queue */
@@ -330,7 +334,7 @@ void eng_decide_follow_up(
         .leg = ENG_LEG_REVERSED};
     struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
     fact->incarnation = position->incarnation;
-    eng_fact_skip(fact, is_older ? IPC_REASON_SUPERSEDED : IPC_REASON_BROKER_REJECT,
-        plan->order->qty_e8);
+    eng_fact_skip(
+        fact, is_older ? IPC_REASON_SUPERSEDED : IPC_REASON_BROKER_REJECT, plan->order->qty_e8);
     eng_work_terms(work, &terms, 0);
 }

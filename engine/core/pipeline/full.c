@@ -80,27 +80,6 @@ static void gather_position(const struct eng_plan *plan, const struct ipc_row_fo
     out->reach_e8 = ls_max_i64(eng_reach_e8(&plan->core->positions[index]) - own_e8, 0);
 }
 
-/* SMART_TARGET names a position: the master's after the order, against what is copied and on its
- * way to be. */
-static void gather_target(const struct eng_plan *plan, int64_t own_e8,
-    struct eng_case_shared *shared, struct eng_case_follower *out)
-{
-    const struct eng_order *order = plan->order;
-    int64_t change = order->side == IPC_SIDE_BUY ? order->qty_e8 : -order->qty_e8;
-    if (!(plan->core->orders[plan->order_index].flags & ENG_ORDER_EXIT))
-        shared->before_e8 = order->position_before_e8;
-    shared->after_e8 = eng_add_saturated(shared->before_e8, change);
-    uint32_t index = eng_position_of(plan->core, out->row->follower_no, out->row->incarnation,
-        order->instrument, order->product);
-    if (index == ENG_NONE)
-        return;
-    const struct eng_position *position = &plan->core->positions[index];
-    int64_t coming = position->opening_e8[0] - position->opening_e8[1];
-    bool buys = order->side == IPC_SIDE_BUY;
-    coming -= buys ? own_e8 : -own_e8; /* decided anew */
-    out->held_e8 = eng_add_saturated(position->held_e8, coming);
-}
-
 static void gather_money(const struct eng_plan *plan, const struct eng_follower *follower,
     int64_t own_e8, struct eng_case_follower *out)
 {
@@ -210,8 +189,6 @@ static bool judge(struct eng_work *work, struct eng_plan *plan, const struct eng
         follower->slot != NULL && follower->slot->unknown_count != 0 &&
         eng_position_unknown(plan->core, row->follower_no, plan->order->instrument);
     gather_position(plan, row, own_e8, &judged.follower);
-    if (row->mode == IPC_MODE_SMART_TARGET)
-        gather_target(plan, own_e8, &shared, &judged.follower);
     gather_money(plan, follower, own_e8, &judged.follower);
 
     bool carries = gather_carry(work, plan, terms, own_e8, &judged.follower);

@@ -153,34 +153,6 @@ static void market_protection_is_sent(void **state)
     world_close(&world);
 }
 
-/* SMART_TARGET: the order is what is missing to the master's position, whatever was missed before.
- */
-static void a_target_makes_good_what_was_missed(void **state)
-{
-    (void)state;
-    struct world world;
-    open_world(&world, 2);
-    world.followers[0].mode = world.followers[1].mode = IPC_MODE_SMART_TARGET;
-    world.followers[0].flags |= IPC_FOLLOWER_PAUSED; /* misses the first */
-    world_adopt(&world);
-    static const int64_t units[] = {100, 50};
-    for (uint32_t i = 0; i < 2; i++) {
-        struct ipc_event entry = world_order(&world, IPC_SIDE_BUY, units[i], 0);
-        entry.status = IPC_STATUS_FILLED;
-        entry.filled_qty_e8 = E8(units[i]);
-        entry.average_price_e8 = E8(100);
-        (void)world_event(&world, &entry);
-        assert_int_equal(world_waves(&world), i + 1);
-        world.followers[0].flags &= (uint8_t)~IPC_FOLLOWER_PAUSED;
-        world_adopt(&world);
-    }
-    assert_int_equal(command_of(&world, 0)->qty_e8, E8(150));
-    assert_int_equal(command_of(&world, 1)->qty_e8, E8(50)); /* 100 are on their way */
-    world_check(&world);
-    world_restart(&world, true);
-    world_close(&world);
-}
-
 /* What the core cannot close yet it does not open. */
 static void mapped_followers_open_nothing(void **state)
 {
@@ -206,7 +178,6 @@ int main(void)
         cmocka_unit_test(modes_divide_by_the_accounts),
         cmocka_unit_test(rounding_and_caps_of_a_policy_hold),
         cmocka_unit_test(market_protection_is_sent),
-        cmocka_unit_test(a_target_makes_good_what_was_missed),
         cmocka_unit_test(mapped_followers_open_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
