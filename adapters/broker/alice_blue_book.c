@@ -242,8 +242,9 @@ static int64_t read_time(struct adp_span text)
     } else if (text.count == 19 && at[8] == ' ') {
         is_good = read_clock(at, &m) && read_date(at + 9, &m);
     }
-    if (!is_good || m.month < 1 || m.month > 12 || m.day < 1 || m.day > 31 || m.year < 2000)
-        return 0;
+    if (!is_good || m.month < 1 || m.month > 12 || m.day < 1 || m.day > 31 || m.year < 2000 ||
+        m.year > 2200)
+        return 0; /* nanoseconds of later years do not fit */
     const int64_t seconds = days_of(m.year, m.month, m.day) * 86400 + m.hour * 3600 +
                             m.minute * 60 + m.second - IST_OFFSET_S;
     return seconds * LS_NS_PER_S;
