@@ -19,7 +19,7 @@
     X(IPC_FACT_UPDATE, 7, "update")   /* struct ipc_fact_event: a follower order's state */        \
     X(IPC_FACT_CHECKPOINT, 8, "checkpoint") /* a piece of the whole state */                       \
     X(IPC_FACT_ALARM, 9, "alarm")           /* struct ipc_fact_alarm */                            \
-    X(IPC_FACT_BOOK, 10, "book")   /* struct ipc_fact_book: history or gap of an account */         \
+    X(IPC_FACT_BOOK, 10, "book")   /* struct ipc_fact_book: history or gap of an account */        \
     X(IPC_FACT_LIMIT, 11, "limit") /* struct ipc_fact_limit: market day, money limits, breakers */
 IPC_DECLARE_ENUM(ipc_fact_type, IPC_FACT_LIST)
 
@@ -58,9 +58,9 @@ struct ipc_fact_adopt {
                                                    for its close */
 IPC_DECLARE_ENUM(ipc_transition, IPC_TRANSITION_LIST)
 
-/* An EVENT of transition FOLLOW_UP is no state of a master's order: it is an own order, which closes
- * what one follower copied (engine/core/flatten.h). `book_order_count` holds the follower number,
- * follower_count its incarnation, ring_sequence one of these. */
+/* An EVENT of transition FOLLOW_UP is no state of a master's order: it is an own order, which
+ * closes what one follower copied (engine/core/flatten.h). `book_order_count` holds the follower
+ * number, follower_count its incarnation, ring_sequence one of these. */
 #define IPC_FLATTEN_BEGINS   1u
 #define IPC_FLATTEN_AGAIN    2u /* what was tried ended unfilled: derived anew */
 #define IPC_FLATTEN_GIVEN_UP 3u
@@ -86,7 +86,7 @@ _Static_assert(sizeof(struct ipc_fact_event) == 232 + 32, "event fact");
     X(IPC_CHILD_MODIFY_QUEUED, 5, "modify-queued")                                                 \
     X(IPC_CHILD_CANCEL, 6, "cancel")                                                               \
     X(IPC_CHILD_CANCEL_QUEUED, 7, "cancel-queued")                                                 \
-    X(IPC_CHILD_WAIT, 8, "wait") /* its earlier request is unanswered; follows when it is */       \
+    X(IPC_CHILD_WAIT, 8, "wait")       /* its earlier request is unanswered; follows when it is */ \
     X(IPC_CHILD_FLATTEN, 9, "flatten") /* the master is flat: its working entries of the position  \
                                           are cancelled, what they still fill is closed */
 IPC_DECLARE_ENUM(ipc_child_kind, IPC_CHILD_LIST)
@@ -130,13 +130,13 @@ struct ipc_fact_batch {
 };
 _Static_assert(sizeof(struct ipc_fact_batch) == 96, "batch fact");
 
-#define IPC_WIDE_EXIT      1u /* it reduces the follower's position, whatever the batch does */
-#define IPC_WIDE_ON_FILL   2u /* copied from the master's fill: its age counts from there */
-#define IPC_WIDE_OPEN_LEG  4u /* the opening part of a reversal */
-#define IPC_WIDE_CANCEL    8u /* a DAY limit in place of an IOC: cancelled when it works */
+#define IPC_WIDE_EXIT     1u  /* it reduces the follower's position, whatever the batch does */
+#define IPC_WIDE_ON_FILL  2u  /* copied from the master's fill: its age counts from there */
+#define IPC_WIDE_OPEN_LEG 4u  /* the opening part of a reversal */
+#define IPC_WIDE_CANCEL   8u  /* a DAY limit in place of an IOC: cancelled when it works */
 #define IPC_WIDE_PROTECTS 16u /* a stop or target of a filled copy; one fills, the other goes */
 
-#define IPC_WIDE_STEPS     12
+#define IPC_WIDE_STEPS    12
 
 /* What of a child is not as in the batch: its own terms, the samples that only its decision read,
  * and the steps of its arithmetic. Ascending by `at`, at most one a child. */
@@ -147,7 +147,7 @@ struct ipc_fact_wide {
     uint8_t step_count; /* [0, IPC_WIDE_STEPS] */
     uint8_t reserved8;
     uint32_t instrument; /* that it trades */
-    uint32_t sibling;    /* action digits + 1 of the child that goes when this one fills, 0 = none */
+    uint32_t sibling; /* action digits + 1 of the child that goes when this one fills, 0 = none */
     int64_t price_e8, trigger_e8;
     int64_t market_protection_e8; /* fraction sent beside a market order, 0 = none */
     int64_t price_sample_e8;      /* last price of its own instrument, 0 = the batch's */
@@ -265,8 +265,8 @@ IPC_DECLARE_ENUM(ipc_limit_act, IPC_LIMIT_ACT_LIST)
     X(IPC_LIMIT_DAILY_LOSS_FRACTION, 2, "daily-loss-fraction")                                     \
     X(IPC_LIMIT_DRAWDOWN, 3, "drawdown")                                                           \
     X(IPC_LIMIT_DRAWDOWN_FRACTION, 4, "drawdown-fraction")                                         \
-    X(IPC_LIMIT_TRAILING, 5, "trailing")        /* stays until a person resumes */                 \
-    X(IPC_LIMIT_EQUITY_STOP, 6, "equity-stop")  /* stays until a person resumes */                 \
+    X(IPC_LIMIT_TRAILING, 5, "trailing")       /* stays until a person resumes */                  \
+    X(IPC_LIMIT_EQUITY_STOP, 6, "equity-stop") /* stays until a person resumes */                  \
     X(IPC_LIMIT_FIGURES, 7, "figures-unknown") /* a limit's figures are unknown or too old */
 IPC_DECLARE_ENUM(ipc_limit_kind, IPC_LIMIT_KIND_LIST)
 
@@ -288,18 +288,18 @@ struct ipc_fact_limit {
                         of the follower, 0 = of `incarnation` */
     uint16_t incarnation;
     uint16_t reserved;
-    uint32_t follower_no; /* 0 = not about one subscription */
-    uint32_t slot;        /* of follower_no */
-    uint32_t account;     /* the follower's; the master's of scope group */
-    uint32_t day;         /* the market's day, yyyymmdd */
-    int64_t value_e8;     /* TRIP: what was compared with -limit or with the stop level; FLATTEN:
-                             number of the instrument, 0 = all */
-    int64_t limit_e8;     /* TRIP: the limit as money, or the stop level */
-    int64_t equity_e8;    /* sample of the account; BASE: what the day began with; 0 = unknown */
-    int64_t realised_e8;  /* of the day so far, after fees */
-    int64_t unrealised_e8;      /* sample; BASE: what the day began with */
-    int64_t fee_fraction_e8;    /* BASE: of turnover, in force from here on */
-    int64_t fee_order_e8;       /* BASE: of an order with a fill */
+    uint32_t follower_no;    /* 0 = not about one subscription */
+    uint32_t slot;           /* of follower_no */
+    uint32_t account;        /* the follower's; the master's of scope group */
+    uint32_t day;            /* the market's day, yyyymmdd */
+    int64_t value_e8;        /* TRIP: what was compared with -limit or with the stop level; FLATTEN:
+                                number of the instrument, 0 = all */
+    int64_t limit_e8;        /* TRIP: the limit as money, or the stop level */
+    int64_t equity_e8;       /* sample of the account; BASE: what the day began with; 0 = unknown */
+    int64_t realised_e8;     /* of the day so far, after fees */
+    int64_t unrealised_e8;   /* sample; BASE: what the day began with */
+    int64_t fee_fraction_e8; /* BASE: of turnover, in force from here on */
+    int64_t fee_order_e8;    /* BASE: of an order with a fill */
     char by[IPC_LIMIT_BY_BYTES]; /* RESUME, BREAKER: who, NUL-padded, printable, no blanks */
 };
 _Static_assert(sizeof(struct ipc_fact_limit) == 24 + 7 * 8 + IPC_LIMIT_BY_BYTES, "limit fact");
