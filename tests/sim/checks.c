@@ -131,8 +131,10 @@ static void permit(struct sim *sim, struct sim_tag *tag, enum ipc_action action)
     if (!sim->takes_entries && action != IPC_ACTION_CANCEL && !tag->is_exit)
         sim_fail(sim, "%s of %s is decided although the journal takes no entries",
             ipc_action_name(action), tag->tag);
-    if (action == IPC_ACTION_PLACE)
+    if (action == IPC_ACTION_PLACE) {
+        tag->was_sent = 1;
         sim_positions_permit(sim, tag);
+    }
     tag->permits[action]++;
 }
 
@@ -217,7 +219,7 @@ static void release_read(struct sim *sim, const struct ipc_fact_release *facts, 
         if (tag == NULL)
             sim_fail(sim, "%s is released, but was never decided", facts[i].tag);
         if (facts[i].kind == IPC_CHILD_SKIP) {
-            tag->is_over = tag->arrivals == 0;
+            tag->is_over = !tag->was_sent;
             if (tag->is_exit)
                 sim_line_of(sim, tag)->is_excused = 1;
         }
@@ -361,9 +363,10 @@ static void check_caps(struct sim *sim, const struct sim_tag *tag,
         sim_fail(sim, "%s is a market order at a broker that refuses them", tag->tag);
 }
 
-/* An opening is placed again under a further ordinal only when the one before it has ended: the
- * difference of an amended total, or what a replaced one left. Closes go on as long as something is
- * held, and trade_check sees that they never exceed it. */
+/* An opening that copies an order (copies of fills work side by side) is placed again under a
+ * further ordinal only when the one before it has ended: the difference of an amended total, or
+ * what a replaced one left. Closes go on as long as something is held, and trade_check sees that
+ * they never exceed it. */
 static void check_ordinals(
     struct sim *sim, const struct adp_sim_book *book, const struct sim_tag *tag)
 {
@@ -416,7 +419,7 @@ static void order_check(
     sim->figures.accepted++;
     if (tag->accepted > 1)
         sim_fail(sim, "twice: the broker's book has two orders of %s", tag->tag);
-    if (!tag->is_exit)
+    if (!tag->is_exit && !tag->on_fill)
         check_ordinals(sim, book, tag);
     if (order->reason != NULL)
         sim_note(sim, "exchange rejects %s: %s", tag->tag, order->reason);

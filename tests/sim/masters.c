@@ -155,7 +155,8 @@ void sim_masters_act(struct sim *sim)
     const int64_t lot_e8 = sim->published.instruments[state->instrument - 1].lot_qty_e8;
     int64_t left = state->qty_e8 - state->filled_qty_e8;
     if (sim->is_calm) {
-        fill(sim, order, left);
+        bool in_part = left > lot_e8 && sim_chance(sim, 2, 3);
+        fill(sim, order, in_part ? sim_between(sim, 1, left / lot_e8 - 1) * lot_e8 : left);
         told(sim, order);
         return;
     }

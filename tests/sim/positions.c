@@ -189,7 +189,8 @@ static void check_size(struct sim *sim, const struct group *group)
         return;
     int64_t *given_e8 = &sim->judge.given_e8[index][row - sim->shell.adopted->followers];
     int64_t before_e8 = *given_e8;
-    bool by_fill = (flags_of(fact, group->first) & IPC_WIDE_ON_FILL) != 0;
+    bool by_fill =
+        (flags_of(fact, group->first) & IPC_WIDE_ON_FILL) != 0 || row->copy == IPC_COPY_ON_FILL;
     *given_e8 += sum_e8;
     if (!whole || sim->judge.orders[index].was_reduction || fact->wave == 0 ||
         (policy != NULL && (policy->round != IPC_ROUND_DOWN || policy->step_e8 != 0 ||
@@ -286,8 +287,12 @@ static void check_close(struct sim *sim, const struct group *group)
         return;
     struct sim_line *line = line_find(sim, row->follower_no, row->incarnation,
         (uint8_t)judge->orders[index].instrument, judge->orders[index].product);
-    if (line == NULL || first->incarnation != row->incarnation)
+    if (line == NULL)
         return;
+    for (uint32_t i = 0; i < group->count; i++) { /* positions of an earlier subscription too */
+        if (first[i].incarnation != row->incarnation)
+            return;
+    }
     int64_t held_e8 = 0, before_e8 = judge->orders[index].before_e8;
     int64_t closes_e8 = judge->orders[index].qty_e8;
     bool known = line_known(sim, line, &held_e8), whole = false;
