@@ -250,6 +250,8 @@ void sim_check_journal(struct sim *sim)
 void sim_check_crash(struct sim *sim, bool power)
 {
     for (uint32_t i = 0; i < SIM_TAGS; i++) {
+        if (sim->judge.tags[i].permits[IPC_ACTION_PLACE] != 0) /* its bytes never left */
+            sim->judge.tags[i].is_unanswered = 0;
         memset(sim->judge.tags[i].permits, 0, sizeof(sim->judge.tags[i].permits));
         if (power) /* the frames that counted its requests may be gone */
             sim->judge.tags[i].last_request_no = 0;
