@@ -94,6 +94,13 @@ void eng_master_fold(
     position->opening_e8[side] += is.opening_e8;
     position->closing_e8[side] += is.closing_e8;
     position->held_e8 = eng_add_saturated(position->held_e8, signed_fill(order));
+    /* An order that was an opening when it was new has closed a part: the run has less to close. */
+    int64_t closed = eng_abs(held) - eng_abs(position->held_e8);
+    bool same_side = (position->held_e8 > 0) == (held > 0);
+    if (closed > 0 && same_side && position->base_e8 != 0 && !(order->flags & ENG_ORDER_CLOSES)) {
+        position->base_e8 = ls_max_i64(position->base_e8 - closed, 1);
+        position->fill_base_e8 = ls_max_i64(position->fill_base_e8 - closed, 1);
+    }
     /* Flat, or turned round: what comes next is another run. */
     if (held != 0 && (position->held_e8 == 0 || (position->held_e8 > 0) != (held > 0))) {
         end_run(position);

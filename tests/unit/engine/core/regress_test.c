@@ -310,6 +310,43 @@ static void a_cancelled_entry_is_no_part_of_what_is_closed(void **state)
     world_close(&world);
 }
 
+/* D06: a pending short that was placed while the master was flat closes a part of what he bought
+ * meanwhile; closing all that is left then closes all of the copy. */
+static void an_opening_that_closes_is_no_part_of_the_run(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    world.followers[0].sides = 1u << IPC_SIDE_BUY;
+    world_adopt(&world);
+    struct ipc_event pending = world_order(&world, IPC_SIDE_SELL, 30, E8(120));
+    (void)world_event(&world, &pending);
+    assert_int_equal(world_waves(&world), 0);
+    filled_at_once(&world, IPC_SIDE_BUY, 80);
+    struct ipc_event resting = world_order(&world, IPC_SIDE_SELL, 70, E8(130));
+    (void)world_event(&world, &resting);
+    assert_int_equal(world_waves(&world), 1);
+    world_ack(&world, &world.commands[1]);
+    pending.version = 0;
+    pending.status = IPC_STATUS_FILLED;
+    pending.filled_qty_e8 = E8(30);
+    pending.average_price_e8 = E8(120);
+    (void)world_event(&world, &pending);
+    (void)world_waves(&world);
+    resting.version = 0;
+    resting.status = IPC_STATUS_CANCELLED;
+    (void)world_event(&world, &resting);
+    assert_int_equal(world_waves(&world), 1);
+    world_ack(&world, &world.commands[2]);
+    (void)world_update(&world, world.commands[1].child, IPC_STATUS_CANCELLED, 0, 0);
+    (void)world_waves(&world);
+    filled_at_once(&world, IPC_SIDE_SELL, 50);
+    assert_int_equal(eng_core_copied_position(world.core, 100, 1, IPC_PRODUCT_MIS, NULL), 0);
+    world_check(&world);
+    world_restart(&world, true);
+    world_close(&world);
+}
+
 /* An entry that waited for a connection does not go once a money limit of its follower was
  * reached. */
 static void a_reached_limit_ends_what_is_queued(void **state)
@@ -337,8 +374,8 @@ static void a_reached_limit_ends_what_is_queued(void **state)
     world_close(&world);
 }
 
-/* The subscription is made anew while a reversal waits for its close: what the earlier one copied is
- * closed, and nothing is opened for it, nor asked for ever. */
+/* The subscription is made anew while a reversal waits for its close: what the earlier one copied
+ * is closed, and nothing is opened for it, nor asked for ever. */
 static void an_earlier_subscription_does_not_reverse(void **state)
 {
     (void)state;
@@ -371,6 +408,7 @@ int main(void)
         cmocka_unit_test(a_close_that_outlived_its_position_takes_room),
         cmocka_unit_test(a_modify_in_doubt_counts_with_the_larger_quantity),
         cmocka_unit_test(a_cancelled_entry_is_no_part_of_what_is_closed),
+        cmocka_unit_test(an_opening_that_closes_is_no_part_of_the_run),
         cmocka_unit_test(a_reached_limit_ends_what_is_queued),
         cmocka_unit_test(an_earlier_subscription_does_not_reverse),
     };
