@@ -152,8 +152,10 @@ static inline void eng_money_opening(struct eng_core *core, uint32_t child, int6
     const struct eng_child *of = &core->children[child];
     struct eng_money *money = core->money;
     struct eng_purse *purse = &money->purses[of->slot];
-    /* A new incarnation takes its purse over at the first answer. */
-    if (LS_UNLIKELY(purse->follower_no != of->follower_no)) {
+    /* A new incarnation takes its purse over at the first answer; what is placed anew for an
+     * earlier one is not in flight for it. */
+    if (LS_UNLIKELY(
+            purse->follower_no != of->follower_no || of->incarnation < purse->incarnation)) {
         eng_money_opening_first(core, child, last_price_e8);
         return;
     }

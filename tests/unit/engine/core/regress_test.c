@@ -399,6 +399,42 @@ static void an_earlier_subscription_does_not_reverse(void **state)
     world_close(&world);
 }
 
+/* A copy of an earlier subscription that is placed anew is none of the openings in flight of the
+ * newest one: its answer would never take it off that list. */
+static void what_is_placed_anew_is_of_its_own_subscription(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    world.policies[0].modifications_max = 1;
+    world_adopt(&world);
+    struct ipc_event entry = world_order(&world, IPC_SIDE_BUY, 20, E8(100));
+    (void)world_event(&world, &entry);
+    assert_int_equal(world_waves(&world), 1);
+    world_ack(&world, &world.commands[0]);
+    for (int i = 0; i < 2; i++) { /* the second is one too many: cancelled, then placed anew */
+        entry.version = 0;
+        entry.qty_e8 = E8(30 + 10 * i);
+        (void)world_event(&world, &entry);
+        assert_int_equal(world_waves(&world), 1);
+        struct ipc_command command = world.commands[world.command_count - 1];
+        if (i == 0)
+            world_ack(&world, &command);
+    }
+    world.followers[0].incarnation++;
+    world_adopt(&world);
+    filled_at_once(&world, IPC_SIDE_BUY, 5); /* the new subscription has its purse */
+    uint32_t before = world.command_count;
+    world_ack(&world, &world.commands[2]);
+    (void)world_update(&world, world.commands[0].child, IPC_STATUS_CANCELLED, 0, 0);
+    assert_int_equal(world_waves(&world), 1);
+    struct ipc_command anew = world.commands[before];
+    assert_int_equal(anew.action, IPC_ACTION_PLACE);
+    world_ack(&world, &anew);
+    world_check(&world);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +447,7 @@ int main(void)
         cmocka_unit_test(an_opening_that_closes_is_no_part_of_the_run),
         cmocka_unit_test(a_reached_limit_ends_what_is_queued),
         cmocka_unit_test(an_earlier_subscription_does_not_reverse),
+        cmocka_unit_test(what_is_placed_anew_is_of_its_own_subscription),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
