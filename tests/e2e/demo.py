@@ -219,15 +219,17 @@ def play_day(world, table=True):
 
 
 def live(world):
-    """Every order socket is logged in, every instrument has a price, and the engine reads prices."""
+    """Every order socket is logged in, every instrument has a fresh price, and the engine reads prices."""
     state = world.admin("GET", "/sim/feed")
     sockets = {c["account"] for c in state["connections"] if c["channel"] == "order"}
-    prices = world.metrics().get("lockstep_ingest_market_prices_total", 0)
+    # A quote says when its instrument last traded, which an idle market repeats once a second only.
+    prices = json.loads(world.ctl("price", "show", "sim", "--json", check=False).stdout or "[]")
+    fresh = [price for price in prices if price["age_ms"] < 2000]
     # The engine looks for a page that is new now and then; until it has it, a price is unknown to it.
     with open(f"/proc/{world.processes['engine'].child.pid}/maps") as maps:
         if "/prices." not in maps.read():
             return False
-    return sockets >= {"M0001"} and state["open"]["order"] >= len(world.accounts) and prices >= len(world.instruments)
+    return sockets >= {"M0001"} and state["open"]["order"] >= len(world.accounts) and len(fresh) >= len(world.instruments)
 
 
 def keep_running(world, keep):
