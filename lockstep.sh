@@ -8,7 +8,7 @@ packages_build=(build-essential cmake ninja-build pkg-config git ca-certificates
     liburing-dev libcurl4-openssl-dev libnghttp2-dev libssl-dev libjemalloc-dev libjansson-dev
     libjsmn-dev libcyaml-dev libwebsockets-dev libcmocka-dev python3)
 packages_test=(clang libclang-rt-14-dev llvm nghttp2-server nghttp2-client valgrind binutils gdb
-    openssl)
+    openssl python3-h2)
 packages_servers=(nginx haproxy apache2 caddy h2o nghttp2-proxy)
 packages_bench=(python3-httpx python3-h2)
 
@@ -20,9 +20,11 @@ Usage: ./lockstep.sh COMMAND
 
   demo [OPTIONS]    install what is missing, build, and copy a master's orders to followers at a
                     simulated broker. --followers N, --lanes own|shared, --io uring|epoll, --poll, --keep
-  test [AREA...]    install what is missing, build everything, run every test (or only: unit, e2e,
-                    sim, asan, tsan, fuzz, gate)
+  test [AREA...]    install what is missing, build everything, run every test (or only: unit, gate,
+                    sim, e2e, faults, asan, tsan, fuzz)
   build [PRESET]    build one preset: release (default), debug, asan, tsan, fuzz
+  soak [OPTIONS]    the simulated world for a long time: over a million events by default.
+                    --hours H, --events N, --seed N, --json
   bench [OPTIONS]   lockstep-bench fanout, then peers, on this machine
   clean             remove build/ and what a kept demo left behind
 
@@ -123,7 +125,7 @@ area() {
 
 command_test() {
     local areas=("$@")
-    [ ${#areas[@]} = 0 ] && areas=(unit gate sim e2e asan tsan fuzz)
+    [ ${#areas[@]} = 0 ] && areas=(unit gate sim e2e faults asan tsan fuzz)
     install "${packages_build[@]}" "${packages_test[@]}"
     local server
     for server in "${packages_servers[@]}"; do
@@ -134,12 +136,13 @@ command_test() {
         case $name in
         unit) build release; area unit ctest --test-dir build/release --output-on-failure -L unit -j2 ;;
         gate) build release; area gate ctest --test-dir build/release --output-on-failure -L gate ;;
-        sim)  build release; area sim ctest --test-dir build/release --output-on-failure -L sim ;;
-        e2e)  build release; area e2e ctest --test-dir build/release --output-on-failure -L e2e -j2 ;;
+        sim)  build release; area sim ctest --test-dir build/release --output-on-failure -L sim -j2 ;;
+        e2e|faults)
+            build release; area "$name" ctest --test-dir build/release --output-on-failure -L "^$name\$" -j2 ;;
         asan) build asan ls_unit_tests lockstepctl; area asan ctest --test-dir build/asan --output-on-failure -L unit -j2 ;;
         tsan) build tsan ls_tsan_tests "${programs[@]}"; area tsan ctest --test-dir build/tsan --output-on-failure -L tsan -j2 ;;
         fuzz) build fuzz ls_fuzzers; area fuzz ctest --test-dir build/fuzz --output-on-failure -L fuzz -j2 ;;
-        *) die "no test area '$name': use unit, gate, sim, e2e, asan, tsan or fuzz" ;;
+        *) die "no test area '$name': use unit, gate, sim, e2e, faults, asan, tsan or fuzz" ;;
         esac
     done
     say "all areas done in $((SECONDS - started)) s${failures[*]:+, failed: ${failures[*]}}"
@@ -154,6 +157,7 @@ test) command_test "$@" ;;
 build) install "${packages_build[@]}"; [ "${1:-}" = fuzz ] && install "${packages_test[@]}"; build "${1:-release}" ;;
 bench) install "${packages_build[@]}" "${packages_bench[@]}"; build release
     build/release/bin/lockstep-bench fanout "$@"; exec build/release/bin/lockstep-bench peers "$@" ;;
+soak) install "${packages_build[@]}"; build release lockstep-sim; exec build/release/bin/lockstep-sim --soak "$@" ;;
 clean) command_clean ;;
 help|-h|--help) usage ;;
 '') usage >&2; exit 2 ;;
