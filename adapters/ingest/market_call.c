@@ -1,7 +1,7 @@
 #include "adapters/ingest/market_call.h"
 
-#include <arpa/inet.h>
-#include <curl/curl.h>
+#include "adapters/https.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +19,7 @@ struct adp_market_caller {
     struct curl_slist *connect_to;
     struct curl_slist headers[2]; /* the first points at the authorization */
     char content_type[40];
-    char reply[REPLY_BYTES_MAX];
-    size_t reply_bytes;
-    bool reply_too_long;
+    struct adp_https_body reply;
     adp_market_called_fn called;
     void *context;
 };
@@ -63,6 +61,7 @@ void adp_market_caller_close(struct adp_market_caller *caller)
     adp_market_caller_stop(caller);
     (void)curl_multi_cleanup(caller->multi);
     curl_global_cleanup();
+    adp_https_body_free(&caller->reply);
     free(caller);
 }
 
@@ -71,48 +70,7 @@ bool adp_market_caller_is_idle(const struct adp_market_caller *caller)
     return caller->easy == NULL;
 }
 
-static size_t take_reply(char *bytes, size_t size, size_t count, void *context)
-{
-    struct adp_market_caller *caller = context;
-    const size_t more = size * count;
-    if (more > sizeof(caller->reply) - caller->reply_bytes) {
-        caller->reply_too_long = true;
-        return 0; /* ends the transfer */
-    }
-    memcpy(caller->reply + caller->reply_bytes, bytes, more);
-    caller->reply_bytes += more;
-    return more;
-}
-
 #define SET(option, value) LS_CHECK(curl_easy_setopt(caller->easy, option, value) == CURLE_OK)
-
-/* Where it goes: the row's host and port, whatever name the certificate carries; and from which of
- * our addresses. */
-static void set_route(struct adp_market_caller *caller, const struct ipc_row_broker *broker,
-    const struct ipc_row_account *account, const char *path)
-{
-    char line[256], url[512], address[INET6_ADDRSTRLEN], source[INET6_ADDRSTRLEN + 8];
-    const bool is_ipv6 = strchr(broker->host, ':') != NULL && broker->host[0] != '[';
-    (void)snprintf(line, sizeof(line), "::%s%s%s:%u", is_ipv6 ? "[" : "", broker->host,
-        is_ipv6 ? "]" : "", broker->port);
-    caller->connect_to = curl_slist_append(NULL, line);
-    SET(CURLOPT_CONNECT_TO, caller->connect_to);
-    if (broker->authority[0] != '\0')
-        (void)snprintf(
-            url, sizeof(url), "https://%s%s%s", broker->authority, broker->base_path, path);
-    else
-        (void)snprintf(url, sizeof(url), "https://%s:%u%s%s", broker->host, broker->port,
-            broker->base_path, path);
-    SET(CURLOPT_URL, url);
-    if (account->source_family == 0 ||
-        inet_ntop(account->source_family == 6 ? AF_INET6 : AF_INET, account->source_address,
-            address, sizeof(address)) == NULL)
-        return;
-    (void)snprintf(source, sizeof(source), "host!%s", address);
-    SET(CURLOPT_INTERFACE, source);
-    SET(CURLOPT_IPRESOLVE,
-        account->source_family == 6 ? (long)CURL_IPRESOLVE_V6 : (long)CURL_IPRESOLVE_V4);
-}
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
 
@@ -178,37 +136,23 @@ bool adp_market_caller_start(struct adp_market_caller *caller, const struct ipc_
         return false;
     caller->headers[0] = (struct curl_slist){authorization, &caller->headers[1]};
     caller->headers[1] = (struct curl_slist){caller->content_type, NULL};
-    caller->reply_bytes = 0;
-    caller->reply_too_long = false;
+    caller->reply.count = 0;
+    caller->reply.is_too_long = false;
+    caller->reply.most = REPLY_BYTES_MAX;
     caller->called = called;
     caller->context = context;
-    set_route(caller, broker, account, path);
-    SET(CURLOPT_PROTOCOLS_STR, "https");
-    SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_PROXY, "");
-    SET(CURLOPT_NOPROXY, "*");
-    SET(CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, 2L);
-    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (broker->ca_file[0] != '\0') {
-        SET(CURLOPT_CAINFO, broker->ca_file);
-        SET(CURLOPT_CAPATH, NULL);
-    }
-    SET(CURLOPT_HTTP_VERSION,
-        broker->alpn == 2 ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
-    SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, 5000L);
+    adp_https_url(caller->easy, broker, path);
+    const bool is_routed =
+        adp_https_route(caller->easy, broker, account, NULL, &caller->connect_to);
     SET(CURLOPT_TIMEOUT_MS, 10000L);
-    SET(CURLOPT_ACCEPT_ENCODING, NULL);
-    SET(CURLOPT_USERAGENT, "lockstep");
     SET(CURLOPT_HTTPHEADER, &caller->headers[0]);
     if (body != NULL)
         SET(CURLOPT_COPYPOSTFIELDS, body);
     else
         SET(CURLOPT_HTTPGET, 1L);
-    SET(CURLOPT_WRITEFUNCTION, take_reply);
-    SET(CURLOPT_WRITEDATA, caller);
-    if (curl_multi_add_handle(caller->multi, caller->easy) == CURLM_OK)
+    SET(CURLOPT_WRITEFUNCTION, adp_https_body_take);
+    SET(CURLOPT_WRITEDATA, &caller->reply);
+    if (is_routed && curl_multi_add_handle(caller->multi, caller->easy) == CURLM_OK)
         return true;
     curl_easy_cleanup(caller->easy);
     curl_slist_free_all(caller->connect_to);
@@ -229,11 +173,11 @@ int64_t adp_market_caller_step(struct adp_market_caller *caller)
     const CURLcode code = message->data.result;
     long status = 0;
     (void)curl_easy_getinfo(caller->easy, CURLINFO_RESPONSE_CODE, &status);
-    const char *why = caller->reply_too_long ? "the reply is too long" : curl_easy_strerror(code);
+    const char *why =
+        caller->reply.is_too_long ? "the reply is too long" : curl_easy_strerror(code);
     const uint32_t http_status = code == CURLE_OK ? (uint32_t)status : 0;
     adp_market_caller_stop(caller);
-    caller->called(http_status,
-        (struct adp_span){(const uint8_t *)caller->reply, caller->reply_bytes}, why,
+    caller->called(http_status, (struct adp_span){caller->reply.bytes, caller->reply.count}, why,
         caller->context);
     return 0;
 }

@@ -122,7 +122,7 @@ void adp_poll_close(struct adp_poll *poll)
         if (poll->accounts[i] == NULL)
             continue;
         poll_http_forget(poll, poll->accounts[i]);
-        free(poll->accounts[i]->body);
+        adp_https_body_free(&poll->accounts[i]->body);
         free(poll->accounts[i]);
     }
     free(poll->accounts);
@@ -356,7 +356,7 @@ static void take_row(const struct ipc_event *order, const char *client_tag, void
 
 static enum adp_rc take_book(struct adp_poll *poll, struct poll_account *account, uint32_t status)
 {
-    const struct adp_span body = {account->body, account->body_bytes};
+    const struct adp_span body = {account->body.bytes, account->body.count};
     const struct adp_feed_times times = {
         /* The broker took the state at some moment after the request left. */
         .read_mono_ns = account->sent_mono_ns,
@@ -404,7 +404,7 @@ static struct ipc_accounts *page_of(struct adp_poll *poll, uint16_t broker)
 
 static enum adp_rc take_funds(struct adp_poll *poll, struct poll_account *account, uint32_t status)
 {
-    const struct adp_span body = {account->body, account->body_bytes};
+    const struct adp_span body = {account->body.bytes, account->body.count};
     struct adp_funds funds;
     const enum adp_rc rc = poll->dialect->decode_funds(status, body, &funds);
     if (rc != ADP_OK)
@@ -427,14 +427,14 @@ static void give_answer(struct adp_poll *poll, struct poll_account *account, CUR
     long status = 0;
     if (code == CURLE_OK)
         (void)curl_easy_getinfo(account->easy, CURLINFO_RESPONSE_CODE, &status);
-    const struct adp_span body = {account->body, account->body_bytes};
+    const struct adp_span body = {account->body.bytes, account->body.count};
     account->question = NULL;
     if (poll->calls != NULL && poll->calls->answer != NULL)
         poll->calls->answer(account->row.account, (uint32_t)status, body,
-            account->body_too_long ? "the reply is too long" : curl_easy_strerror(code),
+            account->body.is_too_long ? "the reply is too long" : curl_easy_strerror(code),
             poll->context);
-    ipc_secret_wipe(account->body, account->body_bytes); /* it may hold a token */
-    account->body_bytes = 0;
+    ipc_secret_wipe(account->body.bytes, account->body.count); /* it may hold a token */
+    account->body.count = 0;
 }
 
 static void finish(struct adp_poll *poll, struct poll_account *account, CURLcode code)
@@ -448,7 +448,7 @@ static void finish(struct adp_poll *poll, struct poll_account *account, CURLcode
     }
     if (code != CURLE_OK) {
         (void)snprintf(why, sizeof(why), "%s",
-            account->body_too_long ? "the reply is too long" : curl_easy_strerror(code));
+            account->body.is_too_long ? "the reply is too long" : curl_easy_strerror(code));
         fail(poll, account, why);
         return;
     }

@@ -2,11 +2,10 @@
 #ifndef LS_ADAPTERS_INGEST_POLL_PRIVATE_H
 #define LS_ADAPTERS_INGEST_POLL_PRIVATE_H
 
+#include "adapters/https.h"
 #include "adapters/ingest/poll.h"
 #include "ipc/accounts.h"
 #include "ipc/prng.h"
-
-#include <curl/curl.h>
 
 #define POLL_BODY_BYTES_MAX (32u << 20) /* a book of 30,000 orders */
 #define POLL_BROKERS        64u
@@ -14,7 +13,7 @@
 enum poll_kind { POLL_BOOK = 0, POLL_FUNDS = 1, POLL_ASK = 2, POLL_KINDS = 3 };
 
 /* Two books of one account are not closer than this, however often somebody hurries. */
-#define POLL_HURRY_NS (100 * LS_NS_PER_MS)
+#define POLL_HURRY_NS  (100 * LS_NS_PER_MS)
 
 /* A book that left something open is followed by another after its lag and the broker's second. */
 #define POLL_SETTLE_NS (1100 * LS_NS_PER_MS)
@@ -38,9 +37,7 @@ struct poll_account {
     int64_t due_mono_ns[2];             /* of POLL_BOOK and POLL_FUNDS */
     int64_t sent_mono_ns, last_read_mono_ns;
     uint32_t failures; /* in a row */
-    uint8_t *body;
-    size_t body_bytes, body_room;
-    bool body_too_long;
+    struct adp_https_body body;
 };
 
 struct adp_poll {
