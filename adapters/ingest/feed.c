@@ -1,5 +1,6 @@
 #include "adapters/ingest/feed.h"
 
+#include "adapters/identify.h"
 #include "ipc/clock.h"
 #include "ipc/log.h"
 #include "ipc/tag.h"
@@ -305,13 +306,8 @@ static int64_t changed_ns(const struct ipc_event *order)
 static int64_t book_version_of(const struct adp_feed_times *times, int64_t broker_version_ns,
     uint64_t terms, const struct seen *last)
 {
-    int64_t version = broker_version_ns;
-    if (broker_version_ns == 0) {
-        version = times->read_wall_ns - times->book_lag_ns;
-    } else if (broker_version_ns % BROKER_TIME_STEP_NS == 0) {
-        const int64_t since = times->read_wall_ns - times->book_lag_ns - broker_version_ns;
-        version += ls_min_i64(ls_max_i64(since, 0), BROKER_TIME_STEP_NS - 1);
-    }
+    const int64_t version =
+        adp_book_version(broker_version_ns, times->read_wall_ns, times->book_lag_ns);
     if (last == NULL || last->version < version || last->terms == terms)
         return version;
     /* Books of one account follow one another, so after a book the reading decides; after a frame
@@ -354,33 +350,13 @@ static void remember(struct seen *entry, const struct ipc_event *event, int64_t 
     entry->is_push = is_push;
 }
 
-static void set_tag(
-    struct ipc_event *event, const struct ipc_row_account *row, const char *client_tag)
-{
-    struct ipc_tag_parts parts;
-    memset(event->client_tag, 0, sizeof(event->client_tag));
-    if (ipc_tag_parse(client_tag, strlen(client_tag), &parts) != IPC_OK)
-        return;
-    memcpy(event->client_tag, client_tag, IPC_TAG_CHARACTERS);
-    event->flags = (uint8_t)(event->flags | IPC_EVENT_OWN_TAG);
-    if ((row->flags & IPC_ACCOUNT_CHAINING) != 0)
-        event->flags = (uint8_t)(event->flags | IPC_EVENT_CHAINED);
-}
-
 /* Fills what the dialect cannot know, all but age and version. *content is what tells two states
  * apart: it has the broker's time of the change, and not the time of the reading. */
 static void identify(const struct adp_feed *feed, const struct ipc_row_account *row,
     const char *client_tag, bool is_from_book, struct ipc_event *event, struct ipc_key *content)
 {
     const struct ipc_snapshot_view *view = adp_live_view(feed->live);
-    event->kind = IPC_EVENT_ORDER;
-    event->account = row->account;
-    event->flags = (uint8_t)(is_from_book ? IPC_EVENT_FROM_BOOK : 0u);
-    event->book_order_count = 0;
-    event->reserved = 0;
-    set_tag(event, row, client_tag);
-    ipc_order_key(view->cluster->cluster_id, row->account, event->broker_order_id,
-        &event->order_key, &event->order_digits);
+    adp_identify(view->cluster->cluster_id, row, client_tag, is_from_book, event);
     *content = ipc_event_key(event);
 }
 

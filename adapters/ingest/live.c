@@ -1,17 +1,11 @@
 #include "adapters/ingest/live.h"
 
+#include "adapters/instruments.h"
 #include "ipc/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Instruments by (exchange, text): open addressing, a power of two, at most half full. */
-struct entry {
-    uint32_t instrument; /* 0 = free */
-    uint32_t contract;   /* 1 + row of the contract table; 0 = the instrument's own row */
-    bool is_symbol;
-};
 
 struct adp_live {
     const struct ipc_shm *shm;
@@ -20,10 +14,8 @@ struct adp_live {
     struct ipc_snapshot_view view;
     void *memory;                           /* of the image; NULL before the first */
     uint64_t seen_generation, seen_lineage; /* last looked at, taken or refused */
-    struct entry *entries;
-    uint64_t entry_mask;
-    uint8_t *differs;    /* by instrument: it has rows in the contract table */
-    char complaint[256]; /* the last, so that it is said once */
+    struct adp_instruments *instruments;    /* of the view */
+    char complaint[256];                    /* the last, so that it is said once */
 };
 
 struct adp_live *adp_live_open(const struct ipc_shm *shm)
@@ -40,8 +32,7 @@ void adp_live_close(struct adp_live *live)
         return;
     ipc_snapshot_reader_close(live->reader);
     free(live->memory);
-    free(live->entries);
-    free(live->differs);
+    adp_instruments_free(live->instruments);
     free(live);
 }
 
@@ -51,76 +42,6 @@ static void complain(struct adp_live *live, const struct ipc_error *error)
         return;
     (void)snprintf(live->complaint, sizeof(live->complaint), "%s", error->text);
     ipc_log(IPC_LOG_WARN, "snapshot: %s", error->text);
-}
-
-static uint64_t hash_of(uint32_t exchange, const uint8_t *bytes, size_t count)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ exchange;
-    for (size_t i = 0; i < count; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-    return hash ^ hash >> 32;
-}
-
-static const char *text_of(
-    const struct ipc_snapshot_view *view, const struct entry *entry, size_t *count)
-{
-    const struct ipc_row_instrument *row = &view->instruments[entry->instrument - 1];
-    const struct ipc_row_contract *own =
-        entry->contract != 0 ? &view->contracts[entry->contract - 1] : NULL;
-    const char *symbol = own != NULL ? own->symbol : row->symbol;
-    const char *token = own != NULL ? own->token : row->token;
-    *count = entry->is_symbol ? strnlen(symbol, sizeof(row->symbol))
-                              : strnlen(token, sizeof(row->token));
-    return entry->is_symbol ? symbol : token;
-}
-
-static void add_entries(struct adp_live *live, uint32_t instrument, uint32_t contract)
-{
-    for (int is_symbol = 0; is_symbol < 2; is_symbol++) {
-        const struct entry entry = {instrument, contract, is_symbol != 0};
-        size_t count;
-        const char *text = text_of(&live->view, &entry, &count);
-        if (count == 0)
-            continue;
-        uint64_t at =
-            hash_of(live->view.instruments[instrument - 1].exchange, (const uint8_t *)text, count);
-        while (live->entries[at & live->entry_mask].instrument != 0)
-            at++;
-        live->entries[at & live->entry_mask] = entry;
-    }
-}
-
-/* What is listed goes in before what is gone: an exchange gives a token of an expired contract to
- * another, and the first that is met counts. */
-static void index_part(struct adp_live *live, bool gone)
-{
-    const struct ipc_snapshot_view *view = &live->view;
-    for (uint32_t i = 0; i < view->instrument_count; i++) {
-        const struct ipc_row_instrument *row = &view->instruments[i];
-        if (row->instrument != 0 && ((row->flags & IPC_INSTRUMENT_GONE) != 0) == gone)
-            add_entries(live, row->instrument, 0);
-    }
-    for (uint32_t i = 0; i < view->contract_count; i++)
-        if (((view->contracts[i].flags & IPC_CONTRACT_GONE) != 0) == gone)
-            add_entries(live, view->contracts[i].instrument, i + 1);
-}
-
-static void index_instruments(struct adp_live *live)
-{
-    const struct ipc_snapshot_view *view = &live->view;
-    uint64_t size = 16;
-    while (size < 4ull * view->instrument_count + 4ull * view->contract_count)
-        size *= 2;
-    free(live->entries);
-    free(live->differs);
-    live->entries = calloc(size, sizeof(*live->entries));
-    live->differs = calloc((size_t)view->instrument_count + 1, 1);
-    LS_CHECK(live->entries != NULL && live->differs != NULL);
-    live->entry_mask = size - 1;
-    for (uint32_t i = 0; i < view->contract_count; i++)
-        live->differs[view->contracts[i].instrument] = 1;
-    index_part(live, false);
-    index_part(live, true);
 }
 
 /* Copies and checks the generation in force into new memory. */
@@ -176,7 +97,8 @@ static bool take_generation(struct adp_live *live, uint64_t generation, uint64_t
     live->seen_generation = live->image.generation;
     live->seen_lineage = live->image.lineage;
     live->complaint[0] = '\0';
-    index_instruments(live);
+    adp_instruments_free(live->instruments);
+    live->instruments = adp_instruments_build(&live->view);
     ipc_log(IPC_LOG_INFO, "snapshot generation %llu: %u accounts, %u instruments",
         (unsigned long long)live->image.generation, live->view.account_count,
         live->view.instrument_count);
@@ -251,36 +173,12 @@ enum ipc_rc adp_live_find_account(
     return found == 0 ? IPC_NOT_FOUND : IPC_OK;
 }
 
-/* An entry counts at a broker when it is what this broker calls the instrument. */
-static bool counts_at(const struct adp_live *live, const struct entry *entry, uint32_t broker)
-{
-    if (entry->contract != 0)
-        return live->view.contracts[entry->contract - 1].broker == broker;
-    return broker == ADP_LIVE_ANY_BROKER || !live->differs[entry->instrument];
-}
-
 uint32_t adp_live_find_instrument_at(
     const struct adp_live *live, uint32_t broker, enum ipc_exchange exchange, struct adp_span text)
 {
-    uint32_t by_symbol = 0;
-    if (live->entries == NULL || text.count == 0)
-        return 0;
-    uint64_t at = hash_of((uint32_t)exchange, text.bytes, text.count);
-    for (;; at++) {
-        const struct entry *entry = &live->entries[at & live->entry_mask];
-        if (entry->instrument == 0)
-            return by_symbol;
-        size_t count;
-        const char *name = text_of(&live->view, entry, &count);
-        if (live->view.instruments[entry->instrument - 1].exchange != exchange ||
-            count != text.count || memcmp(name, text.bytes, count) != 0 ||
-            !counts_at(live, entry, broker))
-            continue;
-        if (!entry->is_symbol)
-            return entry->instrument; /* the token goes first */
-        if (by_symbol == 0)
-            by_symbol = entry->instrument;
-    }
+    return live->instruments == NULL
+               ? 0
+               : adp_instruments_find(live->instruments, broker, exchange, text);
 }
 
 uint32_t adp_live_find_instrument(

@@ -7,7 +7,7 @@
 #ifndef LS_ADAPTERS_INGEST_LIVE_H
 #define LS_ADAPTERS_INGEST_LIVE_H
 
-#include "adapters/span.h"
+#include "adapters/instruments.h"
 #include "ipc/snapshot.h"
 
 struct adp_live; /* one per process */
@@ -40,7 +40,7 @@ LS_MUST_USE enum ipc_rc adp_live_find_account(
  * listed goes before what is gone.
  *   broker   a broker's number, or ADP_LIVE_ANY_BROKER: by the instruments' own rows
  *   returns  0 when there is none */
-#define ADP_LIVE_ANY_BROKER UINT32_MAX
+#define ADP_LIVE_ANY_BROKER ADP_ANY_BROKER
 uint32_t adp_live_find_instrument_at(
     const struct adp_live *live, uint32_t broker, enum ipc_exchange exchange, struct adp_span text);
 
