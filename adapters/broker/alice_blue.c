@@ -196,4 +196,6 @@ const struct adp_dialect adp_alice_blue = {
     .follow_up = NULL,
     .funds = {"GET", "/open-api/od/v1/limits/", NULL, false},
     .decode_funds = alice_decode_funds,
+    .positions = {"GET", "/open-api/od/v1/positions", NULL, false},
+    .decode_positions = alice_decode_positions,
 };

@@ -1,4 +1,4 @@
-/* alice_blue_book.c: order book, order feed (`om` frames), webhook and funds.
+/* alice_blue_book.c: order book, order feed (`om` frames), webhook, positions and funds.
  *
  * Book rows have readable names and JSON numbers; feed frames and webhooks are of the Noren family:
  * short names, and every number a string. Both become the same event. */
@@ -476,6 +476,16 @@ static enum adp_rc read_envelope(uint32_t http_status, struct adp_span body,
     return ADP_NOTHING;
 }
 
+/* What a refused read means, the broker's code for "nothing there" apart: the HTTP status of that
+ * code is printed nowhere. */
+static enum adp_rc read_refusal(uint32_t http_status, const struct alice_verdict *verdict,
+    uint32_t empty_code, bool *is_empty_code)
+{
+    *is_empty_code = verdict->state == ALICE_REFUSED && verdict->code == empty_code &&
+                     (http_status == 200 || http_status == 400 || http_status == 404);
+    return *is_empty_code ? ADP_OK : alice_read_rc(http_status, verdict);
+}
+
 enum adp_rc alice_decode_book(uint32_t http_status, struct adp_span body,
     adp_find_instrument_fn find_instrument, adp_book_fn each, void *context, bool *is_empty_code)
 {
@@ -485,12 +495,8 @@ enum adp_rc alice_decode_book(uint32_t http_status, struct adp_span body,
     const enum adp_rc envelope = read_envelope(http_status, body, &verdict, &rows);
     if (envelope == ADP_MALFORMED)
         return ADP_MALFORMED;
-    if (envelope == ADP_NOTHING) {
-        /* "No orders found for this user": the HTTP status of it is printed nowhere. */
-        *is_empty_code = verdict.state == ALICE_REFUSED && verdict.code == ALICE_EC_EMPTY_BOOK &&
-                         (http_status == 200 || http_status == 400 || http_status == 404);
-        return *is_empty_code ? ADP_OK : alice_read_rc(http_status, &verdict);
-    }
+    if (envelope == ADP_NOTHING) /* "No orders found for this user" */
+        return read_refusal(http_status, &verdict, ALICE_EC_EMPTY_BOOK, is_empty_code);
     const enum adp_rc rc = walk_rows(rows, NULL, NULL, NULL);
     return rc == ADP_OK ? walk_rows(rows, find_instrument, each, context) : rc;
 }
@@ -513,6 +519,65 @@ enum adp_rc alice_decode_push(struct adp_span frame, adp_find_instrument_fn find
     read_tag(&json, 0, feed_names.tag, tag, sizeof(tag));
     keep_tag(tag, out);
     return out->status == 0 ? ADP_MALFORMED : ADP_OK;
+}
+
+/* One line of "Portfolio", August 2026: the net quantity is a signed JSON number. */
+static enum adp_rc read_position(const struct adp_json *json,
+    adp_find_instrument_fn find_instrument, void *context, struct adp_position *out)
+{
+    const struct adp_span venue = value_of(json, 0, "exchange");
+    const struct adp_span token = value_of(json, 0, "instrumentId");
+    const uint8_t product = FIND(products, value_of(json, 0, "product"));
+    memset(out, 0, sizeof(*out));
+    if (adp_json_e8(json, adp_json_get(json, 0, "netQuantity"), ADP_JSON_EXACT, &out->net_qty_e8) !=
+            ADP_OK ||
+        out->net_qty_e8 % LS_E8 != 0)
+        return ADP_MALFORMED;
+    if (product == 0 || !ipc_exchange_parse((const char *)venue.bytes, venue.count, &out->exchange))
+        return ADP_UNSUPPORTED; /* a word of this line that this build does not know */
+    out->product = (enum ipc_product)product;
+    copy_plain(value_of(json, 0, "tradingSymbol"), out->symbol, sizeof(out->symbol));
+    copy_plain(token, out->token, sizeof(out->token));
+    if (find_instrument != NULL && token.count > 0)
+        out->instrument = find_instrument(out->exchange, token, context);
+    return ADP_OK;
+}
+
+/* As walk_rows; a line that is not understood makes the whole of it unbelievable, because what it
+ * holds would be missing from a sum. */
+static enum adp_rc walk_positions(struct adp_span rows, adp_find_instrument_fn find_instrument,
+    adp_position_fn each, void *context)
+{
+    struct adp_json json;
+    struct adp_span row;
+    size_t at = 0;
+    enum adp_rc rc;
+    while ((rc = adp_json_next(rows, &at, &row)) == ADP_OK) {
+        struct adp_position position;
+        if (adp_json_parse(&json, row) != ADP_OK || !adp_json_is(&json, 0, ADP_JSON_OBJECT) ||
+            read_position(&json, each == NULL ? NULL : find_instrument, context, &position) !=
+                ADP_OK)
+            return ADP_MALFORMED;
+        if (each != NULL)
+            each(&position, context);
+    }
+    return rc == ADP_NOTHING ? ADP_OK : rc;
+}
+
+enum adp_rc alice_decode_positions(uint32_t http_status, struct adp_span body,
+    adp_find_instrument_fn find_instrument, adp_position_fn each, void *context,
+    bool *is_empty_code)
+{
+    struct alice_verdict verdict = {0};
+    struct adp_span rows = {NULL, 0};
+    *is_empty_code = false;
+    const enum adp_rc envelope = read_envelope(http_status, body, &verdict, &rows);
+    if (envelope == ADP_MALFORMED)
+        return ADP_MALFORMED;
+    if (envelope == ADP_NOTHING)
+        return read_refusal(http_status, &verdict, ALICE_EC_EMPTY_POSITIONS, is_empty_code);
+    const enum adp_rc rc = walk_positions(rows, NULL, NULL, NULL);
+    return rc == ADP_OK ? walk_positions(rows, find_instrument, each, context) : rc;
 }
 
 enum adp_rc alice_decode_funds(uint32_t http_status, struct adp_span body, struct adp_funds *out)

@@ -27,7 +27,8 @@ enum alice_meaning {
     ALICE_MEANS_AUTH,
 };
 
-#define ALICE_EC_EMPTY_BOOK 916u
+#define ALICE_EC_EMPTY_BOOK      916u
+#define ALICE_EC_EMPTY_POSITIONS 920u
 
 /* alice_verdict reads status|stat, message|emsg|Emsg of one object. */
 struct alice_verdict alice_verdict(const struct adp_json *json, uint32_t object);
@@ -51,6 +52,9 @@ enum adp_rc alice_decode_book(uint32_t http_status, struct adp_span body,
 enum adp_rc alice_decode_push(struct adp_span frame, adp_find_instrument_fn find_instrument,
     void *context, struct ipc_event *out);
 extern const struct adp_push alice_push;
+enum adp_rc alice_decode_positions(uint32_t http_status, struct adp_span body,
+    adp_find_instrument_fn find_instrument, adp_position_fn each, void *context,
+    bool *is_empty_code);
 enum adp_rc alice_decode_funds(uint32_t http_status, struct adp_span body, struct adp_funds *out);
 
 #endif

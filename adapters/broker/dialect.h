@@ -105,6 +105,18 @@ struct adp_funds {
     int64_t equity_e8;    /* own funds, by the broker's figures or their sum */
 };
 
+/* One line of what an account has traded and holds, by the broker's own fold of its fills. */
+struct adp_position {
+    enum ipc_exchange exchange;
+    enum ipc_product product;
+    uint32_t instrument; /* through find_instrument; 0 = not known here */
+    int64_t net_qty_e8;  /* signed */
+    char symbol[32];     /* the broker's, "" without */
+    char token[16];
+};
+
+typedef void (*adp_position_fn)(const struct adp_position *position, void *context);
+
 /* The order feed's socket: what is asked for before it, and what is said on it. The frames with
  * orders are decode_push's. All functions are pure; texts they write are NUL-terminated, and the
  * ones that write into `out` return the bytes written, 0 when it does not fit. */
@@ -182,6 +194,14 @@ struct adp_dialect {
      *   returns as decode_book */
     struct adp_request funds;
     enum adp_rc (*decode_funds)(uint32_t http_status, struct adp_span body, struct adp_funds *out);
+
+    /* The positions call, and its reply: `each` per line, after all of them could be believed.
+     * Method NULL where the broker has none.
+     *   returns as decode_book */
+    struct adp_request positions;
+    enum adp_rc (*decode_positions)(uint32_t http_status, struct adp_span body,
+        adp_find_instrument_fn find_instrument, adp_position_fn each, void *context,
+        bool *is_empty_code);
 };
 
 /* The registered dialects. adp_dialect_find returns NULL for an unknown name. */

@@ -1,4 +1,4 @@
-/* Order books, feed frames, webhooks and funds. */
+/* Order books, feed frames, webhooks, funds and positions. */
 #include "adapters/broker/dialect.h"
 #include "tests/unit/adapters/test_data.h"
 
@@ -473,6 +473,82 @@ static void funds(void **state)
     free((void *)(uintptr_t)body.bytes);
 }
 
+struct held {
+    struct adp_position lines[4];
+    size_t count;
+};
+
+static void keep_line(const struct adp_position *line, void *context)
+{
+    struct held *held = context;
+    assert_true(held->count < LS_COUNT_OF(held->lines));
+    held->lines[held->count++] = *line;
+}
+
+#define LINE(token, product, net)                                                                  \
+    "{\"instrumentId\":\"" token "\",\"exchange\":\"NSE\",\"tradingSymbol\":\"X-EQ\","             \
+    "\"product\":\"" product "\",\"netQuantity\":" net "}"
+#define LINES(rows) "{\"status\":\"Ok\",\"message\":\"Success\",\"result\":[" rows "]}"
+
+static void positions(void **state)
+{
+    static const struct {
+        uint32_t http_status;
+        const char *body;
+        enum adp_rc rc;
+        bool is_empty;
+        size_t count;
+        int64_t first_net_e8;
+        enum ipc_product first_product;
+    } table[] = {
+        {200, LINES(LINE("22", "MIS", "-30")), ADP_OK, false, 1, -30 * LS_E8, IPC_PRODUCT_MIS},
+        {200, LINES(LINE("22", "NRML", "5") "," LINE("23", "CNC", "0")), ADP_OK, false, 2,
+            5 * LS_E8, IPC_PRODUCT_NRML},
+        {200, LINES(""), ADP_OK, false, 0, 0, 0},
+        {200, "{\"status\":\"Not_ok\",\"message\":\"EC920\"}", ADP_OK, true, 0, 0, 0},
+        {404, "{\"status\":\"Not_ok\",\"message\":\"EC920\"}", ADP_OK, true, 0, 0, 0},
+        {500, "{\"status\":\"Not_ok\",\"message\":\"EC920\"}", ADP_MALFORMED, false, 0, 0, 0},
+        /* the empty book's code says nothing of positions */
+        {200, "{\"status\":\"Not_ok\",\"message\":\"EC916\"}", ADP_MALFORMED, false, 0, 0, 0},
+        {401, "{\"status\":\"Not_ok\",\"message\":\"x\"}", ADP_AUTH, false, 0, 0, 0},
+        /* one line that is not understood spoils all of them, also after a good one */
+        {200, LINES(LINE("22", "MIS", "1") "," LINE("23", "SOMETHING", "2")), ADP_MALFORMED, false,
+            0, 0, 0},
+        {200, LINES(LINE("22", "MIS", "1.5")), ADP_MALFORMED, false, 0, 0, 0},
+        {200, LINES("{\"instrumentId\":\"22\"}"), ADP_MALFORMED, false, 0, 0, 0},
+        {200, "<html>", ADP_MALFORMED, false, 0, 0, 0},
+        {500, LINES(LINE("22", "MIS", "1")), ADP_MALFORMED, false, 0, 0, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < LS_COUNT_OF(table); i++) {
+        struct held held = {.count = 0};
+        bool is_empty = false;
+        assert_int_equal(adp_dialect_find("alice-blue")
+                             ->decode_positions(table[i].http_status, test_span(table[i].body),
+                                 find, keep_line, &held, &is_empty),
+            table[i].rc);
+        assert_int_equal(is_empty, table[i].is_empty);
+        assert_int_equal(held.count, table[i].count);
+        if (held.count == 0)
+            continue;
+        assert_int_equal(held.lines[0].net_qty_e8, table[i].first_net_e8);
+        assert_int_equal(held.lines[0].product, table[i].first_product);
+        assert_int_equal(held.lines[0].instrument, 7);
+    }
+    struct held held = {.count = 0};
+    bool is_empty = false;
+    const struct adp_span body = test_data_read("alice-blue/a3-positions-response.json");
+    assert_int_equal(adp_dialect_find("alice-blue")
+                         ->decode_positions(200, body, find, keep_line, &held, &is_empty),
+        ADP_OK);
+    assert_int_equal(held.count, 1);
+    assert_int_equal(held.lines[0].net_qty_e8, LS_E8);
+    assert_int_equal(held.lines[0].product, IPC_PRODUCT_CNC);
+    assert_string_equal(held.lines[0].symbol, "IDEA-EQ");
+    assert_string_equal(held.lines[0].token, "14366");
+    free((void *)(uintptr_t)body.bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -485,6 +561,7 @@ int main(void)
         cmocka_unit_test(frames_table),
         cmocka_unit_test(printed_frames),
         cmocka_unit_test(funds),
+        cmocka_unit_test(positions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
