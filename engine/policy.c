@@ -13,5 +13,9 @@ void eng_policy_fill(const struct ipc_row_broker *row, const struct adp_capabili
         .modifications_max = can->modifications_max,
         .refuses_market = can->refuses_market,
         .no_pacing = (row->flags & IPC_BROKER_NO_PACING) != 0,
+        .idempotency = (uint8_t)can->idempotency,
+        .book_by_tag = can->book_by_tag,
+        .book_lag_ns = can->book_lag_ns,
+        .dedupe_window_ns = can->dedupe_window_ns,
     };
 }

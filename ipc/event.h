@@ -28,7 +28,9 @@ IPC_DECLARE_ENUM(ipc_event_kind, IPC_EVENT_LIST)
     X(IPC_OPERATOR_RESUME_ALL, 3, "resume-all")   /* what stopped the whole shard */               \
     X(IPC_OPERATOR_FLATTEN, 4, "flatten") /* copied positions of a follower or group are closed,   \
                                              of `instrument` alone where it is not 0 */            \
-    X(IPC_OPERATOR_FLATTEN_ALL, 5, "flatten-all") /* those of the whole shard */
+    X(IPC_OPERATOR_FLATTEN_ALL, 5, "flatten-all") /* those of the whole shard */                   \
+    X(IPC_OPERATOR_CATCH_UP, 6, "catch-up")   /* the missed order of `client_tag` is made good */  \
+    X(IPC_OPERATOR_RECONCILE, 7, "reconcile") /* the book of `account` is asked now */
 IPC_DECLARE_ENUM(ipc_operator_act, IPC_OPERATOR_LIST)
 
 /* Bits of `flags`. */

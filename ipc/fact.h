@@ -20,7 +20,11 @@
     X(IPC_FACT_CHECKPOINT, 8, "checkpoint") /* a piece of the whole state */                       \
     X(IPC_FACT_ALARM, 9, "alarm")           /* struct ipc_fact_alarm */                            \
     X(IPC_FACT_BOOK, 10, "book")   /* struct ipc_fact_book: history or gap of an account */        \
-    X(IPC_FACT_LIMIT, 11, "limit") /* struct ipc_fact_limit: market day, money limits, breakers */
+    X(IPC_FACT_LIMIT, 11, "limit") /* struct ipc_fact_limit: market day, money limits, breakers */ \
+    X(IPC_FACT_RECON, 12,                                                                          \
+        "recon") /* struct ipc_fact_recon + list: books asked, what they prove */                  \
+    X(IPC_FACT_CATCH_UP, 15, "catch-up") /* struct ipc_fact_catch_up: a missed order, by a person  \
+                                          */
 IPC_DECLARE_ENUM(ipc_fact_type, IPC_FACT_LIST)
 
 struct ipc_fact_open {
@@ -60,7 +64,8 @@ IPC_DECLARE_ENUM(ipc_transition, IPC_TRANSITION_LIST)
 
 /* An EVENT of transition FOLLOW_UP is no state of a master's order: it is an own order, which
  * closes what one follower copied (engine/core/flatten.h). `book_order_count` holds the follower
- * number, follower_count its incarnation, ring_sequence one of these. */
+ * number, follower_count its incarnation, `reserved` the master's instrument, ring_sequence one of
+ * these. */
 #define IPC_FLATTEN_BEGINS   1u
 #define IPC_FLATTEN_AGAIN    2u /* what was tried ended unfilled: derived anew */
 #define IPC_FLATTEN_GIVEN_UP 3u
@@ -231,7 +236,12 @@ struct ipc_fact_book {
     X(IPC_ALARM_AUTH, 9, "AUTH") /* token refused; the account is paused */                        \
     X(IPC_ALARM_FEED_GAP, 10, "FEED_GAP")                                                          \
     X(IPC_ALARM_BAD_EVENT, 11, "BAD_EVENT")                                                        \
-    X(IPC_ALARM_LIMIT, 12, "LIMIT") /* a money limit was reached */
+    X(IPC_ALARM_LIMIT, 12, "LIMIT")           /* a money limit was reached */                      \
+    X(IPC_ALARM_MISSED, 13, "MISSED")         /* proved not placed: a catch-up is offered */       \
+    X(IPC_ALARM_UNRESOLVED, 14, "UNRESOLVED") /* no proof either way in time: a person decides */  \
+    X(IPC_ALARM_ORPHAN, 15, "ORPHAN")         /* an order of ours that the journal did not know */ \
+    X(IPC_ALARM_CATCH_UP, 16, "CATCH_UP") /* a catch-up was refused, or asked for by a policy */   \
+    X(IPC_ALARM_POSITION, 17, "POSITION") /* the broker's position is not the fold of the fills */
 IPC_DECLARE_ENUM(ipc_alarm, IPC_ALARM_LIST)
 
 struct ipc_fact_alarm {
@@ -241,6 +251,150 @@ struct ipc_fact_alarm {
     char text[76]; /* NUL-terminated, printable */
 };
 _Static_assert(sizeof(struct ipc_fact_alarm) == 104, "alarm fact");
+
+/* --- reconciliation (ORDER-SAFETY 3.6) ---------------------------------------------------------
+ */
+
+/* Why an account's book is asked. Bits (1 << why) say what is wanted; at most 7. */
+#define IPC_RECON_WHY_LIST(X)                                                                      \
+    X(IPC_RECON_WHY_UNKNOWN, 1, "unknown") /* an outcome or the terms of an order are unknown */   \
+    X(IPC_RECON_WHY_START, 2, "start")     /* the engine started */                                \
+    X(IPC_RECON_WHY_OUTAGE, 3, "outage")   /* the account's orders or its feed were cut off */     \
+    X(IPC_RECON_WHY_TIMER, 4, "timer")     /* orders are open */                                   \
+    X(IPC_RECON_WHY_DAY_END, 5, "day-end")                                                         \
+    X(IPC_RECON_WHY_PERSON, 6, "person")
+IPC_DECLARE_ENUM(ipc_recon_why, IPC_RECON_WHY_LIST)
+
+/* What a RECON fact says. */
+#define IPC_RECON_ACT_LIST(X)                                                                      \
+    X(IPC_RECON_ACT_WANT, 1, "want")     /* the account's book is to be asked */                   \
+    X(IPC_RECON_ACT_ASK, 2, "ask")       /* it is asked; its children in doubt are RECONCILING */  \
+    X(IPC_RECON_ACT_ANSWER, 3, "answer") /* what came back, and what follows for the children that \
+                                            it does not show; what it shows are UPDATE facts */    \
+    X(IPC_RECON_ACT_TIME, 4, "time")     /* what follows from the time alone */                    \
+    X(IPC_RECON_ACT_ORPHAN, 5, "orphan") /* struct ipc_fact_orphan behind it */                    \
+    X(IPC_RECON_ACT_REPEAT, 6, "repeat") /* a cancel that was accepted and not done: once more */
+IPC_DECLARE_ENUM(ipc_recon_act, IPC_RECON_ACT_LIST)
+
+/* What an answer is worth. Only GOOD is an answer; all else proves nothing. */
+#define IPC_BOOK_LIST(X)                                                                           \
+    X(IPC_BOOK_GOOD, 1, "good")           /* well formed, every row understood, at least one */    \
+    X(IPC_BOOK_ERROR, 2, "error")         /* status, refusal, malformed */                         \
+    X(IPC_BOOK_EMPTY, 3, "empty")         /* a well-formed list without a row */                   \
+    X(IPC_BOOK_NO_ORDERS, 4, "no-orders") /* the broker's code for it */                           \
+    X(IPC_BOOK_ODD, 5, "odd") /* rows that were not understood, session or paging in doubt: what   \
+                                 it shows counts, what it lacks does not */                        \
+    X(IPC_BOOK_TOO_LARGE, 6, "too-large")                                                          \
+    X(IPC_BOOK_NO_CONNECTION, 7, "no-connection")                                                  \
+    X(IPC_BOOK_AUTH, 8, "auth") /* the token was refused */
+IPC_DECLARE_ENUM(ipc_book, IPC_BOOK_LIST)
+
+/* What becomes of one child. */
+#define IPC_VERDICT_LIST(X)                                                                        \
+    X(IPC_VERDICT_ASKED, 1, "asked")   /* RECONCILING: the book is being asked */                  \
+    X(IPC_VERDICT_ABSENT, 2, "absent") /* a complete book after the settle time lacks it */        \
+    X(IPC_VERDICT_NOT_PLACED, 3, "not-placed") /* the second one does too: it was never placed */  \
+    X(IPC_VERDICT_MISSED, 4, "missed")         /* reported; on watch until the day's end */        \
+    X(IPC_VERDICT_UNRESOLVED, 5, "unresolved") /* no proof either way in time */                   \
+    X(IPC_VERDICT_AGAIN, 6, "again") /* a cancel, or the same id to an ENFORCED broker */          \
+    X(IPC_VERDICT_DAY_END, 7, "day-end")
+IPC_DECLARE_ENUM(ipc_verdict, IPC_VERDICT_LIST)
+
+#define IPC_RECON_COMPLETE 1u /* the book has rejected and filled orders too */
+#define IPC_RECON_SENTINEL                                                                         \
+    2u /* it shows an order that we knew to exist, or no fewer than before                         \
+        */
+#define IPC_RECON_BY_TAG       4u /* one tag was asked for, not the whole book */
+
+#define IPC_RECON_CHILDREN_MAX 16
+#define IPC_DIGEST_BYTES       16
+
+struct ipc_fact_recon_child {
+    char tag[IPC_TAG_BYTES];
+    uint8_t verdict;  /* enum ipc_verdict */
+    uint8_t state;    /* enum eng_state after it, for people who read the journal */
+    uint8_t absences; /* good books that lacked it, with this one */
+    uint8_t reserved;
+    int64_t doubt_mono_ns; /* since when its outcome is unknown */
+};
+_Static_assert(sizeof(struct ipc_fact_recon_child) == 32, "recon child fact");
+
+/* A RECON payload: this, then child_count children, or one struct ipc_fact_orphan. */
+struct ipc_fact_recon {
+    uint8_t act;    /* enum ipc_recon_act */
+    uint8_t why;    /* enum ipc_recon_why, 0 = none */
+    uint8_t result; /* ANSWER: enum ipc_book, else 0 */
+    uint8_t flags;  /* IPC_RECON_* */
+    uint32_t account;
+    uint32_t ask_no;      /* of the account; ASK counts it up */
+    uint32_t order_count; /* ANSWER: rows of the book */
+    uint32_t own_count;   /* ANSWER: of them, orders of ours that were known before */
+    uint32_t child_count; /* [0, IPC_RECON_CHILDREN_MAX] */
+    uint16_t http_status; /* ANSWER, 0 = none */
+    uint8_t more;         /* 1 = further facts of the same answer follow */
+    uint8_t reserved[5];
+    int64_t sent_mono_ns, received_mono_ns; /* ANSWER: of the request and of its last byte */
+    uint8_t digest[IPC_DIGEST_BYTES];       /* ANSWER: SHA-256 of the body, first half */
+    char by[IPC_BROKER_ORDER_ID_BYTES];     /* WANT by a person: who, NUL-padded */
+};
+_Static_assert(sizeof(struct ipc_fact_recon) == 96, "recon fact");
+
+#define IPC_ORPHAN_EXIT   1u /* it reduced what was copied */
+#define IPC_ORPHAN_GHOST  2u /* a second order with the tag of a child that has another order */
+#define IPC_ORPHAN_CANCEL 4u /* it still works and is cancelled */
+#define IPC_ORPHAN_ORDER  8u /* nothing is known of its master's order: a place is kept for it */
+
+/* An order at a broker that carries a tag of ours and that no child is: it becomes one. */
+struct ipc_fact_orphan {
+    struct ipc_event event;  /* as the book or the feed has it; client_tag is the one it carries */
+    char tag[IPC_TAG_BYTES]; /* under which it is kept: its own, or the next action's of a GHOST */
+    uint32_t follower_no, slot, action;
+    uint16_t incarnation;
+    uint8_t flags; /* IPC_ORPHAN_* */
+    uint8_t reserved;
+    uint32_t master;     /* the follower's master account */
+    uint32_t instrument; /* the master's: what it copies */
+    uint32_t reserved4;
+};
+_Static_assert(sizeof(struct ipc_fact_orphan) == 232 + 48, "orphan fact");
+
+/* Room for the largest RECON payload. */
+struct ipc_fact_recon_room {
+    struct ipc_fact_recon recon;
+    union {
+        struct ipc_fact_recon_child children[IPC_RECON_CHILDREN_MAX];
+        struct ipc_fact_orphan orphan;
+    };
+};
+
+static inline uint32_t ipc_fact_recon_bytes(const struct ipc_fact_recon *recon)
+{
+    return (uint32_t)(sizeof *recon +
+                      (recon->act == IPC_RECON_ACT_ORPHAN
+                              ? sizeof(struct ipc_fact_orphan)
+                              : recon->child_count * sizeof(struct ipc_fact_recon_child)));
+}
+static inline const struct ipc_fact_recon_child *ipc_fact_recon_children(
+    const struct ipc_fact_recon *recon)
+{
+    return (const struct ipc_fact_recon_child *)(recon + 1);
+}
+static inline const struct ipc_fact_orphan *ipc_fact_recon_orphan(
+    const struct ipc_fact_recon *recon)
+{
+    return (const struct ipc_fact_orphan *)(recon + 1);
+}
+
+/* A missed order is to be made good: what is still wanted of it is decided next, under action
+ * digits of its own. */
+struct ipc_fact_catch_up {
+    char tag[IPC_TAG_BYTES]; /* of the missed child */
+    uint8_t refused;         /* 1 = nothing changes; `text` says why */
+    uint8_t reserved[3];
+    char by[IPC_BROKER_ORDER_ID_BYTES]; /* who, NUL-padded; "policy" = the follower's own choice */
+    char text[72];                      /* NUL-terminated, printable */
+};
+_Static_assert(sizeof(struct ipc_fact_catch_up) == 128, "catch-up fact");
 
 /* --- money limits (SEMANTICS 10) ---------------------------------------------------------------
  */

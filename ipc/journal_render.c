@@ -443,6 +443,9 @@ static bool render_payload(const struct render *render)
         return render_book(render);
     case IPC_FACT_LIMIT:
         return render_limit(render);
+    case IPC_FACT_RECON:
+    case IPC_FACT_CATCH_UP:
+        return true;
     }
     return false;
 }

@@ -725,6 +725,9 @@ static uint8_t act_of(enum ipc_operator_act act)
     case IPC_OPERATOR_FLATTEN:
     case IPC_OPERATOR_FLATTEN_ALL:
         return IPC_LIMIT_ACT_FLATTEN;
+    case IPC_OPERATOR_CATCH_UP:
+    case IPC_OPERATOR_RECONCILE:
+        return 0; /* reconcile.h */
     }
     return 0;
 }

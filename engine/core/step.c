@@ -392,7 +392,10 @@ static uint32_t element_bytes(enum ipc_fact_type type)
     case IPC_FACT_RELEASE:
     case IPC_FACT_REPLY:
     case IPC_FACT_CHECKPOINT:
+    case IPC_FACT_RECON:
         return 0;
+    case IPC_FACT_CATCH_UP:
+        return sizeof(struct ipc_fact_catch_up);
     }
     return UINT32_MAX;
 }
@@ -426,6 +429,9 @@ static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *fr
         return apply_book(core, frame);
     case IPC_FACT_LIMIT:
         return eng_limits_apply(core, frame->payload);
+    case IPC_FACT_RECON:
+    case IPC_FACT_CATCH_UP:
+        return IPC_BAD_INPUT;
     }
     return IPC_BAD_INPUT;
 }

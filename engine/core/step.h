@@ -86,6 +86,12 @@ struct eng_broker_policy {
     uint32_t modifications_max;                 /* per order; 0 = not limited */
     bool refuses_market;                        /* MARKET and SLM leave as protected limits */
     bool no_pacing;                             /* IPC_BROKER_NO_PACING: measurements only */
+    /* what a repeated client id does, as enum adp_idempotency: 0 = there is none, 1 = it is only
+     * echoed, 2 = ENFORCED: it is refused or gives the first order */
+    uint8_t idempotency;
+    bool book_by_tag;         /* one order can be asked for by its tag */
+    int64_t book_lag_ns;      /* how long an accepted order may be missing from the book */
+    int64_t dedupe_window_ns; /* ENFORCED: how long an id is remembered */
 };
 
 /* eng_core_footprint returns the bytes of the block for these limits, a multiple of 4096. */
@@ -95,6 +101,20 @@ size_t eng_core_footprint(const struct eng_core_limits *limits);
  *   memory   eng_core_footprint bytes, 128-byte aligned, zeroed by the callee; the caller's
  *   returns  memory as a core; never fails (limits out of range are a bug) */
 struct eng_core *eng_core_init(
+    void *memory, const struct eng_core_limits *limits, const struct eng_core_config *config);
+/* eng_core_init_zeroed is the same for memory that is known to be all zeros, which is not touched
+ * beyond what must not be zero: a fresh mapping stays as small as its use. */
+struct eng_core *eng_core_init_zeroed(
+    void *memory, const struct eng_core_limits *limits, const struct eng_core_config *config);
+
+/* eng_core_settle_image makes a core of the bytes of another core's whole block (a checkpoint):
+ * everything in it is named by index, and the few pointers are laid out anew.
+ *   memory   as of eng_core_init; holds a block of a core of this very version of the sources that
+ *            had only folded: no view was ever adopted
+ *   limits   must be those that it was made with
+ *   returns  IPC_OK; IPC_BAD_LAYOUT for anything else that can be told, memory is to be
+ *            initialised again then */
+LS_MUST_USE enum ipc_rc eng_core_settle_image(
     void *memory, const struct eng_core_limits *limits, const struct eng_core_config *config);
 
 /* A frame as apply takes it: live just after it was journaled, at recovery from the reader. */
@@ -144,13 +164,15 @@ struct eng_event_facts {
     bool retry_later;    /* with count 0: too many unfinished waves; do not consume it yet */
     enum ipc_reason why; /* of count 0: DUPLICATE_EVENT, OWN_ORDER, INSTRUMENT_UNKNOWN, ... */
     struct {
-        enum ipc_fact_type type; /* EVENT, UPDATE, BOOK, ALARM or LIMIT */
-        uint32_t bytes;
+        enum ipc_fact_type type; /* EVENT, UPDATE, BOOK, ALARM, LIMIT, RECON or CATCH_UP */
+        uint32_t bytes;          /* of the payload; the frame's count is 1 */
         union {
             struct ipc_fact_event event; /* EVENT, UPDATE */
             struct ipc_fact_book book;
             struct ipc_fact_alarm alarm;
             struct ipc_fact_limit limit;
+            struct ipc_fact_recon_room recon;
+            struct ipc_fact_catch_up catch_up;
         };
     } fact[ENG_EVENT_FACTS_MAX];
 };
@@ -188,9 +210,14 @@ struct eng_follower_sample {
     int64_t capital_e8;      /* accounts page: equity; read only for modes that ask, else 0 */
     int64_t capital_mono_ns; /* its time, and that of the two below; 0 = unknown */
     int64_t balance_e8, free_e8; /* cash, and what no margin holds; may be 0 = unknown */
-    uint8_t switch_word;         /* enum ipc_switch: strictest of the follower's and its broker's */
-    uint8_t can_send;        /* 1 = a ready connection, a stream is free, the body fits */
-    uint8_t reserved[6];
+    /* where eng_batch_instrument names another instrument than the batch's: that one, its last
+     * price and its time; 0 = the batch's price counts */
+    int64_t price_e8, price_mono_ns;
+    uint32_t instrument;
+    uint8_t switch_word; /* enum ipc_switch: strictest of the follower's, its broker's and that
+                            instrument's */
+    uint8_t can_send;    /* 1 = a ready connection, a stream is free, the body fits */
+    uint8_t reserved[2];
 };
 
 struct eng_batch_sample {
@@ -211,6 +238,15 @@ struct eng_batch_sample {
  * batch: 4, 8, 16, 32, then 54.
  *   returns  true with *out filled; false when no wave has anything to do */
 LS_MUST_USE bool eng_wave_next(const struct eng_core *core, struct eng_batch *out);
+
+/* eng_batch_instrument says what the follower at one place of a batch trades: the batch's own
+ * instrument, or what a symbol map put in its place, now or when its position was opened. The
+ * shell samples its price and switch word. Asked only of followers with a map, of batches outside a
+ * wave, and of exits: all others trade the batch's.
+ *   at       [0, slot_count)
+ *   returns  0 when the batch's instrument is unknown, too */
+uint32_t eng_batch_instrument(
+    const struct eng_core *core, const struct eng_batch *batch, uint32_t at);
 
 /* eng_settle_next yields children whose WAIT ended (the reply to their earlier request came, or
  * the broker's order id became known), of one order.
