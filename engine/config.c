@@ -22,6 +22,8 @@ struct raw_journal {
     char *directory;
     uint32_t *segment_kib;
     uint32_t *segments;
+    uint32_t *checkpoint_kib;
+    uint32_t *checkpoint_s;
 };
 
 struct raw_limits {
@@ -111,6 +113,8 @@ static const cyaml_schema_field_t journal_fields[] = {
     TEXT(struct raw_journal, directory, 1, 200),
     U32(struct raw_journal, segment_kib),
     U32(struct raw_journal, segments),
+    U32(struct raw_journal, checkpoint_kib),
+    U32(struct raw_journal, checkpoint_s),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t limits_fields[] = {
@@ -198,6 +202,8 @@ void eng_config_defaults(struct eng_config *config)
         .journal_directory = "/var/lib/lockstep/journal",
         .journal_segment_bytes = 16u << 20,
         .journal_segments = 4,
+        .checkpoint_kib = 64u << 10,
+        .checkpoint_s = 600,
         .follower_slots = 4096,
         .accounts = 4096,
         .brokers = 64,
@@ -355,6 +361,8 @@ static enum ipc_rc raw_take(
         text_take(
             config->journal_directory, sizeof(config->journal_directory), raw->journal->directory);
         TAKE(config->journal_segments, raw->journal->segments);
+        TAKE(config->checkpoint_kib, raw->journal->checkpoint_kib);
+        TAKE(config->checkpoint_s, raw->journal->checkpoint_s);
         if (raw->journal->segment_kib != NULL) {
             if (*raw->journal->segment_kib > 1u << 20) {
                 ipc_error_set(error, "journal.segment_kib: at most 1048576 (1 GiB)");
@@ -487,6 +495,8 @@ enum ipc_rc eng_config_finish(struct eng_config *config, uint32_t cores, struct 
         {"spin_us", config->spin_us, 0, 1000000},
         {"journal.segment_kib", config->journal_segment_bytes / 1024, 256, 1u << 20},
         {"journal.segments", config->journal_segments, 3, 64},
+        {"journal.checkpoint_kib", config->checkpoint_kib, 64, 1u << 30},
+        {"journal.checkpoint_s", config->checkpoint_s, 1, 86400},
         {"limits.follower_slots", config->follower_slots, 1, 1u << 21},
         {"limits.accounts", config->accounts, 1, 1u << 21},
         {"limits.brokers", config->brokers, 1, 64},

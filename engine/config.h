@@ -48,6 +48,8 @@ struct eng_config {
     char journal_directory[256]; /* disk copy */
     uint32_t journal_segment_bytes;
     uint32_t journal_segments; /* in memory */
+    uint32_t checkpoint_kib;   /* of facts between two checkpoints at most */
+    uint32_t checkpoint_s;     /* and so much time, if there were any */
 
     uint32_t follower_slots, accounts, brokers, instruments, masters;
     uint32_t master_orders, children, positions, master_positions, waves;

@@ -146,6 +146,16 @@ bool eng_journal_is_durable(struct eng_journal *journal, uint64_t lsn)
     return false;
 }
 
+void eng_journal_mark_day(struct eng_journal *journal, uint64_t lsn)
+{
+    atomic_store_explicit(&journal->day_lsn, lsn, memory_order_release);
+}
+
+uint64_t eng_journal_day(const struct eng_journal *journal)
+{
+    return atomic_load_explicit(&journal->day_lsn, memory_order_acquire);
+}
+
 enum ipc_journal_state eng_journal_state(const struct eng_journal *journal)
 {
     uint32_t state = atomic_load_explicit(&journal->state, memory_order_acquire);

@@ -120,9 +120,14 @@ uint64_t eng_journal_durable_lsn(const struct eng_journal *journal);
 /* eng_journal_is_durable says whether what the frame `lsn` intends may leave: always true in tier
  * process; in tier power when the disk has it. When it is not yet, the scribe is asked for it (a
  * store, and a futex wake when it sleeps). After a disk error it stays false for what is not on
- * disk: entries that wait then never leave (the caller ends them), and exits leave from memory alone
- * when eng_journal_state is DISK_FAILED. */
+ * disk: entries that wait then never leave (the caller ends them), and exits leave from memory
+ * alone when eng_journal_state is DISK_FAILED. */
 bool eng_journal_is_durable(struct eng_journal *journal, uint64_t lsn);
+
+/* eng_journal_mark_day tells whoever seals and checkpoints that the DAY fact `lsn` was committed;
+ * eng_journal_day returns the newest one of this life, 0 = none. The latter from any thread. */
+void eng_journal_mark_day(struct eng_journal *journal, uint64_t lsn);
+uint64_t eng_journal_day(const struct eng_journal *journal);
 
 enum ipc_journal_state eng_journal_state(const struct eng_journal *journal);
 

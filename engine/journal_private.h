@@ -65,6 +65,7 @@ struct eng_journal {
     _Atomic uint32_t bell;               /* futex: rung after wanted_lsn or stop was stored */
     _Atomic uint32_t is_behind;          /* entries are stopped because memory runs low */
     _Atomic uint32_t stop;               /* writer: eng_scribe_stop */
+    _Atomic uint64_t day_lsn; /* newest DAY fact; release, pairs with eng_journal_day's acquire */
 
     /* writer: scribe; reader: pinned thread */
     LS_LINE _Atomic uint64_t ready_no; /* last prepared segment; release, pairs with the roll's and

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/checkpointer.h"
 #include "engine/net/memory.h"
 #include "engine/porter.h"
 #include "engine/recovery.h"
@@ -65,7 +66,9 @@ struct engine {
     struct eng_link link;
     struct eng_porter *porter;
     struct eng_turn *turn;
+    struct eng_checkpointer *checkpointer;
     struct eng_core *core;
+    struct eng_checkpointer_config checkpoints; /* what the core was made of, too */
     size_t core_bytes, library_bytes;
     void *library_memory;
     struct eng_recovery_result recovered;
@@ -286,7 +289,13 @@ static enum ipc_rc core_make(struct engine *engine, struct ipc_error *error)
             engine->core_bytes >> 20);
         return IPC_SYSTEM;
     }
-    engine->core = eng_core_init(memory, &limits, &core);
+    engine->core = eng_core_init_zeroed(memory, &limits, &core);
+    engine->checkpoints = (struct eng_checkpointer_config){
+        .limits = limits,
+        .core = core,
+        .every_bytes = (uint64_t)config->checkpoint_kib * 1024,
+        .every_s = config->checkpoint_s,
+        .cpu = config->scribe_cpu};
     return IPC_OK;
 }
 
@@ -305,13 +314,22 @@ static enum ipc_rc journal_make(
     rc = eng_journal_open(&config, &engine->journal, error);
     if (rc != IPC_OK)
         return rc;
-    const struct eng_recovery_fold fold = eng_recovery_fold_core(engine->core);
+    struct eng_recovery_core keeper = {.core = engine->core,
+        .limits = engine->checkpoints.limits,
+        .config = engine->checkpoints.core};
+    const struct eng_recovery_fold fold = eng_recovery_fold_restored(&keeper);
     rc = eng_recovery_run(engine->journal, &fold, ipc_clock_mono_ns(), ipc_clock_wall_ns(),
         &engine->recovered, error);
     if (rc != IPC_OK)
         return rc;
     const struct eng_recovery_result *result = &engine->recovered;
     eng_adopter_bind(engine->adopter, result->cluster_id);
+    if (result->checkpoints_refused > 0)
+        ipc_log(IPC_LOG_WARN, "%s (%u passed over)", result->refused.text,
+            result->checkpoints_refused);
+    if (result->checkpoint_lsn > 0)
+        ipc_log(IPC_LOG_INFO, "journal: begun with the checkpoint of lsn %llu",
+            (unsigned long long)result->checkpoint_lsn);
     if (result->is_new)
         ipc_log(IPC_LOG_INFO, "a new journal begins");
     else
@@ -370,6 +388,10 @@ static enum ipc_rc engine_open(
     if (rc != IPC_OK)
         return rc;
     engine->has_scribe = true;
+    rc = eng_checkpointer_start(engine->journal, &engine->checkpoints, &engine->recovered,
+        &engine->checkpointer, error);
+    if (rc != IPC_OK)
+        return rc;
     const struct eng_porter_wiring porter = {
         .config = config,
         .shm = &engine->shm,
@@ -402,6 +424,7 @@ static enum ipc_rc engine_open(
 
 static void engine_close(struct engine *engine)
 {
+    eng_checkpointer_stop(engine->checkpointer);
     if (engine->has_scribe && !eng_scribe_stop(engine->journal))
         ipc_log(IPC_LOG_ERROR, "the last facts are not on disk; they are in memory until the next "
                                "start of this machine");

@@ -34,10 +34,11 @@ static enum ipc_rc frame_fold(
     const struct eng_recovery_fold *fold = folding->fold;
     struct eng_recovery_result *result = folding->result;
     bool maybe = (entry->flags & IPC_ENTRY_MAYBE) != 0;
-    if (folding->result->frames == 0 && frame->lsn != 1 && frame->type != IPC_FACT_CHECKPOINT) {
+    if (result->frames == 0 && result->checkpoint_lsn == 0 && frame->lsn != 1 &&
+        frame->type != IPC_FACT_CHECKPOINT) {
         ipc_error_set(error,
-            "the journal's oldest record is lsn %llu and no checkpoint: the files before segment "
-            "%llu are missing; put them back",
+            "the journal's oldest record is lsn %llu and no checkpoint before it can be used: the "
+            "files before segment %llu are missing; put them back",
             (unsigned long long)frame->lsn, (unsigned long long)entry->segment_no);
         return IPC_GONE;
     }
@@ -53,6 +54,10 @@ static enum ipc_rc frame_fold(
     }
     result->frames++;
     result->frames_maybe += maybe;
+    result->folded_bytes += frame->length;
+    result->last_lsn = frame->lsn;
+    result->last_crc = frame->crc;
+    result->last_segment_no = entry->segment_no;
     struct eng_frame fact = {
         .type = (enum ipc_fact_type)frame->type,
         .count = frame->count,
@@ -88,10 +93,13 @@ static enum ipc_rc corrupt_refuse(const struct ipc_journal_entry *entry, struct 
     return IPC_BAD_CRC;
 }
 
-/* Folds everything there is. */
+/* Folds everything there is, or what is wanted. */
 static enum ipc_rc journal_fold(struct folding *folding, struct ipc_error *error)
 {
     struct ipc_journal_entry entry;
+    uint64_t until_lsn = folding->fold->until_lsn;
+    if (until_lsn != 0 && folding->result->last_lsn >= until_lsn)
+        return IPC_OK; /* the checkpoint is all of it */
     for (;;) {
         enum ipc_journal_step step = ipc_journal_reader_next(folding->reader, &entry);
         if (step == IPC_JOURNAL_END && !folding->is_live)
@@ -100,7 +108,7 @@ static enum ipc_rc journal_fold(struct folding *folding, struct ipc_error *error
         switch (step) {
         case IPC_JOURNAL_FRAME:
             rc = frame_fold(folding, &entry, error);
-            if (rc != IPC_OK)
+            if (rc != IPC_OK || (until_lsn != 0 && entry.frame->lsn >= until_lsn))
                 return rc;
             break;
         case IPC_JOURNAL_HOLE:
@@ -119,6 +127,74 @@ static enum ipc_rc journal_fold(struct folding *folding, struct ipc_error *error
             ipc_error_set(error, "%s", entry.error.text);
             return IPC_GONE;
         }
+    }
+}
+
+/* --- checkpoints --- */
+
+#define CHECKPOINTS_LOOKED_AT 8u
+
+/* Does the journal have the checkpoint's last fact as the checkpoint saw it? Then what follows in
+ * the journal continues this very state. returns a reader that stands behind it, NULL and *why when
+ * not */
+static struct ipc_journal_reader *checkpoint_join(const struct ipc_journal_reader_options *options,
+    const struct eng_checkpoint_about *about, struct ipc_error *why)
+{
+    struct ipc_journal_reader_options from = *options;
+    struct ipc_journal_reader *reader;
+    struct ipc_journal_entry entry;
+    from.from_lsn = about->lsn;
+    from.from_segment_no = about->segment_no;
+    if (ipc_journal_reader_open(&from, &reader, why) != IPC_OK)
+        return NULL;
+    if (ipc_journal_reader_next(reader, &entry) == IPC_JOURNAL_FRAME &&
+        entry.frame->lsn == about->lsn && entry.frame->crc == about->frame_crc &&
+        (entry.flags & (IPC_ENTRY_MAYBE | IPC_ENTRY_UNCOMMITTED)) == 0)
+        return reader;
+    ipc_journal_reader_close(reader);
+    ipc_error_set(why,
+        "the checkpoint of lsn %llu is of another journal: that fact is not there "
+        "as the checkpoint has it",
+        (unsigned long long)about->lsn);
+    return NULL;
+}
+
+/* Begins with the newest checkpoint that is right, if there is one. */
+static void checkpoint_take(
+    struct folding *folding, const struct ipc_journal_reader_options *options)
+{
+    const struct eng_recovery_fold *fold = folding->fold;
+    struct eng_recovery_result *result = folding->result;
+    uint64_t lsns[CHECKPOINTS_LOOKED_AT];
+    int directory_fd = ipc_journal_reader_disk(folding->reader);
+    if (fold->restore == NULL || directory_fd < 0)
+        return;
+    uint32_t count = eng_checkpoint_list(directory_fd, lsns, CHECKPOINTS_LOOKED_AT);
+    for (uint32_t i = 0; i < count; i++) {
+        struct eng_checkpoint_about about;
+        struct ipc_journal_reader *reader = NULL;
+        struct ipc_error why = {{0}};
+        if (fold->until_lsn != 0 && lsns[i] > fold->until_lsn)
+            continue;
+        enum ipc_rc rc =
+            fold->restore(fold->context, directory_fd, options->shard, lsns[i], &about);
+        if (rc == IPC_OK)
+            reader = checkpoint_join(options, &about, &why);
+        else
+            ipc_error_set(&why, "the checkpoint of lsn %llu is passed over: %s",
+                (unsigned long long)lsns[i], ipc_rc_text(rc));
+        if (reader != NULL) {
+            ipc_journal_reader_close(folding->reader);
+            folding->reader = reader;
+            result->checkpoint_lsn = result->last_lsn = about.lsn;
+            result->last_crc = about.frame_crc;
+            result->last_segment_no = about.segment_no;
+            memcpy(result->cluster_id, about.cluster_id, sizeof result->cluster_id);
+            return;
+        }
+        fold->reset(fold->context);
+        if (result->checkpoints_refused++ == 0)
+            result->refused = why;
     }
 }
 
@@ -351,6 +427,7 @@ static enum ipc_rc journal_read(const struct ipc_journal_reader_options *options
     enum ipc_rc rc = ipc_journal_reader_open(options, &folding->reader, error);
     if (rc != IPC_OK)
         return rc;
+    checkpoint_take(folding, options);
     rc = journal_fold(folding, error);
     struct ipc_journal_place *place = &folding->place;
     ipc_journal_reader_place(folding->reader, place);

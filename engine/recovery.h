@@ -7,6 +7,7 @@
 #ifndef LS_ENGINE_RECOVERY_H
 #define LS_ENGINE_RECOVERY_H
 
+#include "engine/checkpoint.h"
 #include "engine/core/step.h"
 #include "engine/journal.h"
 #include "ipc/journal_reader.h"
@@ -20,11 +21,35 @@ struct eng_recovery_fold {
     /* recovered is told that all is folded, before the OPEN fact is written: it fills in state_hash
      * and unknown_children (in flight at the crash; applying the OPEN marks them UNKNOWN). */
     void (*recovered)(void *context, struct ipc_fact_open *out);
+    /* restore puts the state of a checkpoint in the place of the empty one; NULL = every fact is
+     * folded. What it leaves when it refuses is emptied by reset.
+     *   returns  IPC_OK with *out; else this checkpoint is passed over */
+    enum ipc_rc (*restore)(void *context, int directory_fd, uint32_t shard, uint64_t lsn,
+        struct eng_checkpoint_about *out);
+    void (*reset)(void *context);
+    uint64_t until_lsn; /* last fact that is folded; 0 = all */
     void *context;
 };
 
-/* eng_recovery_fold_core folds into a core that has just been initialised. */
+/* eng_recovery_fold_core folds into a core that has just been initialised, from the first fact on.
+ */
 struct eng_recovery_fold eng_recovery_fold_core(struct eng_core *core);
+
+/* A core and what it was made of, so that it can be emptied, or be put back from a checkpoint. */
+struct eng_recovery_core {
+    struct eng_core *core;
+    struct eng_core_limits limits;
+    struct eng_core_config config;
+};
+
+/* eng_recovery_fold_restored begins with the newest checkpoint that is right.
+ *   keeper  stays the caller's until the fold is over; its core has just been initialised */
+struct eng_recovery_fold eng_recovery_fold_restored(struct eng_recovery_core *keeper);
+
+/* eng_recovery_about fills what a checkpoint says of a state that eng_recovery_read has just
+ * folded: all but lsn, frame_crc and segment_no, which are in *result. */
+void eng_recovery_about(
+    const struct eng_recovery_core *keeper, uint32_t shard, struct eng_checkpoint_about *out);
 
 struct eng_recovery_result {
     struct ipc_fact_open open; /* as written and applied */
@@ -32,6 +57,13 @@ struct eng_recovery_result {
     uint64_t frames, frames_from_disk, frames_repaired, frames_maybe;
     uint64_t frames_unfit; /* of frames_maybe: their state is in the hole, so they are not folded */
     uint64_t holes;
+    uint64_t folded_bytes;   /* of the frames that were folded */
+    uint64_t checkpoint_lsn; /* of the checkpoint that the fold began with, 0 = none */
+    uint32_t
+        checkpoints_refused; /* newer ones that were passed over; `refused` says why the newest */
+    struct ipc_error refused;
+    uint64_t last_lsn, last_segment_no; /* of the last fact folded, 0 = none */
+    uint32_t last_crc;                  /* of its frame */
     char cluster_id[64]; /* of the newest life that had one, "" = none: identities derive from it */
     bool is_new;         /* there was no journal */
     bool same_boot;      /* the last fact is of this boot */

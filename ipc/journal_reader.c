@@ -15,7 +15,7 @@
 
 struct ipc_journal_reader {
     uint32_t shard;
-    uint64_t from_lsn;
+    uint64_t from_lsn, from_segment_no;
     uint8_t boot_id[16];
     bool take_complete, accept_corrupt;
     int memory_fd, disk_fd;                /* directories, -1 = none */
@@ -109,7 +109,7 @@ static bool directory_list(struct ipc_journal_reader *reader, int directory_fd)
     bool good = true;
     for (struct dirent *entry; good && (entry = readdir(directory)) != NULL;) {
         uint64_t number = ipc_segment_name_parse(entry->d_name);
-        if (number != 0)
+        if (number != 0 && number >= reader->from_segment_no)
             good = number_add(reader, number);
     }
     closedir(directory);
@@ -700,6 +700,7 @@ enum ipc_rc ipc_journal_reader_open(const struct ipc_journal_reader_options *opt
     }
     reader->shard = options->shard;
     reader->from_lsn = options->from_lsn;
+    reader->from_segment_no = options->from_segment_no;
     reader->take_complete = options->take_complete;
     reader->accept_corrupt = options->accept_corrupt;
     reader->memory_fd = reader->disk_fd = -1;
@@ -749,6 +750,11 @@ bool ipc_journal_reader_owner(
     *state =
         ipc_journal_state_valid(word) ? (enum ipc_journal_state)word : IPC_JOURNAL_STATE_DAMAGED;
     return true;
+}
+
+int ipc_journal_reader_disk(const struct ipc_journal_reader *reader)
+{
+    return reader->disk_fd;
 }
 
 void ipc_journal_reader_close(struct ipc_journal_reader *reader)

@@ -28,6 +28,8 @@ struct ipc_journal_reader_options {
                                    "" = none */
     uint32_t shard;
     uint64_t from_lsn;   /* first frame wanted, 0 and 1 = the oldest kept */
+    uint64_t from_segment_no; /* segments before it are not looked at; 0 = all. It must not lie
+                                 behind the one that has from_lsn */
     uint8_t boot_id[16]; /* zeros = of this boot */
     bool take_complete;  /* recovery, with no writer alive: a frame that is whole but for its commit
                             word counts as written (it may have been sent, a bit may have rotted) */
@@ -102,6 +104,10 @@ void ipc_journal_reader_place(
  * when there is none. */
 LS_MUST_USE bool ipc_journal_reader_owner(
     const struct ipc_journal_reader *reader, uint64_t *durable_lsn, enum ipc_journal_state *state);
+
+/* ipc_journal_reader_disk returns the descriptor of the directory journal.<shard> on disk, which
+ * stays the reader's; -1 when there is none. */
+int ipc_journal_reader_disk(const struct ipc_journal_reader *reader);
 
 void ipc_journal_reader_close(struct ipc_journal_reader *reader);
 

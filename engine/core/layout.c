@@ -100,10 +100,17 @@ static void check_bands(const struct eng_band *bands, uint32_t count)
 struct eng_core *eng_core_init(
     void *memory, const struct eng_core_limits *limits, const struct eng_core_config *config)
 {
+    memset(memory, 0, eng_core_footprint(limits));
+    return eng_core_init_zeroed(memory, limits, config);
+}
+
+struct eng_core *eng_core_init_zeroed(
+    void *memory, const struct eng_core_limits *limits, const struct eng_core_config *config)
+{
     LS_CHECK(((uintptr_t)memory & (LS_LINE_BYTES - 1)) == 0);
     check_bands(config->cash_bands, config->cash_band_count);
     check_bands(config->option_bands, config->option_band_count);
-    memset(memory, 0, eng_core_footprint(limits));
+    check_limits(limits);
     struct eng_core *core = memory;
     (void)lay_out(core, limits, memory);
     core->magic = ENG_CORE_MAGIC;
@@ -119,4 +126,17 @@ struct eng_core *eng_core_init(
         account->active_next = account->active_previous = ENG_NONE;
     }
     return core;
+}
+
+/* lay_out gives every pointer its place and changes nothing else, so it serves an image too. */
+enum ipc_rc eng_core_settle_image(
+    void *memory, const struct eng_core_limits *limits, const struct eng_core_config *config)
+{
+    struct eng_core *core = memory;
+    if (core->magic != ENG_CORE_MAGIC || core->view != NULL ||
+        memcmp(&core->limits, limits, sizeof *limits) != 0)
+        return IPC_BAD_LAYOUT;
+    (void)lay_out(core, limits, memory);
+    core->config = *config;
+    return IPC_OK;
 }
