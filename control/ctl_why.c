@@ -487,6 +487,7 @@ static void frame_tell(struct why *why, const struct ipc_journal_entry *entry)
     case IPC_FACT_CHECKPOINT:
     case IPC_FACT_BOOK:
     case IPC_FACT_LIMIT:
+    case IPC_FACT_GUARD:
     case IPC_FACT_RECON:
     case IPC_FACT_CATCH_UP:
         break;

@@ -30,7 +30,10 @@ IPC_DECLARE_ENUM(ipc_event_kind, IPC_EVENT_LIST)
                                              of `instrument` alone where it is not 0 */            \
     X(IPC_OPERATOR_FLATTEN_ALL, 5, "flatten-all") /* those of the whole shard */                   \
     X(IPC_OPERATOR_CATCH_UP, 6, "catch-up")   /* the missed order of `client_tag` is made good */  \
-    X(IPC_OPERATOR_RECONCILE, 7, "reconcile") /* the book of `account` is asked now */
+    X(IPC_OPERATOR_RECONCILE, 7, "reconcile") /* the book of `account` is asked now */            \
+    X(IPC_OPERATOR_GUARD_RESET, 10, "guard-reset") /* breakers of the scope that `side` holds      \
+                                                      (enum ipc_guard_scope), of the kind `type`   \
+                                                      (0 = all); a broker's number in `instrument` */
 IPC_DECLARE_ENUM(ipc_operator_act, IPC_OPERATOR_LIST)
 
 /* Bits of `flags`. */

@@ -23,6 +23,7 @@
     X(IPC_FACT_LIMIT, 11, "limit") /* struct ipc_fact_limit: market day, money limits, breakers */ \
     X(IPC_FACT_RECON, 12,                                                                          \
         "recon") /* struct ipc_fact_recon + list: books asked, what they prove */                  \
+    X(IPC_FACT_GUARD, 13, "guard") /* struct ipc_fact_guard: breakers, suspicions */               \
     X(IPC_FACT_CATCH_UP, 15, "catch-up") /* struct ipc_fact_catch_up: a missed order, by a person  \
                                           */
 IPC_DECLARE_ENUM(ipc_fact_type, IPC_FACT_LIST)
@@ -457,5 +458,51 @@ struct ipc_fact_limit {
     char by[IPC_LIMIT_BY_BYTES]; /* RESUME, BREAKER: who, NUL-padded, printable, no blanks */
 };
 _Static_assert(sizeof(struct ipc_fact_limit) == 24 + 7 * 8 + IPC_LIMIT_BY_BYTES, "limit fact");
+
+/* --- pre-trade controls (ORDER-SAFETY 3.9) -----------------------------------------------------
+ */
+
+/* What a GUARD fact says. */
+#define IPC_GUARD_ACT_LIST(X)                                                                      \
+    X(IPC_GUARD_ACT_TRIP, 1, "trip")   /* openings of the scope stop until a person resets it */   \
+    X(IPC_GUARD_ACT_RESET, 2, "reset") /* by a named person */                                     \
+    X(IPC_GUARD_ACT_ALARM, 3, "alarm") /* nothing stops: somebody should look */
+IPC_DECLARE_ENUM(ipc_guard_act, IPC_GUARD_ACT_LIST)
+
+/* What was seen. Bits (1 << kind) make the word of a scope; at most 15. */
+#define IPC_GUARD_KIND_LIST(X)                                                                     \
+    X(IPC_GUARD_REJECT_STREAK, 1, "reject-streak") /* orders refused in a row */                   \
+    X(IPC_GUARD_UNKNOWN_RATE, 2, "unknown-rate")   /* unknown outcomes within a minute */          \
+    X(IPC_GUARD_REPEATED, 3, "repeated-execution") /* openings of one follower in one instrument   \
+                                                      that were accepted within a minute */        \
+    X(IPC_GUARD_CLOCK, 4, "clock-step")            /* wall against monotonic time */               \
+    X(IPC_GUARD_DUPLICATE, 5, "duplicate")         /* ALARM: orders that look like duplicates */   \
+    X(IPC_GUARD_CAPPED, 6, "capped")               /* ALARM: a cap on a runaway held orders back */
+IPC_DECLARE_ENUM(ipc_guard_kind, IPC_GUARD_KIND_LIST)
+
+#define IPC_GUARD_SCOPE_LIST(X)                                                                    \
+    X(IPC_GUARD_SCOPE_FOLLOWER, 1, "follower") /* one subscription */                              \
+    X(IPC_GUARD_SCOPE_ACCOUNT, 2, "account")   /* all subscriptions of an account */               \
+    X(IPC_GUARD_SCOPE_BROKER, 3, "broker")     /* all accounts of a broker */                      \
+    X(IPC_GUARD_SCOPE_ENGINE, 4, "engine")     /* the shard */
+IPC_DECLARE_ENUM(ipc_guard_scope, IPC_GUARD_SCOPE_LIST)
+
+struct ipc_fact_guard {
+    uint8_t act;   /* enum ipc_guard_act */
+    uint8_t kind;  /* enum ipc_guard_kind; RESET: 0 = all of the scope */
+    uint8_t scope; /* enum ipc_guard_scope */
+    uint8_t reserved8;
+    uint16_t incarnation;
+    uint16_t broker;      /* broker number; scope broker */
+    uint32_t follower_no; /* scope follower, else 0 */
+    uint32_t slot;        /* of follower_no */
+    uint32_t account;     /* scope account and follower, else 0 */
+    uint32_t instrument;  /* REPEATED: in which, else 0 */
+    uint64_t generation;  /* adopted when it was decided */
+    int64_t value;        /* what was counted; CLOCK: the step in ns; ALARM: since the last one */
+    int64_t limit;        /* of the count */
+    char by[IPC_LIMIT_BY_BYTES]; /* RESET: who, NUL-padded, printable, no blanks */
+};
+_Static_assert(sizeof(struct ipc_fact_guard) == 24 + 3 * 8 + IPC_LIMIT_BY_BYTES, "guard fact");
 
 #endif

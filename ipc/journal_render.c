@@ -415,6 +415,33 @@ static bool render_limit(const struct render *render)
     return true;
 }
 
+static bool render_guard(const struct render *render)
+{
+    struct ipc_fact_guard fact;
+    if (!fixed_take(render, &fact, sizeof fact))
+        return false;
+    put_word(render, "act", NAME(ipc_guard_act, fact.act));
+    if (fact.kind != 0)
+        put_word(render, "guard", NAME(ipc_guard_kind, fact.kind));
+    put_word(render, "scope", NAME(ipc_guard_scope, fact.scope));
+    if (fact.follower_no != 0)
+        put_u64(render, "follower", fact.follower_no);
+    if (fact.account != 0)
+        put_u64(render, "account", fact.account);
+    if (fact.scope == IPC_GUARD_SCOPE_BROKER)
+        put_u64(render, "broker", fact.broker);
+    if (fact.instrument != 0)
+        put_u64(render, "instrument", fact.instrument);
+    put_u64(render, "generation", fact.generation);
+    if (fact.act != IPC_GUARD_ACT_RESET) {
+        put_i64(render, "value", fact.value);
+        put_i64(render, "limit", fact.limit);
+    }
+    if (fact.by[0] != '\0')
+        put_text(render, "by", fact.by, sizeof fact.by);
+    return true;
+}
+
 static bool render_payload(const struct render *render)
 {
     if (!ipc_fact_type_valid(render->frame->type))
@@ -443,6 +470,8 @@ static bool render_payload(const struct render *render)
         return render_book(render);
     case IPC_FACT_LIMIT:
         return render_limit(render);
+    case IPC_FACT_GUARD:
+        return render_guard(render);
     case IPC_FACT_RECON:
     case IPC_FACT_CATCH_UP:
         return true;

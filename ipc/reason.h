@@ -167,13 +167,32 @@
         "the same order as one of another source moments ago",                                     \
         "look at both orders; set guards.on_duplicate to alert if they are meant")                 \
     X(IPC_REASON_MASTER_BREACH, 66, "MASTER_BREACH", "the master's own limit stopped its group",   \
-        "look at the master's limits; a named person resumes its group")
+        "look at the master's limits; a named person resumes its group")                           \
+    X(IPC_REASON_PRICE_COLLAR, 67, "PRICE_COLLAR",                                                 \
+        "its price is further from the last price than the collar allows",                         \
+        "look at the master's price; widen the collar if it is meant")                             \
+    X(IPC_REASON_CHILDREN_CAP, 68, "CHILDREN_CAP",                                                 \
+        "the master's order has as many copies as it may have",                                    \
+        "look at why it makes so many; controls.slices_per_follower is the bound")                 \
+    X(IPC_REASON_INSTRUMENT_RATE, 69, "INSTRUMENT_RATE",                                           \
+        "as many openings of the instrument were made within a minute as may be",                  \
+        "look at its orders; controls.instrument_openings_per_minute is the bound")                \
+    X(IPC_REASON_OPEN_ORDERS, 70, "OPEN_ORDERS",                                                   \
+        "the account has as many open orders as it may have",                                      \
+        "cancel what is not wanted, or raise max_open_orders of the account")                      \
+    X(IPC_REASON_BREAKER, 71, "BREAKER", "a breaker has stopped openings",                         \
+        "look at why with: lockstepctl breaker list; a named person resets it")                    \
+    X(IPC_REASON_CLOCK_STEP, 72, "CLOCK_STEP", "the wall clock stepped, nobody has acknowledged",  \
+        "look at the clock, then: lockstepctl breaker reset --clock --by NAME")                    \
+    X(IPC_REASON_FIRM_EXPOSURE, 73, "FIRM_EXPOSURE",                                               \
+        "all accounts together would hold more than the firm's limit",                             \
+        "raise controls.exposure_max, or wait until something is closed")
 
 enum ipc_reason {
 #define X(name, value, text, sentence, advice) name = (value),
     IPC_REASON_LIST(X)
 #undef X
-        IPC_REASON_COUNT = 67
+        IPC_REASON_COUNT = 74
 };
 
 /* ipc_reason_name returns "SUB_LOT" and the like, "?" outside the list. */

@@ -727,6 +727,7 @@ static uint8_t act_of(enum ipc_operator_act act)
         return IPC_LIMIT_ACT_FLATTEN;
     case IPC_OPERATOR_CATCH_UP:
     case IPC_OPERATOR_RECONCILE:
+    case IPC_OPERATOR_GUARD_RESET:
         return 0; /* reconcile.h */
     }
     return 0;

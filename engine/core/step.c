@@ -388,6 +388,8 @@ static uint32_t element_bytes(enum ipc_fact_type type)
         return sizeof(struct ipc_fact_book);
     case IPC_FACT_LIMIT:
         return sizeof(struct ipc_fact_limit);
+    case IPC_FACT_GUARD:
+        return sizeof(struct ipc_fact_guard);
     case IPC_FACT_BATCH:
     case IPC_FACT_RELEASE:
     case IPC_FACT_REPLY:
@@ -429,6 +431,7 @@ static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *fr
         return apply_book(core, frame);
     case IPC_FACT_LIMIT:
         return eng_limits_apply(core, frame->payload);
+    case IPC_FACT_GUARD:
     case IPC_FACT_RECON:
     case IPC_FACT_CATCH_UP:
         return IPC_BAD_INPUT;
