@@ -90,6 +90,30 @@ static inline void eng_pages_follower(const struct eng_pages *pages,
     }
 }
 
+/* eng_pages_mapped samples what a follower trades in place of the batch's instrument: its price and
+ * its switch word. For where eng_batch_instrument is asked. */
+static inline void eng_pages_mapped(const struct eng_pages *pages,
+    const struct ipc_row_follower *row, uint32_t instrument, struct eng_follower_sample *sample)
+{
+    struct ipc_price price;
+    sample->instrument = instrument;
+    if (pages->has_switches)
+        sample->switch_word = eng_stricter(
+            sample->switch_word, ipc_switch_word(pages->switches.instruments,
+                                     pages->switches.shape.instruments, instrument - 1));
+    if (ipc_prices_get(&pages->prices[row->broker], instrument, &price) == IPC_OK) {
+        sample->price_e8 = price.price_e8;
+        sample->price_mono_ns = price.mono_ns;
+    }
+}
+
+/* eng_pages_is_mapped: the follower may trade another instrument than the batch's. */
+static inline bool eng_pages_is_mapped(
+    const struct eng_batch *batch, const struct ipc_row_follower *row)
+{
+    return row->map != 0 || batch->is_exit || batch->wave == 0;
+}
+
 /* eng_pages_batch samples what counts for a whole batch, but for generation, clocks and journal:
  * the word, the master's account for modes that divide by it, and the last price.
  *   broker   whose page the price is from: that of the batch's first follower

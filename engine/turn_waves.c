@@ -22,14 +22,21 @@ bool turn_barred(const struct eng_turn *turn, const struct ipc_command *command)
     return word == IPC_SWITCH_HALT || (word == IPC_SWITCH_CLOSE_ONLY && !command->is_exit);
 }
 
-static void sample_follower(
-    struct eng_turn *turn, uint32_t slot, struct eng_follower_sample *sample)
+static void sample_follower(struct eng_turn *turn, const struct eng_batch *batch, uint32_t at,
+    struct eng_follower_sample *sample)
 {
+    uint32_t slot = batch->slots[at];
     const struct ipc_row_follower *row = eng_pages_row(&turn->generation->view, slot);
-    if (row == NULL)
+    if (row == NULL) {
         *sample = (struct eng_follower_sample){.switch_word = IPC_SWITCH_HALT};
-    else
-        eng_pages_follower(&turn->pages, row, slot, turn_can_send(turn, row->account), sample);
+        return;
+    }
+    eng_pages_follower(&turn->pages, row, slot, turn_can_send(turn, row->account), sample);
+    if (LS_LIKELY(!eng_pages_is_mapped(batch, row)))
+        return;
+    uint32_t instrument = eng_batch_instrument(turn->wiring.core, batch, at);
+    if (instrument != batch->instrument)
+        eng_pages_mapped(&turn->pages, row, instrument, sample);
 }
 
 static void sample_batch(struct eng_turn *turn, uint32_t broker, uint32_t master,
@@ -112,7 +119,7 @@ static uint32_t batch_run(struct eng_turn *turn, const struct eng_batch *batch, 
     turn->room_is_short = false;
     struct eng_batch part;
     for (uint32_t i = 0; i < batch->slot_count; i++) {
-        sample_follower(turn, batch->slots[i], &samples[i]);
+        sample_follower(turn, batch, i, &samples[i]);
         if (turn->room_is_short && batch->wave != 0) {
             /* Not queued, where it would wait for others: it begins the wave's next batch. */
             part = *batch;

@@ -326,6 +326,11 @@ static uint32_t decide(struct shard *shard, const struct eng_batch *batch)
             samples[i] = (struct eng_follower_sample){.switch_word = IPC_SWITCH_HALT};
         else
             eng_pages_follower(&live->pages, row, batch->slots[i], true, &samples[i]);
+        if (row == NULL || !eng_pages_is_mapped(batch, row))
+            continue;
+        uint32_t instrument = eng_batch_instrument(shard->core, batch, i);
+        if (instrument != batch->instrument)
+            eng_pages_mapped(&live->pages, row, instrument, &samples[i]);
     }
     struct ipc_fact_batch_room *room = &shard->batch;
     uint32_t count =

@@ -13,6 +13,7 @@ struct batch_apply {
     const struct eng_frame *frame;
     const struct ipc_fact_batch *batch;
     uint32_t order;
+    uint32_t source;       /* the master's instrument: an own order has the follower's */
     struct eng_wave *wave; /* NULL = outside a wave */
     struct eng_sending sending;
     uint32_t new_children, new_exits;
@@ -68,7 +69,7 @@ static uint8_t product_of(const struct batch_apply *apply, uint32_t at)
 static uint32_t position_of(const struct eng_core *core, const struct batch_apply *apply,
     const struct ipc_fact_child *fact, uint32_t at)
 {
-    return eng_position_of(core, fact->follower_no, fact->incarnation,
+    return eng_position_of(core, fact->follower_no, fact->incarnation, apply->source,
         instrument_of(core, apply, at), product_of(apply, at));
 }
 
@@ -84,6 +85,20 @@ static void own_slot(struct eng_core *core, const struct ipc_fact_child *fact)
     }
     *slot = (struct eng_slot){.follower_no = fact->follower_no, .incarnation = fact->incarnation};
     ipc_tag_follower_text(fact->follower_no, slot->digits);
+}
+
+/* Its bytes may leave now. The call counts at the exchange of what it trades. */
+static void fly(
+    struct eng_core *core, const struct batch_apply *apply, uint32_t index, enum ipc_action action)
+{
+    uint32_t instrument = core->children[index].instrument;
+    if (LS_LIKELY(instrument == core->orders[apply->order].instrument)) {
+        eng_child_fly(core, index, action, &apply->sending);
+        return;
+    }
+    struct eng_sending sending =
+        eng_sending_make(core, instrument, apply->frame->mono_ns, apply->frame->wall_ns);
+    eng_child_fly(core, index, action, &sending);
 }
 
 static uint32_t existing_child(
@@ -196,7 +211,7 @@ static uint32_t apply_new_place(struct eng_core *core, const struct batch_apply 
         join_sibling(core, index, wide->sibling);
     if (LS_LIKELY(now)) {
         (void)eng_child_live(core, child, ENG_LIFE_SEND);
-        eng_child_fly(core, index, IPC_ACTION_PLACE, &apply->sending);
+        fly(core, apply, index, IPC_ACTION_PLACE);
     } else {
         if (waits_for_entry(core, child))
             child->flags |= ENG_CHILD_BLOCKED;
@@ -223,7 +238,7 @@ static uint32_t apply_place_again(struct eng_core *core, const struct batch_appl
     if (now) {
         eng_child_unqueue(core, index);
         (void)eng_child_live(core, child, ENG_LIFE_RELEASE);
-        eng_child_fly(core, index, IPC_ACTION_PLACE, &apply->sending);
+        fly(core, apply, index, IPC_ACTION_PLACE);
     } else {
         (void)eng_child_live(core, child, ENG_LIFE_QUEUE);
         eng_child_queue(core, index, IPC_ACTION_PLACE, child->not_before_mono_ns);
@@ -276,9 +291,8 @@ static uint32_t apply_request(struct eng_core *core, const struct batch_apply *a
         else
             mark_replaced(child, fact);
         child->retries = 0;
-        eng_child_fly(core, index,
-            fact->kind == IPC_CHILD_MODIFY ? IPC_ACTION_MODIFY : IPC_ACTION_CANCEL,
-            &apply->sending);
+        fly(core, apply, index,
+            fact->kind == IPC_CHILD_MODIFY ? IPC_ACTION_MODIFY : IPC_ACTION_CANCEL);
         handle = index;
         break;
     case IPC_CHILD_MODIFY_QUEUED:
@@ -517,14 +531,16 @@ static bool wides_fit(struct batch_apply *apply)
 {
     const struct ipc_fact_batch *batch = apply->batch;
     const struct ipc_fact_wide *wides = ipc_fact_batch_wides(batch);
+    const struct ipc_fact_child *facts = ipc_fact_batch_children(batch);
     memset(apply->wide, 0, batch->child_count * sizeof apply->wide[0]);
     for (uint32_t i = 0; i < batch->wide_count; i++) {
         const struct ipc_fact_wide *wide = &wides[i];
         if (wide->at >= batch->child_count || (i > 0 && wide->at <= wides[i - 1].at) ||
             !ipc_side_valid(wide->side) || !ipc_type_valid(wide->type) ||
             !ipc_product_valid(wide->product) || !ipc_validity_valid(wide->validity) ||
-            wide->step_count > IPC_WIDE_STEPS || wide->instrument == 0)
-            return false;
+            wide->step_count > IPC_WIDE_STEPS ||
+            (wide->instrument == 0 && facts[wide->at].kind != IPC_CHILD_SKIP))
+            return false; /* an instrument that is not known here is skipped */
         apply->wide[wide->at] = wide;
     }
     return true;
@@ -623,6 +639,7 @@ enum ipc_rc eng_apply_batch(struct eng_core *core, const struct eng_frame *frame
         return IPC_OK;
     }
     const struct eng_order *order = &core->orders[apply.order];
+    apply.source = core->master_positions[order->master_position].instrument;
     apply.moves_legs = apply.wave != NULL && (order->stop_e8 | order->target_e8) != 0 &&
                        (batch->transition == IPC_TRANSITION_AMENDED ||
                            batch->transition == IPC_TRANSITION_FILLED_MORE);

@@ -134,9 +134,10 @@ struct eng_child {
 
 #define ENG_FLATTEN_WANTED    UINT32_MAX /* no own order was made for it yet */
 
-/* What one incarnation of a subscription copied of one instrument and product. */
+/* What one incarnation of a subscription copied of one instrument and product of its master. */
 struct eng_position {
-    uint32_t follower_no, instrument;
+    uint32_t follower_no;
+    uint32_t instrument; /* that it trades: the master's, or what a symbol map says */
     uint8_t product;
     uint8_t flags; /* ENG_POSITION_* */
     uint16_t incarnation;
@@ -160,6 +161,8 @@ struct eng_position {
     uint32_t master;          /* master position that it copies */
     uint32_t decision;        /* frame of the newest decision about a close */
     uint32_t flatten;         /* it is to become flat: 1 + own order, or WANTED; 0 = no */
+    uint32_t source;          /* the master's instrument */
+    uint32_t reserved4;
     /* the run of openings in which remainders are counted (remainder = carry) */
     int64_t carry_sum_e8, carry_granted_e8;
 };
@@ -324,7 +327,7 @@ struct eng_core {
     struct eng_map digits_map;   /* tag digits -> newest order with them */
     struct eng_map child_map;    /* (order, follower) -> newest child */
     struct eng_map broker_map;   /* broker order id -> child */
-    struct eng_map position_map; /* (follower, instrument, product) */
+    struct eng_map position_map; /* (follower, master's instrument, product) */
     struct eng_map master_map;   /* (account, instrument, product) */
 
     /* derived, functions of the fold */

@@ -195,7 +195,7 @@ enum ipc_rc eng_flatten_event(struct eng_core *core, const struct eng_frame *fra
     if (!event_fits(core, event, index, fact->ring_sequence))
         return IPC_BAD_INPUT;
     uint32_t at = eng_position_of(core, event->book_order_count, (uint16_t)fact->follower_count,
-        event->instrument, event->product);
+        event->reserved, event->instrument, event->product);
     if (at == ENG_NONE)
         return IPC_BAD_INPUT;
     struct eng_position *position = &core->positions[at];
@@ -361,6 +361,7 @@ static void fill_event(
     event->instrument = position->instrument;
     event->qty_e8 = qty > 0 ? ls_min_i64(qty, ENG_QTY_MAX_E8) : LS_E8;
     event->book_order_count = position->follower_no;
+    event->reserved = position->source;
     out->transition = IPC_TRANSITION_FOLLOW_UP;
     out->reduces = 1;
     out->follower_count = position->incarnation;

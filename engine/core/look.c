@@ -63,10 +63,26 @@ bool eng_core_child(const struct eng_core *core, uint32_t index, struct eng_chil
     return true;
 }
 
+/* The newest position in an instrument: the master's own, or one that it is mapped to. */
+static uint32_t position_in(
+    const struct eng_core *core, uint32_t follower_no, uint32_t instrument, uint8_t product)
+{
+    uint32_t index = eng_position_find(core, follower_no, instrument, product);
+    while (index != ENG_NONE && core->positions[index].instrument != instrument)
+        index = core->positions[index].older;
+    for (uint32_t at = core->fold.position_count; index == ENG_NONE && at > 0; at--) {
+        const struct eng_position *position = &core->positions[at - 1];
+        if (position->follower_no == follower_no && position->instrument == instrument &&
+            position->product == product)
+            index = at - 1;
+    }
+    return index;
+}
+
 int64_t eng_core_copied_position(const struct eng_core *core, uint32_t follower_no,
     uint32_t instrument, enum ipc_product product, int64_t *reserved_e8)
 {
-    uint32_t index = eng_position_find(core, follower_no, instrument, (uint8_t)product);
+    uint32_t index = position_in(core, follower_no, instrument, (uint8_t)product);
     if (reserved_e8 != NULL)
         *reserved_e8 = index == ENG_NONE ? 0 : eng_reserved_e8(&core->positions[index]);
     return index == ENG_NONE ? 0 : core->positions[index].held_e8;
@@ -105,7 +121,8 @@ static void verify_counters(const struct eng_core *core)
     }
     LS_CHECK(flattens == core->fold.flatten_open && wanted == core->fold.flatten_wanted);
     LS_CHECK(c->flattens == flattens + c->flattens_done + c->flattens_left);
-    LS_CHECK(c->expected + c->extra == c->remaining + c->skipped + c->vanished + c->placed + c->acts);
+    LS_CHECK(
+        c->expected + c->extra == c->remaining + c->skipped + c->vanished + c->placed + c->acts);
 }
 
 static void verify_child(const struct eng_core *core, uint32_t index)

@@ -4,24 +4,24 @@
 
 #include "engine/core/dedupe.h"
 
-static uint64_t position_hash(uint32_t follower_no, uint32_t instrument, uint8_t product)
+static uint64_t position_hash(uint32_t follower_no, uint32_t source, uint8_t product)
 {
-    uint64_t group = ((uint64_t)instrument << 32) | (follower_no >> 3);
+    uint64_t group = ((uint64_t)source << 32) | (follower_no >> 3);
     return eng_mix(group ^ ((uint64_t)product << 29));
 }
 
-static uint32_t position_cell(const struct eng_core *core, uint32_t follower_no,
-    uint32_t instrument, uint8_t product, uint64_t *hash)
+static uint32_t position_cell(const struct eng_core *core, uint32_t follower_no, uint32_t source,
+    uint8_t product, uint64_t *hash)
 {
     const struct eng_map *map = &core->position_map;
-    *hash = position_hash(follower_no, instrument, product);
+    *hash = position_hash(follower_no, source, product);
     uint32_t at = eng_map_home(map, *hash, follower_no);
     for (; map->cells[at] != 0; at = eng_map_step(map, at)) {
         uint64_t cell = map->cells[at];
         if ((cell ^ *hash) >> 32 != 0)
             continue;
         const struct eng_position *position = &core->positions[(uint32_t)cell - 1];
-        if (position->follower_no == follower_no && position->instrument == instrument &&
+        if (position->follower_no == follower_no && position->source == source &&
             position->product == product)
             break;
     }
@@ -29,19 +29,20 @@ static uint32_t position_cell(const struct eng_core *core, uint32_t follower_no,
 }
 
 uint32_t eng_position_find(
-    const struct eng_core *core, uint32_t follower_no, uint32_t instrument, uint8_t product)
+    const struct eng_core *core, uint32_t follower_no, uint32_t source, uint8_t product)
 {
     uint64_t hash;
     uint64_t cell =
-        core->position_map.cells[position_cell(core, follower_no, instrument, product, &hash)];
+        core->position_map.cells[position_cell(core, follower_no, source, product, &hash)];
     return cell == 0 ? ENG_NONE : (uint32_t)cell - 1;
 }
 
 uint32_t eng_position_of(const struct eng_core *core, uint32_t follower_no, uint16_t incarnation,
-    uint32_t instrument, uint8_t product)
+    uint32_t source, uint32_t instrument, uint8_t product)
 {
-    uint32_t index = eng_position_find(core, follower_no, instrument, product);
-    while (index != ENG_NONE && core->positions[index].incarnation != incarnation)
+    uint32_t index = eng_position_find(core, follower_no, source, product);
+    while (index != ENG_NONE && (core->positions[index].incarnation != incarnation ||
+                                    core->positions[index].instrument != instrument))
         index = core->positions[index].older;
     return index;
 }
@@ -50,11 +51,13 @@ uint32_t eng_position_take(struct eng_core *core, uint32_t follower_no, uint16_t
     uint32_t instrument, uint8_t product, uint32_t master)
 {
     uint64_t hash;
+    uint32_t source = core->master_positions[master].instrument;
     uint64_t *cell =
-        &core->position_map.cells[position_cell(core, follower_no, instrument, product, &hash)];
+        &core->position_map.cells[position_cell(core, follower_no, source, product, &hash)];
     uint32_t newest = *cell == 0 ? ENG_NONE : (uint32_t)*cell - 1;
     for (uint32_t at = newest; at != ENG_NONE; at = core->positions[at].older) {
-        if (LS_LIKELY(core->positions[at].incarnation == incarnation))
+        if (LS_LIKELY(core->positions[at].incarnation == incarnation &&
+                      core->positions[at].instrument == instrument))
             return at;
     }
     LS_CHECK(core->fold.position_count < core->limits.position_max);
@@ -66,21 +69,22 @@ uint32_t eng_position_take(struct eng_core *core, uint32_t follower_no, uint16_t
         .exit_order = ENG_NONE,
         .older = newest,
         .newest_child = ENG_NONE,
-        .master = master};
+        .master = master,
+        .source = source};
     core->position_blocked[index] = ENG_NONE;
     core->due_next[index] = ENG_NONE;
     *cell = eng_map_cell(hash, index);
     return index;
 }
 
-bool eng_position_unknown(const struct eng_core *core, uint32_t follower_no, uint32_t instrument)
+bool eng_position_unknown(
+    const struct eng_core *core, uint32_t slot, uint32_t follower_no, uint32_t instrument)
 {
-    for (uint8_t product = IPC_PRODUCT_MIS; product <= IPC_PRODUCT_MTF; product++) {
-        uint32_t index = eng_position_find(core, follower_no, instrument, product);
-        for (; index != ENG_NONE; index = core->positions[index].older) {
-            if (core->positions[index].unknown_count != 0)
-                return true;
-        }
+    for (uint32_t at = core->slot_positions[slot]; at != 0; at = core->slot_position_next[at - 1]) {
+        const struct eng_position *position = &core->positions[at - 1];
+        if (position->unknown_count != 0 && position->follower_no == follower_no &&
+            position->instrument == instrument)
+            return true;
     }
     return false;
 }

@@ -9,20 +9,28 @@
 
 #include "engine/core/core_private.h"
 
-/* eng_position_find returns the index of the newest incarnation's position, ENG_NONE when nothing
- * was ever copied; follow `older` for earlier ones, which are close-only. */
+/* eng_position_find returns the index of the newest position, ENG_NONE when nothing was ever
+ * copied; follow `older` for those of earlier incarnations, which are close-only, and for those of
+ * earlier symbol maps, in another instrument. source  the master's instrument */
 uint32_t eng_position_find(
-    const struct eng_core *core, uint32_t follower_no, uint32_t instrument, uint8_t product);
-/* eng_position_of returns the position of one incarnation, ENG_NONE when it has none. */
+    const struct eng_core *core, uint32_t follower_no, uint32_t source, uint8_t product);
+/* eng_position_of returns the position of one incarnation in one instrument, ENG_NONE when it has
+ * none.
+ *   source      the master's instrument
+ *   instrument  that it trades: the same, or what it is mapped to */
 uint32_t eng_position_of(const struct eng_core *core, uint32_t follower_no, uint16_t incarnation,
-    uint32_t instrument, uint8_t product);
+    uint32_t source, uint32_t instrument, uint8_t product);
 /* eng_position_take finds or makes it; the caller has checked that the table is not full.
- *   master  index of the master position that it copies */
+ *   master  index of the master position that it copies: its instrument is the source */
 uint32_t eng_position_take(struct eng_core *core, uint32_t follower_no, uint16_t incarnation,
     uint32_t instrument, uint8_t product, uint32_t master);
 
-/* eng_position_unknown: an order of this follower and instrument, of any product, is in doubt. */
-bool eng_position_unknown(const struct eng_core *core, uint32_t follower_no, uint32_t instrument);
+/* eng_position_unknown: an order of this follower and instrument, of any product and master's
+ * instrument, is in doubt.
+ *   slot        of the follower
+ *   instrument  that it trades */
+bool eng_position_unknown(
+    const struct eng_core *core, uint32_t slot, uint32_t follower_no, uint32_t instrument);
 
 /* eng_position_wants: there may be something to close that no decision has dealt with: it is put
  * into the list of follow-ups. Part of apply; called after every change. */

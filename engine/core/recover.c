@@ -158,6 +158,17 @@ static void full_add(const struct eng_core *core, struct eng_batch_sample *batch
     }
 }
 
+/* The price of what it traded in place of the batch's instrument. One that was too old said so. */
+static void mapped_add(struct eng_follower_sample *sample, const struct ipc_fact_child *child,
+    const struct ipc_fact_wide *wide, int64_t mono_ns)
+{
+    if (wide == NULL || wide->price_sample_e8 == 0)
+        return;
+    sample->instrument = wide->instrument;
+    sample->price_e8 = wide->price_sample_e8;
+    sample->price_mono_ns = child->reason == IPC_REASON_PRICE_UNKNOWN ? 1 : mono_ns;
+}
+
 /* An exit's sample is what was held, an opening's the capital. */
 static bool element_is_exit(
     const struct ipc_fact_batch *fact, const struct ipc_fact_child *children, uint32_t at)
@@ -181,8 +192,8 @@ static uint32_t settled_child(const struct eng_core *core, uint32_t order,
          i < fact->child_count && children[i].follower_no == children[from].follower_no; i++) {
         for (uint32_t at = newest; at != ENG_NONE; at = core->children[at].older) {
             const struct eng_child *child = &core->children[at];
-            if (child->action == children[i].action &&
-                (child->flags & ENG_CHILD_SETTLE) && eng_child_settles_alone(child))
+            if (child->action == children[i].action && (child->flags & ENG_CHILD_SETTLE) &&
+                eng_child_settles_alone(child))
                 return at;
         }
     }
@@ -190,16 +201,31 @@ static uint32_t settled_child(const struct eng_core *core, uint32_t order,
 }
 
 /* The due position that a follow-up was decided for. */
-static uint32_t due_position(
-    const struct eng_core *core, uint32_t order, const struct ipc_fact_child *child)
+static uint32_t due_position(const struct eng_core *core, uint32_t order,
+    const struct ipc_fact_child *child, uint32_t instrument)
 {
     for (uint32_t at = core->due_head; at != ENG_NONE; at = core->due_next[at]) {
         const struct eng_position *position = &core->positions[at];
         if (eng_follow_order(core, at) == order && position->follower_no == child->follower_no &&
-            position->incarnation == child->incarnation)
+            position->incarnation == child->incarnation && position->instrument == instrument)
             return at;
     }
     return ENG_NONE;
+}
+
+/* Elements of one visit stand together; a follow-up visits positions, of which a follower may have
+ * several. */
+static bool same_visit(
+    const struct ipc_fact_batch *fact, const struct ipc_fact_child *children, uint32_t at)
+{
+    if (at == 0 || children[at].follower_no != children[at - 1].follower_no)
+        return false;
+    if (fact->transition != IPC_TRANSITION_FOLLOW_UP)
+        return true;
+    const struct ipc_fact_wide *here = wide_of(fact, children, at);
+    const struct ipc_fact_wide *before = wide_of(fact, children, at - 1);
+    return children[at].incarnation == children[at - 1].incarnation &&
+           (here == NULL ? 0 : here->instrument) == (before == NULL ? 0 : before->instrument);
 }
 
 enum ipc_rc eng_recover_batch(const struct eng_core *core, const struct ipc_fact_batch *fact,
@@ -233,27 +259,29 @@ enum ipc_rc eng_recover_batch(const struct eng_core *core, const struct ipc_fact
         const struct ipc_row_follower *row = eng_follower_row(core->view, children[i].slot);
         if (children[i].kind == IPC_CHILD_SKIP && children[i].reason == IPC_REASON_JOURNAL)
             batch_sample->journal_takes_entries = 0;
-        if (i > 0 && children[i].follower_no == children[i - 1].follower_no) {
+        if (same_visit(fact, children, i)) {
             sample_add(&samples[visits - 1], row, &children[i], element_is_exit(fact, children, i),
                 mono_ns);
+            mapped_add(&samples[visits - 1], &children[i], wide_of(fact, children, i), mono_ns);
             continue;
         }
+        const struct ipc_fact_wide *wide = wide_of(fact, children, i);
         batch->slots[visits] = children[i].slot;
         if (i == 0)
             batch->refuses_market = row == NULL ? 0 : core->policies[row->broker].refuses_market;
         if (fact->wave == 0) {
-            batch->children[visits] =
-                fact->transition == IPC_TRANSITION_FOLLOW_UP
-                    ? due_position(core, order_index, &children[i])
-                    : settled_child(core, order_index, fact, children, i);
+            batch->children[visits] = fact->transition == IPC_TRANSITION_FOLLOW_UP
+                                          ? due_position(core, order_index, &children[i],
+                                                wide == NULL ? order->instrument : wide->instrument)
+                                          : settled_child(core, order_index, fact, children, i);
             if (batch->children[visits] == ENG_NONE)
                 return IPC_NOT_FOUND;
         }
         samples[visits] = (struct eng_follower_sample){0};
         sample_add(
             &samples[visits], row, &children[i], element_is_exit(fact, children, i), mono_ns);
-        full_add(core, batch_sample, &samples[visits++], row, &children[i],
-            wide_of(fact, children, i), mono_ns);
+        mapped_add(&samples[visits], &children[i], wide, mono_ns);
+        full_add(core, batch_sample, &samples[visits++], row, &children[i], wide, mono_ns);
     }
     batch->slot_count = visits;
     return IPC_OK;

@@ -234,6 +234,27 @@ static bool decide_follow_up(
 /* --- the batch ----------------------------------------------------------------------------------
  */
 
+uint32_t eng_batch_instrument(
+    const struct eng_core *core, const struct eng_batch *batch, uint32_t at)
+{
+    if (batch->wave == 0)
+        return batch->transition == IPC_TRANSITION_FOLLOW_UP
+                   ? core->positions[batch->children[at]].instrument
+                   : core->children[batch->children[at]].instrument;
+    const struct ipc_row_follower *row = eng_follower_row(core->view, batch->slots[at]);
+    if (row == NULL)
+        return batch->instrument;
+    /* A position of an earlier map is closed in the instrument that it is in. */
+    if (batch->is_exit) {
+        uint32_t index = eng_position_find(core, row->follower_no, batch->instrument,
+            core->master_positions[core->orders[batch->order].master_position].product);
+        if (index != ENG_NONE && core->positions[index].held_e8 != 0)
+            return core->positions[index].instrument;
+    }
+    const struct ipc_row_map_item *item = eng_map_item(core->view, row, batch->instrument);
+    return item == NULL ? batch->instrument : item->to;
+}
+
 /* Rows lie in slot order, which is not the order of a wave: the lines of those that come next are
  * fetched while this one is decided. A batch's slots are in the adopted view. */
 static inline void fetch_ahead(
@@ -298,6 +319,7 @@ uint32_t eng_decide_batch(const struct eng_core *core, const struct eng_batch *b
         batch->transition != IPC_TRANSITION_NEW || wave == NULL || wave->open_ended;
     work.is_full = work.has_fill = work.has_open[0] = work.has_open[1] = false;
     work.has_flipped[0] = work.has_flipped[1] = false;
+    work.mapped.of = NULL;
     work.place_count = work.immediate_count = work.count = work.wide_count = 0;
     work.out = out;
     work.children = children;

@@ -73,9 +73,11 @@ static void shape_legs(struct eng_work *work, const struct eng_follower *followe
 {
     const struct eng_core *core = work->core;
     const struct eng_order *order = work->plan.order;
-    const struct eng_batch_sample *sample = work->sample;
-    const struct ipc_row_instrument *row =
-        eng_instrument_row(core->view, bracket->position->instrument);
+    struct eng_batch_sample sample = *work->sample;
+    uint32_t instrument = bracket->position->instrument;
+    if (LS_UNLIKELY(instrument != order->instrument))
+        eng_sample_price(follower->sample, instrument, &sample);
+    const struct ipc_row_instrument *row = eng_instrument_row(core->view, instrument);
     int64_t tick = row == NULL ? 0 : row->tick_e8;
     int64_t ref = order->average_price_e8 > 0 ? order->average_price_e8 : order->price_e8;
     bool sells = bracket->side == IPC_SIDE_SELL;
@@ -90,9 +92,9 @@ static void shape_legs(struct eng_work *work, const struct eng_follower *followe
     like.price_e8 = 0;
     like.trigger_e8 = stop;
     int64_t age =
-        sample->price_mono_ns > 0 ? sample->now_mono_ns - sample->price_mono_ns : ENG_AGE_INFINITE;
+        sample.price_mono_ns > 0 ? sample.now_mono_ns - sample.price_mono_ns : ENG_AGE_INFINITE;
     bracket->shape[0] = eng_shape_make(&core->config, &like, row, true,
-        core->policies[follower->row->broker].refuses_market, sample->price_e8, age);
+        core->policies[follower->row->broker].refuses_market, sample.price_e8, age);
     bracket->shape[1] = (struct eng_shape){.side = bracket->side,
         .type = IPC_TYPE_LIMIT,
         .product = bracket->shape[0].product,

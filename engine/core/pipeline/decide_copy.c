@@ -313,11 +313,15 @@ static bool amend_entries(struct eng_work *work, const struct eng_follower *foll
     bool fits = true;
     /* A copy that works keeps the form in which it left: only its size is asked. */
     struct eng_shape shape;
-    struct eng_terms terms = {.shape = &plan->shape};
+    struct eng_terms terms = {.shape = &plan->shape, .instrument = plan->order->instrument};
     if (!eng_plan_opening(NULL, plan, follower, family->own_e8, &probe, &shape, &terms))
         skip_all(work, follower, family, (enum ipc_reason)probe.reason, probe.qty_e8);
+    else if (terms.instrument != last->instrument) /* the symbol map was changed meanwhile */
+        skip_all(work, follower, family, IPC_REASON_SUPERSEDED, probe.qty_e8);
     else
-        fits = share_out(work, follower, plan, family, probe.qty_e8, (enum ipc_reason)probe.reason);
+        fits = share_out(work, follower,
+            eng_work_mapped_plan(work, follower, plan, last->instrument), family, probe.qty_e8,
+            (enum ipc_reason)probe.reason);
     for (uint32_t i = first; i < work->count; i++)
         work->children[i].sample_e8 = probe.sample_e8; /* all of them were decided with it */
     return fits;
@@ -340,7 +344,7 @@ static bool amend_exits(
 {
     const struct eng_child *last = &work->core->children[family->child[family->count - 1]];
     const struct eng_position *position = &work->core->positions[last->position];
-    const struct eng_plan *plan = eng_work_close_plan(work, position, false);
+    const struct eng_plan *plan = eng_work_close_plan(work, follower, position, false);
     if (lacks_room(work, family->live + 1))
         return false;
     struct eng_run_sum run = eng_run_sum(work->core, newest_of_run(work, position), false);

@@ -24,8 +24,8 @@ static struct eng_close close_of(const struct eng_work *work, const struct eng_p
 }
 
 /* The terms in which a verdict's leg leaves; of a skip, those that it would have had. */
-static void take_terms(const struct eng_close *close, const struct eng_verdict *verdict,
-    struct eng_shape *shape, struct eng_terms *terms)
+static void take_terms(const struct eng_work *work, const struct eng_close *close,
+    const struct eng_verdict *verdict, struct eng_shape *shape, struct eng_terms *terms)
 {
     *shape = close->plan->shape;
     shape->side = close->side;
@@ -34,6 +34,8 @@ static void take_terms(const struct eng_close *close, const struct eng_verdict *
         .product = close->position->product,
         .flags = close->by_fill ? IPC_WIDE_EXIT | IPC_WIDE_ON_FILL : IPC_WIDE_EXIT,
         .leg = ENG_LEG_MAIN};
+    if (LS_UNLIKELY(close->plan->sample != work->sample))
+        terms->price_sample_e8 = close->plan->sample->price_e8;
     if (verdict->leg_count == 0)
         return;
     const struct eng_leg *leg = &verdict->legs[0];
@@ -65,7 +67,7 @@ static bool note_close(struct eng_work *work, const struct eng_follower *followe
     const struct eng_position *position = close->position;
     struct eng_shape shape;
     struct eng_terms terms;
-    take_terms(close, verdict, &shape, &terms);
+    take_terms(work, close, verdict, &shape, &terms);
     struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
     fact->incarnation = position->incarnation;
     fact->sample_e8 = position->held_e8;
@@ -105,7 +107,7 @@ static bool exit_position(struct eng_work *work, const struct eng_follower *foll
         work->is_full = true;
         return false;
     }
-    const struct eng_plan *plan = eng_work_close_plan(work, position, by_fill);
+    const struct eng_plan *plan = eng_work_close_plan(work, follower, position, by_fill);
     struct eng_close close = close_of(work, position, plan, by_fill, plan->shape.side);
     close.number = work->plan.order->run;
     struct eng_case_shared shared;
@@ -133,13 +135,25 @@ static bool exit_product(struct eng_work *work, const struct eng_follower *follo
         work->core, follower->row->follower_no, work->plan.order->instrument, product);
     for (; index != ENG_NONE; index = work->core->positions[index].older) {
         const struct eng_position *position = &work->core->positions[index];
-        if (!has_something(position, eng_work_close_plan(work, position, by_fill)->shape.side))
+        if (!has_something(
+                position, eng_work_close_plan(work, follower, position, by_fill)->shape.side))
             continue;
         ++*found;
         if (!exit_position(work, follower, slot, position, by_fill))
             return false;
     }
     return true;
+}
+
+/* What it copied of this order's instrument is in another one. */
+static bool is_elsewhere(const struct eng_work *work, const struct eng_follower *follower)
+{
+    const struct eng_order *order = work->plan.order;
+    if (eng_map_item(work->plan.view, follower->row, order->instrument) != NULL)
+        return true;
+    uint32_t index = eng_position_find(
+        work->core, follower->row->follower_no, order->instrument, order->product);
+    return index != ENG_NONE && work->core->positions[index].instrument != order->instrument;
 }
 
 /* What stops a reduction before its size: halt alone, and what nobody can size. */
@@ -150,8 +164,8 @@ static enum ipc_reason exit_bar(
     if (follower->word == IPC_SWITCH_HALT)
         return IPC_REASON_KILL_SWITCH;
     enum ipc_reason contract = eng_plan_contract(&work->plan, follower, true);
-    if (LS_UNLIKELY(contract != IPC_REASON_NONE))
-        return contract;
+    if (LS_UNLIKELY(contract != IPC_REASON_NONE) && !is_elsewhere(work, follower))
+        return contract; /* of a mapped position, its own instrument's counts */
     if (order->era != work->core->fold.era && !by_fill)
         return IPC_REASON_UNKNOWN_PENDING; /* it may have left before the cut */
     if (work->run[by_fill].own_e8 == 0 && eng_order_ended(order))
@@ -203,31 +217,38 @@ static bool master_is_flat(const struct eng_work *work, const struct eng_run_sum
 
 bool eng_decide_flat(struct eng_work *work, const struct eng_follower *follower, uint32_t slot)
 {
+    const struct eng_core *core = work->core;
     const struct eng_order *order = work->plan.order;
-    uint32_t index = eng_position_of(work->core, follower->row->follower_no,
-        follower->row->incarnation, order->instrument, order->product);
-    const struct eng_plan *plan =
-        index == ENG_NONE ? &work->plan
-                          : eng_work_close_plan(work, &work->core->positions[index], false);
-    uint8_t side = plan->shape.side;
-    if (eng_work_room(work) == 0) {
+    if (eng_work_room(work) < 2) {
         work->is_full = true;
         return false;
     }
-    if (order->run == 0 || index == ENG_NONE || work->run[0].reduced_e8 < work->run[0].base_e8 ||
-        eng_coming_e8(&work->core->positions[index], side) == 0 ||
-        !master_is_flat(work, &work->run[0])) {
-        eng_fact_skip(eng_work_add(work, follower, slot), IPC_REASON_AT_TARGET, order->qty_e8);
-        return true;
+    bool is_flat = order->run != 0 && work->run[0].reduced_e8 >= work->run[0].base_e8 &&
+                   master_is_flat(work, &work->run[0]);
+    uint32_t first = work->count;
+    uint32_t index = is_flat ? eng_position_find(core, follower->row->follower_no,
+                                   order->instrument, order->product)
+                             : ENG_NONE;
+    /* One, or two where the symbol map was changed meanwhile. */
+    for (; index != ENG_NONE && eng_work_room(work) > 0; index = core->positions[index].older) {
+        const struct eng_position *position = &core->positions[index];
+        if (position->incarnation != follower->row->incarnation)
+            continue;
+        const struct eng_plan *plan = eng_work_close_plan(work, follower, position, false);
+        int64_t coming = eng_coming_e8(position, plan->shape.side);
+        if (coming == 0)
+            continue;
+        const struct eng_terms terms = {.shape = &plan->shape,
+            .instrument = position->instrument,
+            .product = order->product,
+            .flags = IPC_WIDE_EXIT};
+        struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
+        fact->kind = IPC_CHILD_FLATTEN;
+        fact->qty_e8 = coming;
+        eng_work_terms(work, &terms, 0);
     }
-    const struct eng_terms terms = {.shape = &plan->shape,
-        .instrument = order->instrument,
-        .product = order->product,
-        .flags = IPC_WIDE_EXIT};
-    struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
-    fact->kind = IPC_CHILD_FLATTEN;
-    fact->qty_e8 = eng_coming_e8(&work->core->positions[index], side);
-    eng_work_terms(work, &terms, 0);
+    if (work->count == first)
+        eng_fact_skip(eng_work_add(work, follower, slot), IPC_REASON_AT_TARGET, order->qty_e8);
     return true;
 }
 
@@ -252,7 +273,7 @@ bool eng_decide_open_leg(
     struct eng_plan *plan = eng_work_open_plan(work, by_fill);
     struct eng_shape shape;
     struct eng_terms terms = {.shape = &plan->shape,
-        .instrument = work->plan.order->instrument,
+        .instrument = eng_row_trades(plan->view, follower->row, plan->order->instrument),
         .product = plan->shape.product,
         .flags = by_fill ? IPC_WIDE_OPEN_LEG | IPC_WIDE_ON_FILL : IPC_WIDE_OPEN_LEG,
         .leg = ENG_LEG_REVERSED,
@@ -288,8 +309,8 @@ static void follow_close(struct eng_work *work, const struct eng_follower *follo
     bool by_fill = (position->flags & ENG_POSITION_BY_FILL) != 0 && !(order->flags & ENG_ORDER_OWN);
     bool flat = (position->flags & ENG_POSITION_FLAT) != 0;
     /* What an ended order still owes goes as its fill would; its limit is of the past. */
-    const struct eng_plan *plan = eng_work_close_plan(
-        work, position, by_fill || eng_order_ended(order) || (flat && order->filled_qty_e8 > 0));
+    const struct eng_plan *plan = eng_work_close_plan(work, follower, position,
+        by_fill || eng_order_ended(order) || (flat && order->filled_qty_e8 > 0));
     uint8_t side = eng_closing_side(position);
     struct eng_close close =
         close_of(work, position, plan, by_fill, side == 0 ? plan->shape.side : side);
@@ -317,8 +338,10 @@ void eng_decide_follow_up(
         follow_close(work, follower, slot, position);
         return;
     }
-    /* What an earlier subscription copied is closed, never opened. */
-    bool is_older = position->incarnation != follower->row->incarnation;
+    /* What an earlier subscription copied, or an earlier symbol map, is closed, never opened. */
+    bool is_older =
+        position->incarnation != follower->row->incarnation ||
+        position->instrument != eng_row_trades(work->plan.view, follower->row, position->source);
     if (!(position->flags & ENG_POSITION_REFUSED) && !is_older) {
         bool by_fill = (position->flags & ENG_POSITION_BY_FILL) != 0;
         if (!eng_decide_open_leg(work, follower, slot, by_fill))

@@ -69,15 +69,72 @@ static void gather_market(
 }
 
 /* What is held and on its way, less what the copies of this order are of it. */
-static void gather_position(const struct eng_plan *plan, const struct ipc_row_follower *row,
+static void gather_position(const struct eng_plan *plan, const struct eng_follower *follower,
     int64_t own_e8, struct eng_case_follower *out)
 {
+    const struct eng_core *core = plan->core;
     const struct eng_order *order = plan->order;
-    uint32_t index =
-        eng_position_find(plan->core, row->follower_no, order->instrument, order->product);
-    if (index == ENG_NONE)
+    if (LS_LIKELY(!out->mapped)) {
+        uint32_t index =
+            eng_position_find(core, out->row->follower_no, order->instrument, order->product);
+        while (index != ENG_NONE && core->positions[index].instrument != order->instrument)
+            index = core->positions[index].older; /* of an earlier symbol map */
+        if (index != ENG_NONE)
+            out->reach_e8 = ls_max_i64(eng_reach_e8(&core->positions[index]) - own_e8, 0);
         return;
-    out->reach_e8 = ls_max_i64(eng_reach_e8(&plan->core->positions[index]) - own_e8, 0);
+    }
+    if (follower->slot == NULL)
+        return;
+    /* Several instruments of the master may be mapped to one. */
+    int64_t sum = 0;
+    uint32_t at = core->slot_positions[follower->slot - core->slots];
+    for (; at != 0; at = core->slot_position_next[at - 1]) {
+        const struct eng_position *position = &core->positions[at - 1];
+        if (position->follower_no == out->row->follower_no &&
+            position->instrument == out->own.instrument && position->product == order->product)
+            sum = eng_add_saturated(sum, eng_reach_e8(position));
+    }
+    out->reach_e8 = ls_max_i64(sum - own_e8, 0);
+}
+
+/* What a symbol map puts in place of the master's instrument: its numbers at the follower's broker,
+ * and its own price (SEMANTICS 2, step 4).
+ *   returns  NONE; INSTRUMENT_UNKNOWN when the follower's broker does not know it */
+static enum ipc_reason gather_mapped(const struct eng_plan *plan,
+    const struct eng_follower *follower, const struct ipc_row_map_item *item, bool refuses_market,
+    struct eng_case_shared *shared, struct eng_case_follower *out)
+{
+    struct eng_contracts contracts;
+    struct eng_contract at;
+    eng_contracts_of(plan->view, item->to, &contracts);
+    out->mapped = 1;
+    out->own.instrument = item->to;
+    out->own.factor_e8 = item->factor_e8;
+    uint32_t broker = follower->row->broker;
+    enum ipc_reason reason = eng_contract_bars(&contracts, broker, broker, false);
+    if (reason != IPC_REASON_NONE || !eng_contract_at(&contracts, broker, &at))
+        return IPC_REASON_INSTRUMENT_UNKNOWN;
+    struct eng_batch_sample sample = *plan->sample;
+    eng_sample_price(follower->sample, item->to, &sample);
+    out->own.lot_e8 = at.lot_qty_e8;
+    out->own.tick_e8 = at.tick_e8;
+    out->own.freeze_e8 = at.freeze_qty_e8;
+    out->own.last_e8 = sample.price_e8;
+    shared->price_age_ns = sample.price_e8 > 0 ? age_since(sample.price_mono_ns, sample.now_mono_ns)
+                                               : ENG_AGE_INFINITE;
+    shared->is_option = contracts.instrument->kind == IPC_KIND_OPTION;
+    if (plan->instrument == NULL || contracts.instrument->exchange != plan->instrument->exchange) {
+        struct eng_hours hours;
+        eng_hours_at(plan->view, contracts.instrument->exchange, sample.now_wall_ns, &hours);
+        shared->market = (uint8_t)eng_hours_market(&hours);
+        shared->minute = hours.minute;
+        shared->cutoff_minute = hours.cutoff_minute;
+    }
+    int64_t base = shared->type == IPC_TYPE_SLM ? shared->trigger_e8 : sample.price_e8;
+    for (int side = 0; refuses_market && base > 0 && side < 2; side++)
+        out->own.protected_e8[side] = eng_protected_price(&plan->core->config, base, at.tick_e8,
+            side == 0 ? IPC_SIDE_BUY : IPC_SIDE_SELL, shared->is_option);
+    return IPC_REASON_NONE;
 }
 
 static void gather_money(const struct eng_plan *plan, const struct eng_follower *follower,
@@ -94,24 +151,19 @@ static void gather_money(const struct eng_plan *plan, const struct eng_follower 
     uint32_t slot = (uint32_t)(follower->slot - core->slots);
     out->limit = (uint8_t)eng_limits_bar(core, slot, follower->row);
     if (out->policy != NULL)
-        eng_money_case(core, slot, follower->row, out->policy, plan->order->instrument,
-            plan->order->product, plan->sample->now_mono_ns, out);
+        eng_money_case(core, slot, follower->row, out->policy,
+            out->mapped ? out->own.instrument : plan->order->instrument, plan->order->product,
+            plan->sample->now_mono_ns, out);
     if (own_e8 == 0)
         return;
     /* Its own copies are counted already. */
-    int64_t price = plan->value_price_e8 != 0 ? plan->value_price_e8 : plan->sample->price_e8;
+    int64_t last = out->mapped ? out->own.last_e8 : plan->sample->price_e8;
+    int64_t price = plan->value_price_e8 != 0 ? plan->value_price_e8 : last;
     int64_t worth = (int64_t)((__int128)own_e8 * price / LS_E8);
     out->trades = 0;
     out->holds = 1;
     out->day_notional_e8 = ls_max_i64(out->day_notional_e8 - worth, 0);
     out->exposure_e8 = ls_max_i64(out->exposure_e8 - worth, 0);
-}
-
-/* Its positions would have to be closed in another instrument: nothing opens before reductions know
- * that. */
-static bool is_unsupported(const struct ipc_row_follower *row)
-{
-    return row->map != 0;
 }
 
 static void take_leg(const struct eng_leg *leg, struct eng_shape *shape, struct eng_terms *terms)
@@ -123,16 +175,19 @@ static void take_leg(const struct eng_leg *leg, struct eng_shape *shape, struct 
         .price_e8 = leg->price_e8,
         .trigger_e8 = leg->trigger_e8};
     terms->shape = shape;
+    terms->instrument = leg->instrument;
     terms->product = leg->product;
     terms->market_protection_e8 = leg->market_protection_e8;
     terms->slice_e8 = leg->slices > 1 ? leg->slice_e8 : 0;
 }
 
 /* Its samples and steps go on record: the first ones, which are the inputs, and the outcome. */
-static void record(
-    struct eng_work *work, const struct eng_case_follower *follower, const struct eng_trace *trace)
+static void record(struct eng_work *work, const struct eng_case_follower *follower,
+    const struct eng_trace *trace, uint32_t instrument)
 {
     struct ipc_fact_wide *wide = eng_work_wide(work);
+    wide->instrument = instrument;
+    wide->price_sample_e8 = follower->own.last_e8; /* 0 = not mapped: the batch's */
     wide->equity_e8 = follower->equity_e8;
     wide->balance_e8 = follower->balance_e8;
     wide->free_e8 = follower->free_e8;
@@ -154,8 +209,8 @@ static bool gather_carry(const struct eng_work *work, const struct eng_plan *pla
         return false;
     const struct eng_core *core = plan->core;
     const struct eng_order *order = plan->order;
-    uint32_t index = eng_position_of(
-        core, out->row->follower_no, out->row->incarnation, order->instrument, order->product);
+    uint32_t index = eng_position_of(core, out->row->follower_no, out->row->incarnation,
+        order->instrument, out->mapped ? out->own.instrument : order->instrument, order->product);
     if (index != ENG_NONE &&
         core->positions[index].episode == core->master_positions[order->master_position].episode)
         out->run = (struct eng_run){.sum_e8 = core->positions[index].carry_sum_e8,
@@ -171,24 +226,26 @@ static bool judge(struct eng_work *work, struct eng_plan *plan, const struct eng
     struct eng_case judged = {.shared = &shared, .follower = {.row = row}};
     if (row->policy != 0)
         judged.follower.policy = &plan->view->policies[row->policy - 1];
-    if (is_unsupported(row)) {
-        fact->reason = IPC_REASON_MODE_UNSUPPORTED;
-        fact->qty_e8 = plan->order->qty_e8;
-        return false;
-    }
+    bool refuses_market = plan->core->policies[row->broker].refuses_market;
     gather_order(plan, &shared);
-    gather_market(plan, plan->core->policies[row->broker].refuses_market, &shared);
+    gather_market(plan, refuses_market, &shared);
     judged.follower.word = (uint8_t)follower->word;
     judged.follower.session_valid = eng_account_session_valid(follower->account);
     judged.follower.symbol_allowed = eng_plan_symbol_allowed(plan, row);
-    enum ipc_reason contract = eng_plan_contract(plan, follower, false);
+    const struct ipc_row_map_item *item = eng_map_item(plan->view, row, plan->order->instrument);
+    enum ipc_reason contract = item == NULL ? eng_plan_contract(plan, follower, false)
+                                            : gather_mapped(plan, follower, item, refuses_market,
+                                                  &shared, &judged.follower);
     judged.follower.mismatch = contract == IPC_REASON_INSTRUMENT_MISMATCH;
     if (contract == IPC_REASON_INSTRUMENT_UNKNOWN)
-        shared.instrument = 0;
+        shared.instrument = judged.follower.own.instrument = 0;
+    uint32_t trades = item == NULL ? plan->order->instrument : item->to;
+    terms->instrument = trades;
     judged.follower.unknown_pending =
         follower->slot != NULL && follower->slot->unknown_count != 0 &&
-        eng_position_unknown(plan->core, row->follower_no, plan->order->instrument);
-    gather_position(plan, row, own_e8, &judged.follower);
+        eng_position_unknown(
+            plan->core, (uint32_t)(follower->slot - plan->core->slots), row->follower_no, trades);
+    gather_position(plan, follower, own_e8, &judged.follower);
     gather_money(plan, follower, own_e8, &judged.follower);
 
     bool carries = gather_carry(work, plan, terms, own_e8, &judged.follower);
@@ -196,7 +253,7 @@ static bool judge(struct eng_work *work, struct eng_plan *plan, const struct eng
     struct eng_trace trace;
     eng_judge(&judged, &verdict, work == NULL ? NULL : &trace);
     if (work != NULL)
-        record(work, &judged.follower, &trace);
+        record(work, &judged.follower, &trace, trades);
     if (carries) {
         eng_work_wide(work)->run_sum_e8 = verdict.run.sum_e8;
         eng_work_wide(work)->run_granted_e8 = verdict.run.granted_e8;

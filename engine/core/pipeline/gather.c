@@ -47,7 +47,7 @@ static void gather_order(const struct eng_work *work, const struct eng_follower 
     out->price_e8 = order->price_e8;
     out->trigger_e8 = order->trigger_e8;
     out->age_ns = plan->age_ns;
-    out->last_e8 = work->sample->price_e8;
+    out->last_e8 = plan->sample->price_e8;
     out->price_age_ns = plan->price_age_ns;
     bool refuses = work->core->policies[follower->row->broker].refuses_market;
     out->market_orders = refuses ? ENG_MARKET_AS_LIMIT : ENG_MARKET_PROTECTED;

@@ -202,7 +202,7 @@ static enum ipc_reason entry_end(const struct eng_core *core, const struct eng_c
     if (row->flags & IPC_FOLLOWER_PAUSED)
         return IPC_REASON_COPY_PAUSED;
     if (child->queued == IPC_ACTION_PLACE &&
-        eng_position_unknown(core, child->follower_no, child->instrument))
+        eng_position_unknown(core, child->slot, child->follower_no, child->instrument))
         return IPC_REASON_UNKNOWN_PENDING;
     if (child->queued != IPC_ACTION_PLACE)
         return IPC_REASON_NONE;

@@ -38,6 +38,24 @@ static enum ipc_reason batch_bar(const struct eng_plan *plan)
     return plan->closed ? IPC_REASON_SUPERSEDED : plan->group_bar;
 }
 
+const struct ipc_row_map_item *eng_map_item(
+    const struct ipc_snapshot_view *view, const struct ipc_row_follower *row, uint32_t instrument)
+{
+    if (row->map == 0)
+        return NULL;
+    const struct ipc_row_list *run = &view->maps[row->map - 1];
+    const struct ipc_row_map_item *items = view->map_items + run->first;
+    uint32_t low = 0, high = run->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (items[middle].from < instrument)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < run->count && items[low].from == instrument ? &items[low] : NULL;
+}
+
 /* The instrument with the numbers of the master's broker: entries are made where the follower's
  * broker has the same (the guard of step 4), in slices that every broker takes. */
 static const struct ipc_row_instrument *plan_instrument(
@@ -282,6 +300,8 @@ static int64_t position_room_e8(
     const struct eng_order *order = plan->order;
     uint32_t index =
         eng_position_find(plan->core, row->follower_no, order->instrument, order->product);
+    while (index != ENG_NONE && plan->core->positions[index].instrument != order->instrument)
+        index = plan->core->positions[index].older; /* of an earlier symbol map */
     if (index == ENG_NONE)
         return row->max_position_e8;
     const struct eng_position *position = &plan->core->positions[index];
@@ -352,7 +372,8 @@ static bool entry_guards(const struct eng_plan *plan, const struct ipc_row_follo
     const struct eng_slot *slot, struct ipc_fact_child *fact)
 {
     if (slot != NULL && LS_UNLIKELY(slot->unknown_count != 0) &&
-        eng_position_unknown(plan->core, row->follower_no, plan->order->instrument))
+        eng_position_unknown(plan->core, (uint32_t)(slot - plan->core->slots), row->follower_no,
+            plan->order->instrument))
         return refuse(fact, IPC_REASON_UNKNOWN_PENDING);
     if (plan->order->side == IPC_SIDE_SELL && !(row->flags & IPC_FOLLOWER_ALLOW_SHORT))
         return refuse(fact, IPC_REASON_SHORT_NOT_ALLOWED);

@@ -22,8 +22,8 @@ struct eng_plan {
     const struct ipc_row_instrument *instrument; /* as the master's broker has it; NULL = not in the
                                                     snapshot */
     const struct eng_batch_sample *sample;
-    struct eng_contracts contracts;        /* the instrument at every broker */
-    struct ipc_row_instrument master_row;  /* storage of `instrument` where brokers differ */
+    struct eng_contracts contracts;       /* the instrument at every broker */
+    struct ipc_row_instrument master_row; /* storage of `instrument` where brokers differ */
     uint32_t master_broker;
     uint32_t order_index;
     bool is_exit;
@@ -32,7 +32,7 @@ struct eng_plan {
     struct eng_sizer sizer;
     struct eng_shape shape;
     int64_t age_ns;
-    int64_t age_limit_ns;   /* of followers that set none */
+    int64_t age_limit_ns;      /* of followers that set none */
     struct eng_hours hours;    /* of the instrument's exchange, now */
     uint32_t asks_day;         /* not 0 = day.h is asked of every follower */
     enum ipc_reason group_bar; /* what stops the master's whole group */
@@ -63,6 +63,30 @@ struct eng_follower {
     enum ipc_switch word; /* strictest of all that concern it */
 };
 
+/* eng_map_item returns what the follower's symbol map puts in place of an instrument, NULL when it
+ * has no map or the map does not name it. */
+const struct ipc_row_map_item *eng_map_item(
+    const struct ipc_snapshot_view *view, const struct ipc_row_follower *row, uint32_t instrument);
+
+/* eng_row_trades returns what the follower trades when its master trades this instrument. */
+static inline uint32_t eng_row_trades(
+    const struct ipc_snapshot_view *view, const struct ipc_row_follower *row, uint32_t instrument)
+{
+    const struct ipc_row_map_item *item =
+        LS_LIKELY(row->map == 0) ? NULL : eng_map_item(view, row, instrument);
+    return LS_LIKELY(item == NULL) ? instrument : item->to;
+}
+
+/* eng_sample_price puts the price of the instrument that a follower trades in place of the
+ * batch's; unknown where the shell did not sample that one. */
+static inline void eng_sample_price(
+    const struct eng_follower_sample *sample, uint32_t instrument, struct eng_batch_sample *out)
+{
+    bool is_own = sample->instrument == instrument;
+    out->price_e8 = is_own ? sample->price_e8 : 0;
+    out->price_mono_ns = is_own ? sample->price_mono_ns : 0;
+}
+
 /* eng_plan_contract is step 4 for one follower: what its broker knows the instrument as
  * (contract.h). */
 static inline enum ipc_reason eng_plan_contract(
@@ -71,20 +95,17 @@ static inline enum ipc_reason eng_plan_contract(
     if (LS_LIKELY(plan->instrument != NULL && plan->contracts.count == 0 &&
                   !(plan->instrument->flags & IPC_INSTRUMENT_GONE)))
         return IPC_REASON_NONE;
-    return eng_contract_bars(
-        &plan->contracts, plan->master_broker, follower->row->broker, is_exit);
+    return eng_contract_bars(&plan->contracts, plan->master_broker, follower->row->broker, is_exit);
 }
 
 /* eng_plan_symbol_allowed: the order's instrument passes the follower's lists. */
 bool eng_plan_symbol_allowed(struct eng_plan *plan, const struct ipc_row_follower *row);
 
-/* eng_plan_entry sizes and checks an opening of a plain follower (eng_row_is_plain); for all of them
- * there is eng_plan_opening in full.h.
- *   own_e8   what the follower's copies of this order hold and may still fill, when their total is
- *            decided anew: it is not in its own way; else 0
- *   fact     gets qty_e8 (the total; of a skip, what it was before the reason struck), reason and
- *            sample_e8; the caller has zeroed it
- *   returns  true = to be sent */
+/* eng_plan_entry sizes and checks an opening of a plain follower (eng_row_is_plain); for all of
+ * them there is eng_plan_opening in full.h. own_e8   what the follower's copies of this order hold
+ * and may still fill, when their total is decided anew: it is not in its own way; else 0 fact gets
+ * qty_e8 (the total; of a skip, what it was before the reason struck), reason and sample_e8; the
+ * caller has zeroed it returns  true = to be sent */
 LS_MUST_USE bool eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower,
     int64_t own_e8, struct ipc_fact_child *fact);
 

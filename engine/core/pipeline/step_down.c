@@ -110,7 +110,7 @@ bool eng_decide_step_down(
         terms.flags |= IPC_WIDE_OPEN_LEG;
     struct ipc_fact_child *fact = eng_work_add(work, follower, child->slot);
     bool goes = eng_plan_opening(work, plan, follower, own, fact, &shape, &terms);
-    if (goes && fact->qty_e8 <= own) {
+    if (goes && (fact->qty_e8 <= own || terms.instrument != child->instrument)) {
         fact->reason = IPC_REASON_AT_TARGET;
         goes = false;
     }

@@ -47,6 +47,8 @@ void eng_work_terms(struct eng_work *work, const struct eng_terms *terms, uint32
     wide->validity = shape->validity;
     wide->flags = terms->flags;
     wide->instrument = terms->instrument;
+    if (terms->price_sample_e8 != 0)
+        wide->price_sample_e8 = terms->price_sample_e8;
     wide->sibling = sibling;
     wide->price_e8 = shape->price_e8;
     wide->trigger_e8 = shape->trigger_e8;
@@ -241,7 +243,31 @@ struct eng_plan *eng_work_open_plan(struct eng_work *work, bool by_fill)
     return &work->open_plan[by_fill];
 }
 
-struct eng_plan *eng_work_close_plan(
+struct eng_plan *eng_work_mapped_plan(struct eng_work *work, const struct eng_follower *follower,
+    struct eng_plan *plan, uint32_t instrument)
+{
+    if (LS_LIKELY(instrument == plan->order->instrument))
+        return plan;
+    uint32_t account = follower->row->account;
+    if (work->mapped.of == plan && work->mapped.instrument == instrument &&
+        work->mapped.account == account)
+        return &work->mapped.plan;
+    work->mapped.of = plan;
+    work->mapped.instrument = instrument;
+    work->mapped.account = account;
+    struct eng_order *order = &work->mapped.order;
+    *order = *plan->order;
+    order->instrument = instrument;
+    order->account = account;    /* its broker's contract counts, not the master's */
+    order->average_price_e8 = 0; /* another instrument's fill says nothing about its price */
+    work->mapped.sample = *work->sample;
+    eng_sample_price(follower->sample, instrument, &work->mapped.sample);
+    eng_plan_make(&work->mapped.plan, work->core, work->batch->order, order,
+        work->batch->refuses_market, &work->mapped.sample);
+    return &work->mapped.plan;
+}
+
+static struct eng_plan *close_plan(
     struct eng_work *work, const struct eng_position *position, bool by_fill)
 {
     struct eng_plan *plan = by_fill ? eng_work_fill_plan(work) : &work->plan;
@@ -256,4 +282,11 @@ struct eng_plan *eng_work_close_plan(
         work->has_flipped[by_fill] = true;
     }
     return &work->flipped_plan[by_fill];
+}
+
+struct eng_plan *eng_work_close_plan(struct eng_work *work, const struct eng_follower *follower,
+    const struct eng_position *position, bool by_fill)
+{
+    return eng_work_mapped_plan(
+        work, follower, close_plan(work, position, by_fill), position->instrument);
 }

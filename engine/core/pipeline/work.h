@@ -36,6 +36,16 @@ struct eng_work {
         flipped_plan[2];       /* closes of positions that were copied with the side flipped */
     struct eng_run_sum run[2]; /* of the order's run: [0] as ordered, [1] as filled */
 
+    /* A plan in the instrument that a symbol map put in place of the order's; of the follower that
+     * asked last. */
+    struct {
+        const struct eng_plan *of; /* the plan that it is like, NULL = none yet */
+        uint32_t instrument, account;
+        struct eng_order order;
+        struct eng_batch_sample sample;
+        struct eng_plan plan;
+    } mapped;
+
     uint32_t place_count;
     uint32_t immediate_count;
     uint32_t accounts[IPC_BATCH_CHILDREN_MAX]; /* of children whose bytes leave now */
@@ -57,6 +67,8 @@ struct eng_terms {
     uint32_t slice; /* of the first order; those below it work */
     int64_t market_protection_e8;
     int64_t slice_e8; /* largest quantity of one order */
+    int64_t
+        price_sample_e8; /* last price of `instrument` where it is not the batch's; 0 = unknown */
 };
 
 static inline uint32_t eng_work_room(const struct eng_work *work)
@@ -107,9 +119,16 @@ LS_MUST_USE bool eng_work_place(struct eng_work *work, const struct eng_follower
 struct eng_plan *eng_work_fill_plan(struct eng_work *work);
 struct eng_plan *eng_work_open_plan(struct eng_work *work, bool by_fill);
 
-/* The plan of a close of this position. */
-struct eng_plan *eng_work_close_plan(
-    struct eng_work *work, const struct eng_position *position, bool by_fill);
+/* The plan of a close of this position, in the instrument that it trades. Good until the next call
+ * for another follower or position. */
+struct eng_plan *eng_work_close_plan(struct eng_work *work, const struct eng_follower *follower,
+    const struct eng_position *position, bool by_fill);
+
+/* eng_work_mapped_plan returns the plan itself where the follower trades the plan's instrument, or
+ * one like it for what it trades: lot, tick, freeze quantity and price of that one; the terms of
+ * the master's order stay. Good until the next call. */
+struct eng_plan *eng_work_mapped_plan(struct eng_work *work, const struct eng_follower *follower,
+    struct eng_plan *plan, uint32_t instrument);
 
 /* eng_decide_exit decides a reduction for one follower, from its copied positions.
  *   by_fill   it follows the master's fills
@@ -157,9 +176,9 @@ LS_MUST_USE bool eng_decide_copies(
 LS_MUST_USE bool eng_decide_step_down(
     struct eng_work *work, const struct eng_follower *follower, uint32_t child);
 
-/* eng_step_gone_e8 returns what a child of ENG_CHILD_STEP gave up: its quantity less that of the copy
- * that went in its place, all of it when none did.
- *   newest  newest copy that the follower has of the order */
+/* eng_step_gone_e8 returns what a child of ENG_CHILD_STEP gave up: its quantity less that of the
+ * copy that went in its place, all of it when none did. newest  newest copy that the follower has
+ * of the order */
 int64_t eng_step_gone_e8(const struct eng_core *core, uint32_t newest, uint32_t child);
 
 /* eng_decide_bracket decides the protective legs of the copies that a follower has of the order:

@@ -215,6 +215,20 @@ static struct eng_follower_sample follower_sample(const struct world *world, uin
         .can_send = !world->cannot_send[slot]};
 }
 
+/* Of a follower that trades another instrument than the batch's: that one's price. */
+static struct eng_follower_sample batch_follower_sample(
+    const struct world *world, const struct eng_batch *batch, uint32_t at)
+{
+    struct eng_follower_sample sample = follower_sample(world, batch->slots[at]);
+    uint32_t instrument = eng_batch_instrument(world->core, batch, at);
+    if (instrument == batch->instrument)
+        return sample;
+    sample.instrument = instrument;
+    sample.price_e8 = world->mapped_price_e8;
+    sample.price_mono_ns = world->price_mono_ns != 0 ? world->price_mono_ns : world->now_mono_ns;
+    return sample;
+}
+
 static uint32_t take_commands(struct world *world)
 {
     const uint32_t *handles;
@@ -238,7 +252,7 @@ static uint32_t run_batch(struct world *world, const struct eng_batch *batch)
     struct eng_follower_sample samples[IPC_BATCH_CHILDREN_MAX];
     struct eng_batch_sample sample = batch_sample(world);
     for (uint32_t i = 0; i < batch->slot_count; i++)
-        samples[i] = follower_sample(world, batch->slots[i]);
+        samples[i] = batch_follower_sample(world, batch, i);
     uint32_t count =
         eng_decide_batch(world->core, batch, &sample, samples, &live.batch, live.children);
     if (count == 0)

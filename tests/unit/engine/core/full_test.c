@@ -153,21 +153,24 @@ static void market_protection_is_sent(void **state)
     world_close(&world);
 }
 
-/* What the core cannot close yet it does not open. */
-static void mapped_followers_open_nothing(void **state)
+/* What is skipped because nobody here knows the instrument is on record like everything else. */
+static void unknown_instruments_are_skipped(void **state)
 {
     (void)state;
     struct world world;
-    static const struct ipc_row_list maps[1] = {{.first = 0, .count = 0}};
     open_world(&world, 2);
-    world.view.maps = maps;
-    world.view.map_count = 1;
     policies[0].flags = IPC_POLICY_REVERSE;
-    world.followers[1].map = 1;
     world_adopt(&world);
-    assert_int_equal(market_order(&world, IPC_SIDE_BUY, 5), 1);
-    assert_int_equal(world.commands[0].side, IPC_SIDE_SELL);
-    assert_int_equal(world_last_fact(&world, 1).reason, IPC_REASON_MODE_UNSUPPORTED);
+    struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 5, E8(100));
+    event.instrument = 0;
+    assert_int_equal(world_event(&world, &event), 1);
+    assert_int_equal(world_waves(&world), 0);
+    assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_INSTRUMENT_UNKNOWN);
+    assert_int_equal(world_last_fact(&world, 1).reason, IPC_REASON_INSTRUMENT_UNKNOWN);
+    assert_int_equal(market_order(&world, IPC_SIDE_BUY, 5), 2);
+    assert_int_equal(command_of(&world, 0)->side, IPC_SIDE_SELL);
+    world_check(&world);
+    world_restart(&world, true);
     world_close(&world);
 }
 
@@ -178,7 +181,7 @@ int main(void)
         cmocka_unit_test(modes_divide_by_the_accounts),
         cmocka_unit_test(rounding_and_caps_of_a_policy_hold),
         cmocka_unit_test(market_protection_is_sent),
-        cmocka_unit_test(mapped_followers_open_nothing),
+        cmocka_unit_test(unknown_instruments_are_skipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
