@@ -40,6 +40,10 @@ struct raw_turn {
     uint32_t *replies, *events, *updates, *orders_per_look, *budget_us;
 };
 
+struct raw_books {
+    uint32_t *per_broker, *deadline_ms;
+};
+
 struct raw_protection {
     struct raw_band *equity;
     uint32_t equity_count;
@@ -62,6 +66,7 @@ struct raw_config {
     struct raw_limits *limits;
     struct raw_pacing *pacing;
     struct raw_turn *turn;
+    struct raw_books *books;
     struct raw_protection *protection;
 };
 
@@ -147,6 +152,11 @@ static const cyaml_schema_field_t turn_fields[] = {
     U32(struct raw_turn, budget_us),
     CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t books_fields[] = {
+    U32(struct raw_books, per_broker),
+    U32(struct raw_books, deadline_ms),
+    CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t protection_fields[] = {
     CYAML_FIELD_SEQUENCE("equity", OPTIONAL | CYAML_FLAG_POINTER, struct raw_protection, equity,
         &band_value, 1, ENG_BANDS_MAX),
@@ -170,6 +180,7 @@ static const cyaml_schema_field_t config_fields[] = {
     PART(struct raw_config, limits, limits_fields),
     PART(struct raw_config, pacing, pacing_fields),
     PART(struct raw_config, turn, turn_fields),
+    PART(struct raw_config, books, books_fields),
     PART(struct raw_config, protection, protection_fields),
     CYAML_FIELD_END,
 };
@@ -225,6 +236,8 @@ void eng_config_defaults(struct eng_config *config)
         .updates_per_turn = 64,
         .orders_per_look = 64,
         .turn_budget_us = 50,
+        .books_per_broker = 8,
+        .books_deadline_ms = 10000,
         .equity_band_count = (uint32_t)LS_COUNT_OF(equity_default),
         .option_band_count = (uint32_t)LS_COUNT_OF(option_default),
     };
@@ -385,6 +398,10 @@ static enum ipc_rc raw_take(
         TAKE(config->orders_per_look, raw->turn->orders_per_look);
         TAKE(config->turn_budget_us, raw->turn->budget_us);
     }
+    if (raw->books != NULL) {
+        TAKE(config->books_per_broker, raw->books->per_broker);
+        TAKE(config->books_deadline_ms, raw->books->deadline_ms);
+    }
     if (raw->protection != NULL) {
         enum ipc_rc rc = bands_take("equity", raw->protection->equity,
             raw->protection->equity_count, config->equity_bands, &config->equity_band_count, error);
@@ -518,6 +535,8 @@ enum ipc_rc eng_config_finish(struct eng_config *config, uint32_t cores, struct 
         {"turn.updates", config->updates_per_turn, 1, 4096},
         {"turn.orders_per_look", config->orders_per_look, 4, 4096},
         {"turn.budget_us", config->turn_budget_us, 1, 100000},
+        {"books.per_broker", config->books_per_broker, 1, 64},
+        {"books.deadline_ms", config->books_deadline_ms, 100, 25000},
     };
     for (size_t i = 0; i < LS_COUNT_OF(bounds); i++) {
         if (bounds[i].value < bounds[i].low || bounds[i].value > bounds[i].high) {

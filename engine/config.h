@@ -58,6 +58,9 @@ struct eng_config {
     uint32_t rings;           /* rings of both classes together */
     uint32_t memory_lock;     /* 1 = refuse to start when memory cannot be locked */
 
+    uint32_t books_per_broker;  /* order books that are read at one time, of one broker */
+    uint32_t books_deadline_ms; /* from the start of a query to its last byte */
+
     uint32_t exit_share;            /* calls of a second that entries leave to exits */
     uint32_t pace_guard_ms;         /* added to the second of the sliding log */
     uint32_t exit_price_max_age_ms; /* what counts as a fresh price for an exit's limit */

@@ -15,7 +15,7 @@ static uint32_t power_of_two_from(uint32_t value)
 enum ipc_rc eng_link_make(
     struct eng_link *link, uint32_t connections, uint32_t rings, struct ipc_error *error)
 {
-    uint32_t count = power_of_two_from(2 * connections + rings + 256);
+    uint32_t count = power_of_two_from(2 * connections + rings + 4 * ENG_BOOKS_MAX + 256);
     size_t turn_bytes = ls_align_up((size_t)count * sizeof(struct eng_to_turn), 64);
     size_t porter_bytes = ls_align_up((size_t)count * sizeof(struct eng_to_porter), 64);
     size_t note_bytes = (size_t)NOTES * sizeof(struct eng_note);

@@ -1,13 +1,14 @@
 /* link.h: what the porter and the pinned thread hand each other: three queues, one direction each.
  * Pointers change their owner with the message that carries them.
  *
- *     porter ── to_turn ──► pinned thread     connections, generations, rings, pages, halt, stop
- *     porter ◄── to_porter ── pinned thread   wants, retired connections, answers
+ *     porter ── to_turn ──► pinned thread     connections, generations, rings, pages, books, halt
+ *     porter ◄── to_porter ── pinned thread   wants, retired connections, answers, asks of books
  *     porter ◄── notes ── pinned thread       log records */
 #ifndef LS_ENGINE_LINK_H
 #define LS_ENGINE_LINK_H
 
 #include "engine/adopt.h"
+#include "engine/books.h"
 #include "engine/note.h"
 #include "engine/net/pool.h"
 #include "ipc/accounts.h"
@@ -26,6 +27,7 @@ enum eng_to_turn_kind {
     ENG_TO_TURN_MONEY,      /* index: broker number; page is its accounts page */
     ENG_TO_TURN_SWITCHES,   /* switches: the page of switch words */
     ENG_TO_TURN_PAGES,      /* all pages that exist were handed over: rings may be read */
+    ENG_TO_TURN_BOOK,       /* book: what an account's broker said; to be given back */
     ENG_TO_TURN_HALT,       /* index: enum ipc_switch, the engine's own word from the halt file */
     ENG_TO_TURN_STOP,       /* finish waves and replies, then end */
 };
@@ -37,6 +39,7 @@ struct eng_to_turn {
     struct eng_connection *connection;
     const struct eng_generation *generation;
     struct ipc_ring_consumer *ring;
+    struct eng_book *book;
     enum ipc_ring_class ring_class;
     union {
         struct ipc_prices prices;
@@ -51,6 +54,8 @@ enum eng_to_porter_kind {
     ENG_TO_PORTER_TAKEN,    /* generation: in force; the one before is not read any more */
     ENG_TO_PORTER_REFUSED,  /* generation, text */
     ENG_TO_PORTER_RING,     /* index: not read any more */
+    ENG_TO_PORTER_ASK,      /* ask */
+    ENG_TO_PORTER_BOOK,     /* book: read */
     ENG_TO_PORTER_STOPPED,  /* the pinned thread ends now */
 };
 
@@ -60,6 +65,8 @@ struct eng_to_porter {
     struct eng_pool_want want;
     struct eng_connection *connection;
     const struct eng_generation *generation;
+    struct eng_books_ask ask;
+    struct eng_book *book;
     char text[200];
 };
 

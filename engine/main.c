@@ -204,9 +204,9 @@ static enum ipc_rc config_make(
 
 static uint64_t descriptors_needed(const struct eng_config *config)
 {
-    /* sockets, two descriptors a ring at most, two files a journal segment, and what is always open
-     */
-    return (uint64_t)config->connections + 2u * config->rings + 2u * config->journal_segments + 128;
+    /* sockets, two descriptors a ring at most, two files a journal segment, kept connections of book
+     * queries, and what is always open */
+    return (uint64_t)config->connections + 2u * config->rings + 2u * config->journal_segments + 512;
 }
 
 static enum ipc_rc limits_check(const struct eng_config *config, struct ipc_error *error)

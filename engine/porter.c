@@ -12,6 +12,7 @@
 
 #include "engine/net/connect.h"
 #include "engine/net/memory.h"
+#include "engine/porter_books.h"
 #include "engine/porter_private.h"
 #include "ipc/clock.h"
 
@@ -45,6 +46,8 @@ enum ipc_rc eng_porter_make(
     if (rc == IPC_OK)
         rc = eng_resolver_make(&porter->resolver, error);
     if (rc == IPC_OK)
+        rc = porter_books_make(porter, &porter->books, error);
+    if (rc == IPC_OK)
         rc = ipc_wake_open_producer(wiring->shm, config->shard, &porter->bell, error);
     if (rc != IPC_OK) {
         eng_porter_free(porter);
@@ -70,8 +73,11 @@ void eng_porter_free(struct eng_porter *porter)
         while (ipc_queue_poll(&porter->wiring.link->to_turn, &left))
             if (left.kind == ENG_TO_TURN_ATTACH)
                 eng_connector_recycle(porter->connector, left.connection);
+            else if (left.kind == ENG_TO_TURN_BOOK)
+                porter_books_back(porter->books, left.book);
         eng_connector_free(porter->connector);
     }
+    porter_books_free(porter->books);
     eng_resolver_free(porter->resolver);
     for (uint32_t i = 0; i < ENG_BROKERS_MAX; i++)
         eng_tls_context_free(porter->brokers[i].context);
@@ -169,6 +175,7 @@ static void answer_take(struct eng_porter *porter, const struct eng_to_porter *a
         ipc_metric_add(wiring->telemetry->tokens_unopened, answer->generation->tokens_unopened);
         ipc_metric_set(wiring->telemetry->connections_wanted, answer->generation->connections);
         porter_brokers_changed(porter);
+        porter_books_generation(porter->books);
         porter->find_mono_ns = 0; /* its brokers' pages, now */
         return;
     case ENG_TO_PORTER_REFUSED:
@@ -180,6 +187,12 @@ static void answer_take(struct eng_porter *porter, const struct eng_to_porter *a
         return;
     case ENG_TO_PORTER_RING:
         porter_ring_given_back(porter, answer->index);
+        return;
+    case ENG_TO_PORTER_ASK:
+        porter_books_ask(porter->books, &answer->ask);
+        return;
+    case ENG_TO_PORTER_BOOK:
+        porter_books_back(porter->books, answer->book);
         return;
     case ENG_TO_PORTER_STOPPED:
         porter->stopped = true;
@@ -242,7 +255,7 @@ static bool porter_round(struct eng_porter *porter, int64_t now_mono_ns)
         porter_contexts_sweep(porter);
         ipc_metric_set(porter->wiring.telemetry->connections_handed, porter->handed);
     }
-    if (porter_connects_run(porter, now_mono_ns) > 0)
+    if (porter_connects_run(porter, now_mono_ns) + porter_books_run(porter->books, now_mono_ns) > 0)
         busy = true;
     notes_print(porter);
     if (porter->must_ring) {

@@ -3,7 +3,8 @@
  *
  * It finds rings as producers make them, opens price and account pages and switches, prepares
  * snapshot generations (adopt.h) and publishes what was adopted or refused, makes and warms
- * connections (net/connect.h), takes dead ones apart, watches the halt file, and prints the log.
+ * connections (net/connect.h), takes dead ones apart, asks accounts' books (porter_books.h),
+ * watches the halt file, and prints the log.
  *
  * Timers: rings, pages and their replacement every 50 ms, snapshot every 2 ms, halt file every
  * 20 ms, OpenSSL's waiting blocks every second.

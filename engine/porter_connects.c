@@ -117,9 +117,16 @@ static void answers_take(struct eng_porter *porter, int64_t now_mono_ns)
     }
 }
 
-/* The broker's address, asked for again when it is old; what was known serves until the answer.
- *   returns  IPC_OK; IPC_EMPTY while there is none yet; IPC_NOT_FOUND with a sentence */
-static enum ipc_rc address_find(struct eng_porter *porter, uint16_t number, uint8_t source_family,
+const struct sockaddr_storage *porter_address(
+    const struct eng_porter *porter, uint16_t number, uint8_t source_family)
+{
+    const uint32_t family = family_index(source_family);
+    return porter->brokers[number].addresses[family].resolved_mono_ns != 0
+               ? &porter->brokers[number].addresses[family].address
+               : NULL;
+}
+
+enum ipc_rc porter_address_find(struct eng_porter *porter, uint16_t number, uint8_t source_family,
     int64_t now_mono_ns, struct ipc_error *error)
 {
     struct porter_broker *broker = &porter->brokers[number];
@@ -183,7 +190,7 @@ static enum ipc_rc target_make(struct eng_porter *porter, const struct eng_pool_
     }
     const uint32_t family = family_index(want->key.source_family);
     enum ipc_rc rc =
-        address_find(porter, want->key.broker, want->key.source_family, now_mono_ns, error);
+        porter_address_find(porter, want->key.broker, want->key.source_family, now_mono_ns, error);
     if (rc != IPC_OK)
         return rc;
     *target = (struct eng_connect_target){

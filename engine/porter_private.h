@@ -1,5 +1,6 @@
 /* porter_private.h: the porter's own shapes, shared by porter.c (rounds, snapshot, signals),
- * porter_rings.c (what producers make) and porter_connects.c (connections). */
+ * porter_rings.c (what producers make), porter_connects.c (connections) and porter_books.c (book
+ * queries). */
 #ifndef LS_ENGINE_PORTER_PRIVATE_H
 #define LS_ENGINE_PORTER_PRIVATE_H
 
@@ -39,10 +40,13 @@ struct porter_broker {
     uint32_t failures_unsaid;
 };
 
+struct porter_books; /* porter_books.h */
+
 struct eng_porter {
     struct eng_porter_wiring wiring;
     struct eng_connector *connector;
     struct eng_resolver *resolver;
+    struct porter_books *books;
     struct ipc_wake bell;                    /* the shard's, rung by us as by any producer */
     const struct eng_generation *generation; /* in force; NULL before the first */
     struct porter_ring *rings;
@@ -76,6 +80,14 @@ void porter_pages_check(struct eng_porter *porter);
 void porter_brokers_changed(struct eng_porter *porter);
 /* porter_want_refuse answers a want with "failed" without trying. */
 void porter_want_refuse(struct eng_porter *porter, const struct eng_pool_want *want);
+/* porter_address_find makes sure of the broker's address, asked for again when it is old; what was
+ * known serves until the answer.
+ *   returns  IPC_OK; IPC_EMPTY while there is none yet; IPC_NOT_FOUND with a sentence */
+LS_MUST_USE enum ipc_rc porter_address_find(struct eng_porter *porter, uint16_t number,
+    uint8_t source_family, int64_t now_mono_ns, struct ipc_error *error);
+/* porter_address returns it, NULL before it was found; valid until the broker's row changes. */
+const struct sockaddr_storage *porter_address(
+    const struct eng_porter *porter, uint16_t number, uint8_t source_family);
 void porter_contexts_sweep(struct eng_porter *porter);
 /* porter_connects_run starts wanted connections and hands over finished ones; returns how many. */
 uint32_t porter_connects_run(struct eng_porter *porter, int64_t now_mono_ns);

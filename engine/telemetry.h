@@ -31,7 +31,8 @@
     X(alarms, "alarm facts written")                                                               \
     X(notes_dropped, "log records dropped because the porter was behind")                          \
     X(switch_unread, "turns without a switches page: entries barred")                              \
-    X(power_waits, "batches that waited for the disk before they left")
+    X(power_waits, "batches that waited for the disk before they left")                            \
+    X(books_read, "order books that were dealt with")
 
 #define ENG_PINNED_GAUGES(X)                                                                       \
     X(connections_ready, "connections that take orders")                                           \
@@ -71,12 +72,17 @@
     X(connect_failures, "connection attempts that failed, certificates included")                  \
     X(generations_adopted, "snapshot generations that came into force")                            \
     X(generations_refused, "snapshot generations that were refused")                               \
-    X(tokens_unopened, "tokens that could not be opened")
+    X(tokens_unopened, "tokens that could not be opened")                                          \
+    X(book_requests, "order books and positions asked for")                                        \
+    X(book_failures, "of those, without a usable answer")                                          \
+    X(book_bytes, "bytes of order books and positions read")
 
 #define ENG_PORTER_GAUGES(X)                                                                       \
     X(connections_wanted, "connections that the snapshot asks for")                                \
     X(connections_handed, "connections handed to the pinned thread and not taken back")            \
-    X(halt_file, "1 while the halt file exists")
+    X(halt_file, "1 while the halt file exists")                                                   \
+    X(books_under_way, "order books being read")                                                   \
+    X(books_waiting, "order books that wait for one that is being read")
 
 struct eng_telemetry {
     struct ipc_metrics *page;

@@ -57,7 +57,8 @@ enum ipc_rc eng_turn_make(
         turn->replies = zeroed(TURN_REPLIES_HELD, sizeof(*turn->replies));
         turn->reply_children = zeroed(TURN_REPLIES_HELD, sizeof(uint32_t));
         turn->lane_stamp = zeroed(config->accounts, sizeof(uint32_t));
-        has_limits = turn_limits_make(turn, config->follower_slots) == IPC_OK;
+        has_limits = turn_limits_make(turn, config->follower_slots) == IPC_OK &&
+                     turn_books_make(turn, config->accounts) == IPC_OK;
     }
     if (turn == NULL || track_memory == NULL || turn->rings == NULL || turn->record == NULL ||
         turn->flights == NULL || turn->held == NULL || turn->waiting == NULL ||
@@ -97,6 +98,7 @@ void eng_turn_free(struct eng_turn *turn)
     free(turn->reply_children);
     free(turn->lane_stamp);
     turn_limits_free(turn);
+    turn_books_free(turn);
     free(turn);
 }
 
@@ -341,6 +343,9 @@ static void messages_take(struct eng_turn *turn)
         case ENG_TO_TURN_PAGES:
             turn->pages_known = true;
             break;
+        case ENG_TO_TURN_BOOK:
+            turn_books_came(turn, message.book);
+            break;
         case ENG_TO_TURN_HALT:
             turn->pages.halt_word = (uint8_t)message.index;
             /* A person made and removed the file: the clock's alarm is acknowledged too. */
@@ -513,6 +518,7 @@ static void turn_once(struct eng_turn *turn)
     turn_rings_poll(turn, IPC_RING_UPDATES, config->updates_per_turn);
     turn_limits_step(turn);
     turn_flatten_step(turn);
+    turn_books_step(turn);
 
     retired_tell(turn);
     lanes_walk(turn);
@@ -528,7 +534,7 @@ static void turn_once(struct eng_turn *turn)
 static bool anything_ready(struct eng_turn *turn)
 {
     return !ipc_queue_empty(&turn->wiring.link->to_turn) || turn_rings_ready(turn) ||
-           turn->held_count > 0 || turn->reply_count > 0 ||
+           turn->held_count > 0 || turn->reply_count > 0 || turn_books_ready(turn) ||
            (turn->pages.has_switches &&
                ipc_switch_sequence(&turn->pages.switches) != turn->pages.switch_sequence);
 }
@@ -595,6 +601,7 @@ static void connections_shut(struct eng_turn *turn)
             eng_edge_wait(turn->edge, LS_NS_PER_MS);
     } while (figures.live + figures.draining > 0 && turn->now_mono_ns < until);
     retired_tell(turn);
+    turn_books_end(turn);
 }
 
 void *eng_turn_run(void *context)

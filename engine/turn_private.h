@@ -126,6 +126,7 @@ struct eng_turn {
     uint32_t generation_count;
 
     struct turn_limits *limits; /* turn_limits.c */
+    struct turn_books *books;   /* turn_books.c */
     struct {                    /* turn_flatten.c */
         uint32_t next;          /* index of the follower that is asked next for its wish */
         uint32_t cursor;        /* position that is looked at next */
@@ -189,6 +190,17 @@ void turn_keepalive(struct eng_turn *turn);
 LS_MUST_USE enum ipc_rc turn_limits_make(struct eng_turn *turn, uint32_t follower_slots);
 void turn_limits_free(struct eng_turn *turn);
 void turn_limits_step(struct eng_turn *turn);
+
+/* turn_books.c: what became of orders whose outcome nobody knows. turn_books_came takes a book that
+ * the porter read; turn_books_end gives back what is not dealt with. turn_facts journals and
+ * applies what the core says; the caller has asked for room. */
+LS_MUST_USE enum ipc_rc turn_books_make(struct eng_turn *turn, uint32_t accounts);
+void turn_books_free(struct eng_turn *turn);
+void turn_books_came(struct eng_turn *turn, struct eng_book *book);
+void turn_books_step(struct eng_turn *turn);
+bool turn_books_ready(const struct eng_turn *turn);
+void turn_books_end(struct eng_turn *turn);
+void turn_facts(struct eng_turn *turn, const struct eng_event_facts *facts);
 
 /* turn_flatten.c: positions that are closed without an order of their master. */
 void turn_flatten_step(struct eng_turn *turn);

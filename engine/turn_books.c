@@ -1,0 +1,222 @@
+/* turn_books.c: the pinned thread's half of reconciliation (core/reconcile.h): what is due is asked
+ * of the porter (books.h), what comes back becomes facts, a few a turn, so that a book of thousands
+ * of orders holds up no wave.
+ *
+ * Timers: what is due every 2 ms at most, what follows from the time alone every 100 ms, a part of
+ * the accounts' connections every 10 ms, sessions that closed every second. */
+#include <stdlib.h>
+
+#include "engine/turn_private.h"
+
+/* TEMPORARY: until core/reconcile.c is linked */
+#pragma weak eng_recon_next
+#pragma weak eng_recon_answer
+#pragma weak eng_recon_time
+#pragma weak eng_recon_want
+
+#define ASK_EVERY_NS      (2 * LS_NS_PER_MS)
+#define TIME_EVERY_NS     (100 * LS_NS_PER_MS)
+#define OUTAGE_EVERY_NS   (10 * LS_NS_PER_MS)
+#define STEPS_PER_TURN    32u /* of answers: an order, a child or a handful of facts each */
+#define STEPS_IN_WAVE     2u
+#define ASKS_PER_TURN     8u
+#define ACCOUNTS_PER_LOOK 256u
+#define ROOM_FOR_FACTS    8192u /* payload bytes of one step, generously */
+
+/* What is known of an account's connections. */
+#define NEVER_UP          0
+#define IS_UP             (-1)
+
+struct turn_books {
+    uint32_t out; /* asks and books that the porter has, or that came and were not given back */
+    struct eng_book *came[ENG_BOOKS_MAX];
+    uint32_t first, count;
+    struct eng_recon_walk walk; /* of the first */
+    int64_t asked_mono_ns, time_mono_ns, outage_mono_ns;
+    uint32_t outage_next;  /* lane of the generation that is looked at next */
+    int64_t *down_mono_ns; /* by account - 1: since when it has no connection, NEVER_UP, IS_UP */
+};
+
+enum ipc_rc turn_books_make(struct eng_turn *turn, uint32_t accounts)
+{
+    struct turn_books *books = calloc(1, sizeof(*books));
+    turn->books = books;
+    if (books == NULL)
+        return IPC_SYSTEM;
+    books->down_mono_ns = calloc(accounts, sizeof(*books->down_mono_ns));
+    return books->down_mono_ns != NULL ? IPC_OK : IPC_SYSTEM;
+}
+
+void turn_books_free(struct eng_turn *turn)
+{
+    if (turn->books == NULL)
+        return;
+    free(turn->books->down_mono_ns);
+    free(turn->books);
+}
+
+static bool has_room(const struct eng_turn *turn)
+{
+    return eng_journal_room(turn->wiring.journal) >= ROOM_FOR_FACTS;
+}
+
+void turn_facts(struct eng_turn *turn, const struct eng_event_facts *facts)
+{
+    for (uint32_t i = 0; i < facts->count; i++) {
+        if (facts->fact[i].type == IPC_FACT_ALARM) {
+            turn_alarm(turn, &facts->fact[i].alarm);
+            continue;
+        }
+        /* Room was asked for before: a full journal here is a bug of the room's arithmetic. */
+        LS_CHECK(turn_append(turn, facts->fact[i].type, &facts->fact[i].event, facts->fact[i].bytes,
+                     1) != 0);
+    }
+    turn->work++;
+}
+
+/* ---- answers -----------------------------------------------------------------------------------
+ */
+
+void turn_books_came(struct eng_turn *turn, struct eng_book *book)
+{
+    struct turn_books *books = turn->books;
+    LS_CHECK(books->count < ENG_BOOKS_MAX);
+    books->came[(books->first + books->count++) % ENG_BOOKS_MAX] = book;
+}
+
+static void give_back(struct eng_turn *turn)
+{
+    struct turn_books *books = turn->books;
+    const struct eng_to_porter message = {
+        .kind = ENG_TO_PORTER_BOOK, .book = books->came[books->first]};
+    /* The queue holds every object that exists. */
+    LS_CHECK(ipc_queue_offer(&turn->wiring.link->to_porter, &message));
+    books->first = (books->first + 1) % ENG_BOOKS_MAX;
+    books->count--;
+    books->out--;
+    books->walk = (struct eng_recon_walk){.phase = 0};
+}
+
+static void answers_take(struct eng_turn *turn)
+{
+    struct turn_books *books = turn->books;
+    uint32_t steps = turn->wave_open ? STEPS_IN_WAVE : STEPS_PER_TURN;
+    while (books->count > 0 && steps > 0 && has_room(turn)) {
+        const struct eng_book *book = books->came[books->first];
+        struct eng_event_facts facts;
+        if (eng_recon_answer(turn->wiring.core, &book->answer, &books->walk, turn->now_mono_ns,
+                turn->now_wall_ns, &facts)) {
+            turn_facts(turn, &facts);
+            steps--;
+            continue;
+        }
+        ipc_metric_add(turn->wiring.telemetry->books_read, 1);
+        give_back(turn);
+    }
+}
+
+/* ---- asks --------------------------------------------------------------------------------------
+ */
+
+static bool can_ask(const struct eng_turn *turn)
+{
+    return turn->books->out < ENG_BOOKS_MAX && has_room(turn) &&
+           ipc_queue_room(&turn->wiring.link->to_porter) > turn->wiring.config->connections + 128;
+}
+
+static void asks_make(struct eng_turn *turn)
+{
+    struct turn_books *books = turn->books;
+    struct eng_book_ask ask;
+    if (turn->now_mono_ns - books->asked_mono_ns < ASK_EVERY_NS)
+        return;
+    books->asked_mono_ns = turn->now_mono_ns;
+    for (uint32_t i = 0; i < ASKS_PER_TURN && can_ask(turn); i++) {
+        if (!eng_recon_next(turn->wiring.core, turn->now_mono_ns, turn->now_wall_ns, &ask))
+            return;
+        turn_facts(turn, &ask.facts);
+        struct eng_to_porter message = {
+            .kind = ENG_TO_PORTER_ASK,
+            .ask = {.account = ask.account, .ask_no = ask.ask_no, .what = ENG_BOOKS_ORDERS},
+        };
+        LS_CHECK(ipc_queue_offer(&turn->wiring.link->to_porter, &message));
+        books->out++;
+    }
+}
+
+static void time_take(struct eng_turn *turn)
+{
+    struct turn_books *books = turn->books;
+    struct eng_event_facts facts;
+    if (turn->now_mono_ns - books->time_mono_ns < TIME_EVERY_NS)
+        return;
+    for (uint32_t i = 0; i < STEPS_PER_TURN; i++) {
+        if (!has_room(turn))
+            return;
+        if (!eng_recon_time(turn->wiring.core, turn->now_mono_ns, turn->now_wall_ns, &facts)) {
+            books->time_mono_ns = turn->now_mono_ns;
+            return;
+        }
+        turn_facts(turn, &facts);
+    }
+}
+
+/* ---- what calls for a book ---------------------------------------------------------------------
+ */
+
+static void want(struct eng_turn *turn, uint32_t account, enum ipc_recon_why why)
+{
+    struct eng_event_facts facts;
+    if (eng_recon_want(turn->wiring.core, account, why, NULL, &facts))
+        turn_facts(turn, &facts);
+}
+
+/* An account that had no connection for more than a second, and has one again. Accounts that never
+ * had one since the start are the start's. */
+static void outages_look(struct eng_turn *turn)
+{
+    struct turn_books *books = turn->books;
+    const struct eng_generation *generation = turn->generation;
+    if (turn->now_mono_ns - books->outage_mono_ns < OUTAGE_EVERY_NS)
+        return;
+    books->outage_mono_ns = turn->now_mono_ns;
+    for (uint32_t i = 0; i < ACCOUNTS_PER_LOOK && has_room(turn); i++) {
+        if (books->outage_next >= generation->lane_count) {
+            books->outage_next = 0;
+            return;
+        }
+        const uint32_t account = generation->lanes[books->outage_next++].account;
+        int64_t *down_mono_ns = &books->down_mono_ns[account - 1];
+        if (!eng_pool_up(turn->pool, account)) {
+            if (*down_mono_ns == IS_UP)
+                *down_mono_ns = turn->now_mono_ns;
+            continue;
+        }
+        if (*down_mono_ns > 0 && turn->now_mono_ns - *down_mono_ns > ENG_RECON_OUTAGE_NS)
+            want(turn, account, IPC_RECON_WHY_OUTAGE);
+        *down_mono_ns = IS_UP;
+    }
+}
+
+void turn_books_step(struct eng_turn *turn)
+{
+    if (turn->generation == NULL || !turn->pages_known || eng_recon_next == NULL)
+        return;
+    answers_take(turn);
+    if (turn->stopping || turn->wave_open)
+        return;
+    time_take(turn);
+    outages_look(turn);
+    asks_make(turn);
+}
+
+bool turn_books_ready(const struct eng_turn *turn)
+{
+    return turn->books->count > 0;
+}
+
+void turn_books_end(struct eng_turn *turn)
+{
+    while (turn->books->count > 0)
+        give_back(turn);
+}
