@@ -2,6 +2,8 @@
 #include "bench/fanout.h"
 #include "bench/option_file.h"
 #include "bench/peers.h"
+#include "bench/ring_bench.h"
+#include "bench/stages.h"
 #include "version.h"
 
 #include <getopt.h>
@@ -13,34 +15,46 @@
 static const char usage[] =
     "lockstep-bench: measures the engine of this build beside what the machine allows at best\n"
     "\n"
-    "  lockstep-bench fanout [OPTIONS]   from an event in the ring to its first, median and last\n"
-    "                                    order accepted by the kernel, against the floor: the "
-    "same\n"
-    "                                    bytes, sealed by SSL_write and sent by bare sends\n"
-    "  lockstep-bench peers [OPTIONS]    the same orders to the same server by nghttp2, libcurl "
-    "and\n"
-    "                                    Python httpx, interleaved with the engine's\n"
+    "  lockstep-bench ring       the hop from an adapter to the engine, beside a bare ping-pong;\n"
+    "                            throughput of 1, 2 and 8 producers\n"
+    "  lockstep-bench plan       ns and instructions a follower, 500 to 1,000,000 rows\n"
+    "  lockstep-bench journal    the journal's part of a wave, both tiers\n"
+    "  lockstep-bench fanout     from an event in the ring to its first, median and last order\n"
+    "                            accepted by the kernel, against the floor: the same bytes, "
+    "sealed\n"
+    "                            by SSL_write and sent by bare sends\n"
+    "  lockstep-bench peers      the same orders to the same server by nghttp2, libcurl and "
+    "Python\n"
+    "                            httpx, interleaved with the engine's\n"
+    "  lockstep-bench scale      1,000 to 1,000,000 followers on one shard, and on two: cost,\n"
+    "                            memory, time to adopt\n"
+    "  lockstep-bench burst      1,000 events a second for 500 followers, 10 s\n"
+    "  lockstep-bench sustained  100 events a second for 500 followers through the simulated\n"
+    "                            broker, 60 s; an exit behind a wave of 100,000 followers\n"
+    "  lockstep-bench restart    from SIGKILL to the first order, 10,000 followers\n"
     "\n"
-    "  --followers N      of the one master (500; 1 to 5000)\n"
-    "  --rounds N         of each scenario (40; 1 to 1000)\n"
-    "  --lanes KIND       own, shared or all (all)\n"
+    "  --followers N      of the one master (fanout, peers, burst, sustained 500; restart 10000;\n"
+    "                     plan and scale: the largest case, 1000000)\n"
+    "  --rounds N         of each case (40; 1 to 1000)\n"
+    "  --lanes KIND       fanout: own, shared or all (all)\n"
     "  --pool N           connections of the shared pool (8)\n"
-    "  --bearer BYTES     length of a follower's token (64 and then 1100)\n"
+    "  --bearer BYTES     length of a follower's token (fanout: 64 and then 1100)\n"
     "  --io KIND          uring, epoll or all (all)\n"
     "  --engine-cpu N, --peer-cpu N   processors (the first two this process may use)\n"
-    "  --seconds N        bound for the whole; rounds are cut to fit (50)\n"
-    "  --json             one JSON object with every round's values instead of the table\n"
+    "  --seconds N        fanout, peers: bound for the whole, rounds are cut to fit (50);\n"
+    "                     burst (10) and sustained (60): how long events come\n"
+    "  --json             one JSON object instead of the table\n"
     "  --keep             leave the engine's files for a look\n"
     "  --config FILE      these options from YAML (conf/bench.yaml); the command line goes first\n"
     "  --check            validate, say what would be measured, and exit\n"
     "  --version, --help\n"
     "\n"
     "Starts lockstep-engine and lockstepctl from its own directory. Exit code 0 also when the\n"
-    "machine was too noisy to be believed: the table says so per row.\n";
+    "machine was too noisy to be believed: the table says so. `./lockstep.sh bench` runs all.\n";
 
 struct options {
+    const char *name; /* what is measured */
     struct bench_fanout_options fanout;
-    bool peers; /* that is measured, not fanout */
     bool json, check;
 };
 
@@ -63,6 +77,37 @@ static bool read_word(
         return true;
     (void)fprintf(stderr, "lockstep-bench: --%s %s: give %s, %s or all\n", name, text, a, b);
     return false;
+}
+
+/* What there is to measure. */
+static const struct bench {
+    const char *name;
+    int (*run)(const struct options *options);
+    uint32_t followers, followers_max; /* the default, and what it can hold */
+    double seconds;
+} * bench_find(const char *name);
+
+/* Settles what depends on the name. Returns an exit code, or -1 to go on. */
+static int choose_bench(struct options *options, const char *name)
+{
+    const struct bench *bench = bench_find(name);
+    struct bench_fanout_options *fanout = &options->fanout;
+    if (bench == NULL) {
+        (void)fprintf(stderr, "lockstep-bench: say what to measure: ring, plan, journal, fanout, "
+                              "peers, scale, burst, sustained or restart; try --help\n");
+        return 2;
+    }
+    options->name = bench->name;
+    if (fanout->followers == 0)
+        fanout->followers = bench->followers;
+    if (fanout->seconds_max == 0)
+        fanout->seconds_max = bench->seconds;
+    if (fanout->followers > bench->followers_max) {
+        (void)fprintf(stderr, "lockstep-bench: --followers %u: %s takes at most %u\n",
+            fanout->followers, bench->name, bench->followers_max);
+        return 2;
+    }
+    return -1;
 }
 
 /* Returns an exit code, or -1 to go on. */
@@ -94,14 +139,14 @@ static int options_read(int argc, char **argv, struct options *options)
         {"version", no_argument, NULL, VERSION}, {"help", no_argument, NULL, HELP},
         {NULL, 0, NULL, 0}};
     struct bench_fanout_options *fanout = &options->fanout;
-    *options = (struct options){.fanout = {.followers = 500,
+    *options = (struct options){.fanout = {
                                     .rounds = 40,
                                     .pool_connections = 8,
                                     .lanes = "all",
                                     .io = "all",
                                     .engine_cpu = -1,
                                     .peer_cpu = -1,
-                                    .seconds_max = 50}};
+                                }};
     struct ipc_error error;
     if (bench_option_file(names, &argc, &argv, &error) != IPC_OK) {
         (void)fprintf(stderr, "lockstep-bench: %s\n", error.text);
@@ -113,14 +158,9 @@ static int options_read(int argc, char **argv, struct options *options)
         const int option = getopt_long(argc, argv, "", names, NULL);
         switch (option) {
         case -1:
-            options->peers = optind + 1 == argc && strcmp(argv[optind], "peers") == 0;
-            if (options->peers || (optind + 1 == argc && strcmp(argv[optind], "fanout") == 0))
-                return -1;
-            (void)fprintf(
-                stderr, "lockstep-bench: say what to measure: fanout or peers; try --help\n");
-            return 2;
+            return choose_bench(options, optind + 1 == argc ? argv[optind] : "");
         case FOLLOWERS:
-            good = read_number("followers", optarg, 1, BENCH_FOLLOWERS_MAX, &number);
+            good = read_number("followers", optarg, 1, 1 << 20, &number);
             fanout->followers = (uint32_t)number;
             break;
         case ROUNDS:
@@ -228,26 +268,97 @@ static int run_peers(const struct options *options)
     return rc == IPC_OK ? 0 : 1;
 }
 
+/* A measurement that says what it has in one report. */
+static int report_end(struct bench_report *report, const struct options *options, enum ipc_rc rc,
+    struct ipc_error *error)
+{
+    bench_report_end(report, options->json, stdout);
+    if (rc != IPC_OK)
+        (void)fprintf(stderr, "lockstep-bench: %s\n", error->text);
+    return rc == IPC_OK ? 0 : 1;
+}
+
+static int run_ring(const struct options *options)
+{
+    struct bench_report report;
+    struct ipc_error error = {{0}};
+    const struct bench_ring_options ring = {.rounds = 20000 * options->fanout.rounds,
+        .records = 100000 * options->fanout.rounds,
+        .engine_cpu = options->fanout.engine_cpu,
+        .peer_cpu = options->fanout.peer_cpu};
+    bench_report_begin(&report, options->name);
+    return report_end(&report, options, bench_ring_run(&ring, &report, &error), &error);
+}
+
+static int run_stages(
+    const struct options *options, enum ipc_rc (*run)(const struct bench_stages_options *,
+                                       struct bench_report *, struct ipc_error *))
+{
+    struct bench_report report;
+    struct ipc_error error = {{0}};
+    const struct bench_stages_options stages = {.followers_max = options->fanout.followers,
+        .rounds = options->fanout.rounds,
+        .cpu = options->fanout.engine_cpu,
+        .other_cpu = options->fanout.peer_cpu};
+    bench_report_begin(&report, options->name);
+    return report_end(&report, options, run(&stages, &report, &error), &error);
+}
+
+static int run_plan(const struct options *options)
+{
+    return run_stages(options, bench_plan_run);
+}
+
+static int run_journal(const struct options *options)
+{
+    return run_stages(options, bench_journal_run);
+}
+
+static int run_scale(const struct options *options)
+{
+    return run_stages(options, bench_scale_run);
+}
+
+static const struct bench benches[] = {
+    {"ring", run_ring, 1, 1 << 20, 0},
+    {"plan", run_plan, 1000000, 1 << 20, 0},
+    {"journal", run_journal, 5000, 1 << 20, 0},
+    {"fanout", run_fanout, 500, BENCH_FOLLOWERS_MAX, 50},
+    {"peers", run_peers, 500, BENCH_FOLLOWERS_MAX, 50},
+    {"scale", run_scale, 1000000, 1 << 20, 0},
+};
+
+static const struct bench *bench_find(const char *name)
+{
+    for (size_t i = 0; i < LS_COUNT_OF(benches); i++)
+        if (strcmp(benches[i].name, name) == 0)
+            return &benches[i];
+    return NULL;
+}
+
+static int check_print(const struct options *options)
+{
+    const struct bench_fanout_options *fanout = &options->fanout;
+    if (strcmp(options->name, "fanout") == 0)
+        (void)printf("valid: fanout to %u followers, %u rounds each of %s lanes (pool of %u) by "
+                     "%s, at most %.0f s\n",
+            fanout->followers, fanout->rounds, fanout->lanes, fanout->pool_connections, fanout->io,
+            fanout->seconds_max);
+    else
+        (void)printf("valid: %s, %u followers, pool of %u, %u rounds\n", options->name,
+            fanout->followers, fanout->pool_connections, fanout->rounds);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
     const int code = options_read(argc, argv, &options);
     if (code >= 0)
         return code;
-    if (options.check) {
-        const struct bench_fanout_options *fanout = &options.fanout;
-        if (options.peers)
-            (void)printf("valid: peers, %u orders over %u connections, %u rounds, at most %.0f s\n",
-                fanout->followers, fanout->pool_connections, fanout->rounds, fanout->seconds_max);
-        else
-            (void)printf(
-                "valid: fanout to %u followers, %u rounds each of %s lanes (pool of %u) by "
-                "%s, at most %.0f s\n",
-                fanout->followers, fanout->rounds, fanout->lanes, fanout->pool_connections,
-                fanout->io, fanout->seconds_max);
-        return 0;
-    }
+    if (options.check)
+        return check_print(&options);
     (void)signal(SIGPIPE, SIG_IGN);
     raise_files_limit();
-    return options.peers ? run_peers(&options) : run_fanout(&options);
+    return bench_find(options.name)->run(&options);
 }

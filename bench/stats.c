@@ -1,5 +1,6 @@
 #include "bench/stats.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,4 +38,9 @@ struct bench_summary bench_summarize(const struct bench_series *series)
     out.p90 = rank(sorted, series->count, 90);
     out.p99 = rank(sorted, series->count, 99);
     return out;
+}
+
+double bench_growth(double small, double small_cost, double large, double large_cost)
+{
+    return pow(large_cost / small_cost, 1 / log2(large / small));
 }

@@ -21,4 +21,7 @@ struct bench_summary {
 void bench_series_add(struct bench_series *series, double value);
 struct bench_summary bench_summarize(const struct bench_series *series);
 
+/* bench_growth is the growth of a cost per doubling of the size between two measurements. */
+double bench_growth(double small, double small_cost, double large, double large_cost);
+
 #endif
