@@ -1,5 +1,5 @@
-/* ctl_journal.c: lockstepctl journal ls | show LSN | verify. Reads only; the engine does not
- * notice.
+/* ctl_journal.c: lockstepctl journal ls | show LSN | export. Reads only; the engine does not
+ * notice. verify is ctl_verify.c.
  */
 #include "control/ctl_journal.h"
 
@@ -14,7 +14,11 @@
 static const char help_text[] =
     "Usage: lockstepctl journal ls [OPTIONS]       the facts, one line each\n"
     "       lockstepctl journal show LSN [OPTIONS] one fact, a line per order in it\n"
-    "       lockstepctl journal verify [OPTIONS]   check every record of the journal\n"
+    "       lockstepctl journal export [OPTIONS]   every fact with all its fields, one JSON "
+    "object\n"
+    "                                              a line\n"
+    "       lockstepctl journal verify [OPTIONS]   check every record, and that every decision is\n"
+    "                                              accounted for\n"
     "\n"
     "The journal is what the engine did, in order: events seen, decisions, requests, replies.\n"
     "It is read from memory first and from the disk files where memory no longer has it.\n"
@@ -24,12 +28,14 @@ static const char help_text[] =
     "  --to LSN       last record\n"
     "  --type NAME    only one type: open adopt event batch release reply update checkpoint alarm\n"
     "                 book\n"
-    "  --follow       ls: go on as the engine writes, until interrupted\n"
+    "  --follow       ls, export: go on as the engine writes, until interrupted\n"
     "  --disk DIR     where the disk files are, when the journal is no longer in memory (after a\n"
     "                 reboot): the directory that holds journal.<shard>\n"
     "  --json         one JSON object per record\n"
     "\n"
-    "verify ends with 1 when a committed record is damaged or missing.\n";
+    "verify ends with 1 when a committed record is damaged or missing, or when the decisions do\n"
+    "not add up: events x followers = skipped + placed + acts + vanished + remaining, and\n"
+    "placed + extra = terminal + open. It says where.\n";
 
 static bool number_take(const char *text, uint64_t *out)
 {
@@ -144,6 +150,7 @@ struct listing {
     struct ipc_journal_orders *orders;
     struct ipc_text text;
     char *bytes;
+    bool is_export;
 };
 
 static bool listing_make(struct listing *listing)
@@ -162,7 +169,7 @@ static void listing_free(struct listing *listing)
 static void frame_print(struct listing *listing, const struct ipc_journal_entry *entry)
 {
     ipc_text_start(&listing->text, listing->bytes, IPC_JOURNAL_TEXT_BYTES);
-    if (listing->cli->json)
+    if (listing->cli->json || listing->is_export)
         ipc_journal_json(&listing->text, listing->orders, entry);
     else
         ipc_journal_line(&listing->text, listing->orders, entry);
@@ -264,118 +271,15 @@ static int show_run(struct listing *listing, struct ipc_journal_reader *reader, 
     }
 }
 
-/* --- verify --- */
-
-struct verdict {
-    uint64_t frames, maybe, holes, dropped_bytes, uncommitted;
-    uint64_t first_lsn, last_lsn;
-    enum ipc_journal_step end; /* END, TORN, CORRUPT, GONE */
-    bool dropped_committed;
-    struct ipc_error error;
-};
-
-static void verdict_take(struct verdict *verdict, struct ipc_journal_reader *reader)
-{
-    struct ipc_journal_entry entry;
-    memset(verdict, 0, sizeof *verdict);
-    for (;;) {
-        enum ipc_journal_step step = ipc_journal_reader_next(reader, &entry);
-        if (step == IPC_JOURNAL_END)
-            step = ipc_journal_reader_tail(reader, &entry);
-        if (step == IPC_JOURNAL_FRAME) {
-            if (verdict->frames++ == 0)
-                verdict->first_lsn = entry.frame->lsn;
-            verdict->last_lsn = entry.frame->lsn;
-            verdict->maybe += (entry.flags & IPC_ENTRY_MAYBE) != 0;
-            verdict->uncommitted += (entry.flags & IPC_ENTRY_UNCOMMITTED) != 0;
-            continue;
-        }
-        verdict->dropped_bytes += entry.dropped_bytes;
-        if (step == IPC_JOURNAL_HOLE) {
-            verdict->holes++;
-            continue;
-        }
-        verdict->end = step;
-        verdict->dropped_committed = entry.dropped_committed;
-        verdict->error = entry.error;
-        return;
-    }
-}
-
-static int verdict_print(const struct ctl_cli *cli, uint32_t shard, const struct verdict *verdict,
-    const struct ipc_journal_reader *reader)
-{
-    struct ipc_journal_place place;
-    uint64_t durable_lsn = 0;
-    enum ipc_journal_state state = IPC_JOURNAL_STATE_CLOSED;
-    ipc_journal_reader_place(reader, &place);
-    bool has_owner = ipc_journal_reader_owner(reader, &durable_lsn, &state);
-    bool whole = verdict->end == IPC_JOURNAL_END ||
-                 (verdict->end == IPC_JOURNAL_TORN && !verdict->dropped_committed);
-    if (cli->json) {
-        char sentence[600];
-        struct ipc_text text;
-        ipc_text_start(&text, sentence, sizeof sentence);
-        ipc_text_put_json(&text, verdict->error.text, sizeof verdict->error.text);
-        printf("{\"shard\":%u,\"whole\":%s,\"frames\":%llu,\"first_lsn\":%llu,\"last_lsn\":%llu,"
-               "\"durable_lsn\":%llu,\"state\":\"%s\",\"from_disk\":%llu,\"repaired\":%llu,"
-               "\"holes\":%llu,\"maybe_sent\":%llu,\"uncommitted\":%llu,\"dropped_bytes\":%llu,"
-               "\"end\":\"%s\",\"sentence\":%s}\n",
-            shard, whole ? "true" : "false", (unsigned long long)verdict->frames,
-            (unsigned long long)verdict->first_lsn, (unsigned long long)verdict->last_lsn,
-            (unsigned long long)durable_lsn, has_owner ? ipc_journal_state_name(state) : "none",
-            (unsigned long long)place.from_disk, (unsigned long long)place.repaired,
-            (unsigned long long)verdict->holes, (unsigned long long)verdict->maybe,
-            (unsigned long long)verdict->uncommitted, (unsigned long long)verdict->dropped_bytes,
-            ipc_journal_step_name(verdict->end), sentence);
-        return whole ? CTL_DONE : CTL_FAILED;
-    }
-    printf("journal.%u: %llu records, lsn %llu to %llu, %llu read from disk, durable to %llu, "
-           "state %s: %s\n",
-        shard, (unsigned long long)verdict->frames, (unsigned long long)verdict->first_lsn,
-        (unsigned long long)verdict->last_lsn, (unsigned long long)place.from_disk,
-        (unsigned long long)durable_lsn, has_owner ? ipc_journal_state_name(state) : "none",
-        whole ? "whole" : "DAMAGED");
-    if (verdict->holes > 0)
-        printf("  %llu holes of a power cut, %llu records behind them may have been sent\n",
-            (unsigned long long)verdict->holes, (unsigned long long)verdict->maybe);
-    if (place.repaired > 0)
-        printf("  %llu records are damaged in memory and right on disk\n",
-            (unsigned long long)place.repaired);
-    if (verdict->error.text[0] != '\0')
-        printf("  %s\n", verdict->error.text);
-    return whole ? CTL_DONE : CTL_FAILED;
-}
-
-static int verify_run(const struct ctl_cli *cli, const struct ctl_journal_options *options)
-{
-    uint32_t first = options->has_shard ? options->shard : 0;
-    uint32_t last = options->has_shard ? options->shard : CTL_SHARDS_MAX - 1;
-    int result = CTL_DONE, found = 0;
-    struct ipc_error error = {{0}};
-    for (uint32_t shard = first; shard <= last; shard++) {
-        struct ipc_journal_reader *reader;
-        enum ipc_rc rc = ctl_journal_reader_open(cli, options, shard, &reader, &error);
-        if (rc == IPC_NOT_FOUND && !options->has_shard)
-            continue;
-        if (rc != IPC_OK)
-            return ctl_refuse("%s", error.text);
-        struct verdict verdict;
-        found++;
-        verdict_take(&verdict, reader);
-        if (verdict_print(cli, shard, &verdict, reader) != CTL_DONE)
-            result = CTL_FAILED;
-        ipc_journal_reader_close(reader);
-    }
-    return found > 0 ? result : ctl_refuse("%s", error.text);
-}
+enum what { WHAT_LIST, WHAT_EXPORT, WHAT_SHOW };
 
 static int records_run(
-    const struct ctl_cli *cli, struct ctl_journal_options *options, bool is_show, uint64_t lsn)
+    const struct ctl_cli *cli, struct ctl_journal_options *options, enum what what, uint64_t lsn)
 {
     struct ipc_error error = {{0}};
     struct ipc_journal_reader *reader;
-    struct listing listing = {.cli = cli, .options = options};
+    struct listing listing = {.cli = cli, .options = options, .is_export = what == WHAT_EXPORT};
+    bool is_show = what == WHAT_SHOW;
     if (is_show)
         options->from_lsn = 0;
     if (ctl_journal_reader_open(cli, options, options->shard, &reader, &error) != IPC_OK)
@@ -402,11 +306,13 @@ int ctl_journal_main(const struct ctl_cli *cli, int argc, char **argv)
     }
     const char *what = options.word_count > 0 ? options.words[0] : "";
     if (strcmp(what, "verify") == 0 && options.word_count == 1)
-        return verify_run(cli, &options);
+        return ctl_verify_run(cli, &options);
     if (strcmp(what, "ls") == 0 && options.word_count == 1)
-        return records_run(cli, &options, false, 0);
+        return records_run(cli, &options, WHAT_LIST, 0);
+    if (strcmp(what, "export") == 0 && options.word_count == 1)
+        return records_run(cli, &options, WHAT_EXPORT, 0);
     uint64_t lsn;
     if (strcmp(what, "show") == 0 && options.word_count == 2 && number_take(options.words[1], &lsn))
-        return records_run(cli, &options, true, lsn);
-    return ctl_usage("journal", "ls, show LSN or verify is wanted");
+        return records_run(cli, &options, WHAT_SHOW, lsn);
+    return ctl_usage("journal", "ls, show LSN, export or verify is wanted");
 }

@@ -32,4 +32,9 @@ LS_MUST_USE enum ipc_rc ctl_journal_reader_open(const struct ctl_cli *cli,
     const struct ctl_journal_options *options, uint32_t shard, struct ipc_journal_reader **out,
     struct ipc_error *error);
 
+/* ctl_verify_run is `lockstepctl journal verify`.
+ *   returns CTL_DONE; CTL_FAILED when a shard's journal is damaged or does not add up, or there is
+ *           none */
+int ctl_verify_run(const struct ctl_cli *cli, const struct ctl_journal_options *options);
+
 #endif

@@ -177,7 +177,15 @@ static bool render_event(const struct render *render)
         put_key(render, "order_key", event->order_key);
         put_key(render, "event_key", event->event_key);
         put_i64(render, "version", event->version);
+        put_u64(render, "order_digits", event->order_digits);
         put_i64(render, "received_mono_ns", event->received_mono_ns);
+        put_i64(render, "published_mono_ns", event->published_mono_ns);
+        put_i64(render, "broker_wall_ns", event->broker_wall_ns);
+        put_u64(render, "own_tag", (event->flags & IPC_EVENT_OWN_TAG) != 0);
+        put_u64(render, "from_book", (event->flags & IPC_EVENT_FROM_BOOK) != 0);
+        put_e8(render, "stop", event->stop_e8);
+        put_e8(render, "target", event->target_e8);
+        put_e8(render, "trail", event->trail_e8);
         put_u64(render, "ring_sequence", fact.ring_sequence);
         put_u64(render, "producer", fact.producer);
     }
@@ -196,7 +204,13 @@ static void render_wide(const struct render *render, const struct ipc_fact_wide 
         ipc_text_put(render->text, "]");
         return;
     }
-    ipc_text_put(render->text, ",\"wide\":{\"flags\":%u", wide->flags);
+    ipc_text_put(render->text, ",\"wide\":{\"exit\":%u", (wide->flags & IPC_WIDE_EXIT) != 0);
+    put_u64(render, "on_fill", (wide->flags & IPC_WIDE_ON_FILL) != 0);
+    put_u64(render, "open_leg", (wide->flags & IPC_WIDE_OPEN_LEG) != 0);
+    put_u64(render, "cancel_after", (wide->flags & IPC_WIDE_CANCEL) != 0);
+    put_u64(render, "protects", (wide->flags & IPC_WIDE_PROTECTS) != 0);
+    if (wide->sibling != 0)
+        put_u64(render, "sibling_action", wide->sibling - 1);
     put_u64(render, "instrument", wide->instrument);
     render_terms(render, wide->side, wide->type, wide->product, wide->validity);
     put_e8(render, "price", wide->price_e8);
@@ -241,6 +255,7 @@ static void render_child(const struct render *render, const struct ipc_fact_batc
     put_u64(render, "follower_no", child->follower_no);
     put_u64(render, "incarnation", child->incarnation);
     put_u64(render, "slot", child->slot);
+    put_u64(render, "action", child->action);
     put_word(render, "tag", tag);
     put_word(render, "kind", NAME(ipc_child_kind, child->kind));
     put_word(render, "reason", reason_name(child->reason));
@@ -352,6 +367,10 @@ static bool render_reply(const struct render *render)
         if (fact.accepted_mono_ns != 0)
             put_i64(
                 render, "answered_ns", ipc_text_span(fact.accepted_mono_ns, fact.parsed_mono_ns));
+        if (render->json) {
+            put_i64(render, "accepted_mono_ns", fact.accepted_mono_ns);
+            put_i64(render, "parsed_mono_ns", fact.parsed_mono_ns);
+        }
         ipc_text_put(render->text, render->json ? "}" : "");
     }
     ipc_text_put(render->text, render->json ? "]" : "");

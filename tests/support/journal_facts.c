@@ -87,7 +87,7 @@ static void batch_fill(struct journal_fact *out)
 
 void journal_facts_wide(struct journal_fact *out)
 {
-    struct ipc_fact_batch batch = {.wave = 42,
+    struct ipc_fact_batch batch = {.wave = 0, /* outside of waves */
         .event_lsn = 4,
         .order_key = order_key,
         .generation = 9,
@@ -157,7 +157,7 @@ static void reply_fill(struct journal_fact *out)
             .broker_order_id = "F-900"}};
     memcpy(reply.tag, journal_facts_tag, IPC_TAG_BYTES);
     put(out, IPC_FACT_REPLY, &reply, sizeof reply);
-    reply.tag[18] = '1';
+    reply.tag[14] = '7'; /* the released one */
     reply.outcome = (struct ipc_outcome){.outcome = IPC_OUTCOME_REJECTED,
         .evidence = IPC_EVIDENCE_REPLY,
         .http_status = 400,

@@ -112,6 +112,12 @@ static void test_verify(void **state)
     (void)state;
     CHECK("journal verify", 0, "journal.0: 11 records, lsn 1 to 11", "durable to 11", "whole");
     CHECK("journal verify --json --shard 0", 0, "\"whole\":true", "\"frames\":11");
+    CHECK("journal verify", 0, "events x followers: 3 = 1 skipped + 2 placed",
+        "2 placed + 3 extra = 2 terminal + 3 open");
+    CHECK("journal verify --json", 0, "\"expected\":3", "\"differences\":0");
+    CHECK("journal export", 0, "\"lsn\":1,", "\"fact\":\"batch\"", "\"kind\":\"place-queued\"",
+        "\"protects\":0", "\"lsn\":11,");
+    CHECK("journal export --from 4 --to 4 --type event", 0, "\"order_digits\":");
     CHECK("journal verify --shard 7", 1, "there is no journal.7");
 }
 
@@ -152,7 +158,7 @@ static void test_why_of_wide_decisions(void **state)
     (void)state;
     CHECK(tag_of(80, 0, 0), 0, "place SELL 50 MARKET NRML; last price 98",
         "; close: holds 50 → all of it → SELL 50; follower 80, place 20 of wave "
-        "42, "
+        "0, "
         "generation 9, switch run");
     assert_null(strstr(output, "; slice"));
     CHECK(tag_of(80, 1, 0), 0, "place SELL 1755 LIMIT NRML at 99.5 IOC, instrument 6",
@@ -170,7 +176,7 @@ static void test_usage(void **state)
     (void)state;
     CHECK("journal --help", 0, "Usage: lockstepctl journal ls");
     CHECK("why --help", 0, "Usage: lockstepctl why TAG");
-    CHECK("journal", 2, "ls, show LSN or verify is wanted");
+    CHECK("journal", 2, "ls, show LSN, export or verify is wanted");
     CHECK("journal ls --from x", 2, "--from must be a number");
     CHECK("journal ls --type none", 2, "--type must be");
     CHECK("journal ls --from", 2, "--from needs a value");

@@ -14,9 +14,8 @@
 #include <unistd.h>
 
 #include "engine/checkpointer.h"
-#include "ipc/prng.h"
 #include "tests/support/journal_world.h"
-#include "tests/unit/engine/core/core_world.h"
+#include "tests/support/story.h"
 
 #define FOLLOWERS 24
 
@@ -35,33 +34,7 @@ static uint64_t roll(struct story *story, uint64_t bound)
 
 static void act(struct story *story)
 {
-    struct world *world = &story->core;
-    uint32_t before = world->command_count;
-    world->now_mono_ns += 50 * LS_NS_PER_MS;
-    world->now_wall_ns += 50 * LS_NS_PER_MS;
-    world->price_mono_ns = world->now_mono_ns;
-    struct ipc_event event = world_order(world, roll(story, 3) == 0 ? IPC_SIDE_SELL : IPC_SIDE_BUY,
-        (int64_t)(1 + roll(story, 50)), 100 * LS_E8);
-    (void)world_event(world, &event);
-    (void)world_waves(world);
-    for (uint32_t i = before; i < world->command_count; i++) {
-        const struct ipc_command *command = &world->commands[i];
-        if (roll(story, 8) == 0)
-            world_reply(world, command, IPC_OUTCOME_UNKNOWN, IPC_EVIDENCE_TIMEOUT, NULL);
-        else
-            world_ack(world, command);
-    }
-    uint32_t children = eng_core_child_count(world->core);
-    for (uint32_t i = 0; i < 12 && children > 0; i++) {
-        struct eng_child_view view;
-        uint32_t child = (uint32_t)roll(story, children);
-        if (eng_core_child(world->core, child, &view) && view.state == ENG_STATE_ACKED)
-            (void)world_update(world, child, IPC_STATUS_FILLED, view.qty_e8 / LS_E8, 100 * LS_E8);
-    }
-    (void)world_waves(world);
-    (void)world_release(world);
-    if (roll(story, 10) == 0)
-        world_restart(world, roll(story, 2) == 0);
+    story_act(&story->core, &story->prng);
 }
 
 static void story_make(struct story *story, uint64_t seed)
@@ -98,14 +71,13 @@ static void frame_write(struct story *story, enum ipc_fact_type type, const void
  * numbers an event; a fact that changes nothing stands there. */
 static void story_write(struct story *story)
 {
-    static const struct ipc_fact_alarm filler = {.alarm = IPC_ALARM_FEED_GAP};
     for (struct world_frame *at = story->core.first; at != NULL; at = at->next) {
         const struct eng_frame *frame = &at->frame;
         if (frame->lsn <= story->written)
             continue;
         eng_journal_clock(story->disk.journal, frame->mono_ns, frame->wall_ns);
         while (story->written + 1 < frame->lsn)
-            frame_write(story, IPC_FACT_ALARM, &filler, sizeof filler, 1);
+            frame_write(story, IPC_FACT_ALARM, &story_filler, sizeof story_filler, 1);
         frame_write(story, frame->type, frame->payload, frame->payload_bytes, frame->count);
     }
     assert_true(eng_scribe_round(story->disk.journal));
