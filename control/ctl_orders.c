@@ -245,9 +245,11 @@ static bool is_own(const struct ctl_wave *wave)
     return wave->wave == 0 && wave->fact.transition == IPC_TRANSITION_FOLLOW_UP;
 }
 
+/* What follows later, when a state of the same order says again what was held back, has no wave
+ * either: it is an order at the broker like any other, and must not be missing here. */
 static bool is_shown(const struct ctl_wave *wave)
 {
-    return wave->wave != 0 || is_own(wave);
+    return wave->wave != 0 || wave->copy_count > 0;
 }
 
 static void print_text(const struct orders *orders, const struct ctl_wave *wave)
@@ -263,6 +265,8 @@ static void print_text(const struct orders *orders, const struct ctl_wave *wave)
                *plain = orders->cli->color ? "\033[0m" : "";
     if (is_own(wave))
         printf("%sflatten  ", bold);
+    else if (wave->wave == 0)
+        printf("%slater  ", bold);
     else
         printf("%swave %" PRIu64 "  %s  ", bold, wave->wave,
             ipc_transition_name((enum ipc_transition)wave->fact.transition));
@@ -319,7 +323,7 @@ static void print_json(const struct orders *orders, const struct ctl_wave *wave)
         wave->wave, ipc_transition_name((enum ipc_transition)wave->fact.transition), event->account,
         event->broker_order_id, instrument != NULL ? instrument->symbol : "",
         ipc_side_name((enum ipc_side)event->side), qty, ipc_type_name((enum ipc_type)event->type),
-        price, is_own(wave) ? 1 : wave->fact.follower_count);
+        price, wave->wave == 0 ? wave->copy_count : wave->fact.follower_count);
     struct ipc_wave_record r;
     if (find_record(orders, wave->wave, &r))
         printf("\"stages_ns\":{\"read\":%" PRId64 ",\"decide\":%" PRId64 ",\"journal\":%" PRId64
