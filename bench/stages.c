@@ -123,16 +123,16 @@ static void measure(const struct one_case *what, struct figures *figures)
     figures->adopt_swap_ms = (double)swap_ns / 1e6;
     if (rc == IPC_OK)
         measure_waves(work, what, figures);
-    /* Now each table has been touched. */
-    if (rc == IPC_OK)
-        figures->bytes_a_follower =
-            (resident_bytes() - before - bench_work_own_bytes(work)) / what->work.followers;
     figures->instructions =
         rc == IPC_OK && what->counts_instructions ? plan_instructions(work) : -1;
     if (rc == IPC_OK && what->changes)
         rc = measure_change(work, figures, &error);
     if (rc == IPC_OK && what->changes) /* the second one: image and chunks are warm */
         rc = measure_change(work, figures, &error);
+    /* Now each table has been touched, and those of two generations where one has changed. */
+    if (rc == IPC_OK)
+        figures->bytes_a_follower =
+            (resident_bytes() - before - bench_work_own_bytes(work)) / what->work.followers;
     (void)snprintf(figures->sentence, sizeof figures->sentence, "%.250s", error.text);
     bench_work_close(work);
     figures->is_good = rc == IPC_OK;

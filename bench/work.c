@@ -277,7 +277,7 @@ static void configure(struct bench_work *work)
     config->instruments = 16;
     /* A quarter more: the core keeps some for exits. */
     config->children = options->followers * options->waves / 4 * 5 + 4096;
-    config->positions = options->followers * 2 + 16;
+    config->positions = options->followers / 8 * 9 + 1024; /* some are kept for exits */
     config->master_orders = options->waves + 16;
     config->master_positions = 16;
     config->waves = 8;
@@ -621,5 +621,5 @@ double bench_work_own_bytes(const struct bench_work *work)
     more.child_max += 1u << 20;
     const double each =
         (double)(eng_core_footprint(&more) - eng_core_footprint(&limits)) / (1u << 20);
-    return each * eng_core_child_count(work->core) + (double)work->image_bytes;
+    return each * limits.child_max + (double)work->image_bytes;
 }

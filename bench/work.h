@@ -60,7 +60,7 @@ void bench_work_order(struct bench_work *work);
 uint32_t bench_work_plan_first(struct bench_work *work);
 
 /* bench_work_own_bytes is the private memory that is not the engine's for its followers: the
- * publisher's image, and the day's orders so far. */
+ * publisher's image, and the table of the day's orders. */
 double bench_work_own_bytes(const struct bench_work *work);
 
 const struct ipc_clock *bench_work_clock(const struct bench_work *work);

@@ -187,19 +187,61 @@ static bool account_sends(const struct eng_adopter *adopter, const struct ipc_ro
            (row->roles & IPC_ROLE_FOLLOWER) != 0 && (row->flags & IPC_ACCOUNT_DISABLED) == 0;
 }
 
-static enum ipc_rc secrets_ensure(struct eng_adopter *adopter, struct eng_generation *generation,
-    uint32_t senders, struct ipc_error *error)
+/* Room for an account's token, which stands in a header block of HTTP/2 and in a field of HTTP/1.1,
+ * each with the header's name and the prefix. */
+static size_t secret_bytes_of(
+    const struct eng_generation *generation, const struct ipc_row_account *row)
 {
-    /* Each token stands in a header block of HTTP/2 and in a field of HTTP/1.1. */
-    size_t needed = 16384 + (size_t)senders * 2 * (adopter->config->token_row_bytes + 160u);
+    const struct adp_dialect *dialect = generation->brokers[row->broker].dialect;
+    if (dialect == NULL || row->token_bytes == 0)
+        return 0;
+    return 2 * ls_align_up(row->token_bytes + strlen(dialect->auth.header) +
+                               strlen(dialect->auth.prefix) + 16,
+                   16);
+}
+
+static enum ipc_rc secrets_ensure(
+    struct eng_generation *generation, size_t tokens_bytes, struct ipc_error *error)
+{
+    const size_t needed = 16384 + tokens_bytes;
     if (generation->secrets != NULL && generation->secret_bytes >= needed) {
         ipc_secret_arena_reset(generation->secrets);
         return IPC_OK;
     }
     ipc_secret_arena_destroy(generation->secrets);
     generation->secrets = NULL;
-    generation->secret_bytes = needed + needed / 4;
+    generation->secret_bytes = needed + needed / 16;
     return ipc_secret_arena_create(generation->secret_bytes, &generation->secrets, error);
+}
+
+/* The generation in force has the same token opened already: its bytes are copied, which costs a
+ * twentieth of opening it. */
+static bool auth_keep(
+    const struct eng_adopter *adopter, struct eng_generation *generation, uint32_t index)
+{
+    const struct eng_generation *old = adopter->in_force;
+    if (old == NULL || index >= old->view.account_count || old->auths[index].count == 0)
+        return false;
+    const struct ipc_row_account *row = &generation->view.accounts[index];
+    const struct ipc_row_account *before = &old->view.accounts[index];
+    const size_t row_bytes = generation->view.token_row_bytes;
+    if (before->account != row->account || before->broker != row->broker ||
+        before->token_bytes != row->token_bytes || before->token_version != row->token_version ||
+        old->brokers[row->broker].dialect != generation->brokers[row->broker].dialect ||
+        memcmp(old->view.tokens + index * (size_t)old->view.token_row_bytes,
+            generation->view.tokens + index * row_bytes, row->token_bytes) != 0)
+        return false;
+    const struct eng_auth *from = &old->auths[index];
+    uint8_t *bytes = ipc_secret_alloc(generation->secrets, from->count);
+    uint8_t *text = ipc_secret_alloc(generation->secrets, from->text_count);
+    if (bytes == NULL || text == NULL)
+        return false;
+    memcpy(bytes, from->bytes, from->count);
+    memcpy(text, from->text, from->text_count);
+    generation->auths[index] = *from;
+    generation->auths[index].bytes = bytes;
+    generation->auths[index].text = text;
+    return true;
 }
 
 static void auth_make(
@@ -264,14 +306,15 @@ static enum ipc_rc accounts_take(
     struct eng_adopter *adopter, struct eng_generation *generation, struct ipc_error *error)
 {
     const struct ipc_snapshot_view *view = &generation->view;
-    uint32_t senders = 0, with_token = 0;
+    uint32_t with_token = 0;
+    size_t secret_bytes = 0;
     generation->lane_count = 0;
     generation->tokens_unopened = 0;
     memset(generation->auths, 0, adopter->config->accounts * sizeof(*generation->auths));
     for (uint32_t i = 0; i < view->account_count; i++) {
         if (account_sends(adopter, &view->accounts[i])) {
-            senders++;
             with_token += view->accounts[i].token_bytes > 0;
+            secret_bytes += secret_bytes_of(generation, &view->accounts[i]);
         }
     }
     enum ipc_rc rc = with_token > 0 ? key_load(adopter, error) : IPC_OK;
@@ -283,7 +326,7 @@ static enum ipc_rc accounts_take(
             adopter->config->key_file);
     if (rc != IPC_OK)
         return IPC_REFUSED;
-    rc = secrets_ensure(adopter, generation, senders, error);
+    rc = secrets_ensure(generation, secret_bytes, error);
     if (rc != IPC_OK)
         return rc;
     uint8_t *value = ipc_secret_alloc(generation->secrets, VALUE_PREFIX_MAX + IPC_SEAL_PLAIN_MAX);
@@ -292,7 +335,8 @@ static enum ipc_rc accounts_take(
         const struct ipc_row_account *row = &view->accounts[i];
         if (!account_sends(adopter, row) || row->token_bytes == 0)
             continue;
-        auth_make(adopter, generation, i, value);
+        if (!auth_keep(adopter, generation, i))
+            auth_make(adopter, generation, i, value);
         if (generation->auths[i].count == 0)
             continue;
         struct eng_lane_plan *plan = &generation->lanes[generation->lane_count++];
