@@ -4,23 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ipc/tag.h"
 #include "tests/sim/sim.h"
-
-enum fate {
-    FATE_NONE = 0,
-    FATE_LOSE_REPLY,     /* executed, never answered */
-    FATE_LOSE_REQUEST,   /* neither */
-    FATE_RESET_BEFORE,   /* the connection is reset instead of executing */
-    FATE_RESET_AFTER,    /* executed, then the connection is reset */
-    FATE_REFUSED_BEFORE, /* RST_STREAM, some as REFUSED_STREAM, not executed */
-    FATE_REFUSED_AFTER,  /* the same after executing */
-    FATE_ERROR_BEFORE,   /* a proxy's 5xx, not executed */
-    FATE_ERROR_AFTER,    /* executed */
-    FATE_GARBAGE,        /* executed, and an answer that cannot be read */
-    FATE_LIMITED,        /* 429 in the broker's own form */
-    FATE_EXPIRED,        /* 401 in the broker's own form, until the token is renewed */
-    FATE_GOAWAY,         /* executed, and the connection is shut down in order */
-};
 
 static struct sim_call *call_of(nghttp2_session *session, int32_t stream)
 {
@@ -87,18 +72,26 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
     return 0;
 }
 
-static enum fate draw_fate(struct sim *sim, const struct sim_character *is)
+/* What the request is, the same in every run of its world: its tag, action and number. */
+static uint64_t site_of(const struct sim_call *call)
 {
-    const uint32_t odds[] = {0, is->lose_reply, is->lose_request, is->reset_before, is->reset_after,
-        is->refused_before, is->refused_after, is->error_before, is->error_after, is->garbage,
-        is->limited, is->expire, is->goaway};
-    uint32_t roll = sim_below(sim, 1000);
-    for (uint32_t fate = 1; fate < LS_COUNT_OF(odds); fate++) {
-        if (roll < odds[fate])
-            return (enum fate)fate;
-        roll -= odds[fate];
+    const struct sim_connection *connection = call->connection;
+    for (uint32_t i = connection->request_count; i-- > 0;) {
+        const struct sim_request *request = &connection->requests[i];
+        if (request->stream_id == (uint32_t)call->call.stream)
+            return sim_site(
+                ipc_tag_hash(request->tag), (uint64_t)request->action << 32 | request->request_no);
     }
-    return FATE_NONE;
+    return 0;
+}
+
+static enum sim_fault draw_fate(struct sim *sim, const struct sim_character *is, uint64_t site)
+{
+    for (uint32_t kind = SIM_FAULT_LOSE_REPLY; kind <= SIM_FAULT_GOAWAY; kind++) {
+        if (sim_fault(sim, (enum sim_fault)kind, site, is->odds[kind], 1000))
+            return (enum sim_fault)kind;
+    }
+    return SIM_FAULT_NONE;
 }
 
 static void tag_of(struct sim_call *call)
@@ -118,15 +111,16 @@ static void request_whole(struct sim *sim, struct sim_call *call)
     const struct sim_character *is = &broker->character;
     sim->figures.arrivals++;
     tag_of(call);
-    call->fate = (uint8_t)draw_fate(sim, is);
-    if (call->fate != FATE_NONE)
-        sim->figures.faults++;
-    bool is_late = sim_chance(sim, is->late_accept, 1000);
-    call->run_ns = sim->now_ns + (is_late ? sim_between(sim, LS_NS_PER_S, 8 * LS_NS_PER_S)
-                                          : sim_between(sim, 0, is->far_ns));
-    sim_note(sim, "broker %u has a request on %llu/%d %s%s fate %u", call->connection->broker,
+    call->site = site_of(call);
+    call->fate = (uint8_t)draw_fate(sim, is, call->site);
+    call->lies = call->fate == SIM_FAULT_GOAWAY && sim_fault_between(sim, 0, 2) == 0;
+    call->run_ns = sim->now_ns + sim_character_takes(sim, is);
+    if (sim_fault(sim, SIM_FAULT_LATE_ACCEPT, call->site, is->odds[SIM_FAULT_LATE_ACCEPT], 1000))
+        call->run_ns = sim->now_ns + sim_fault_between(sim, LS_NS_PER_S, 8 * LS_NS_PER_S);
+    sim_note(sim, "broker %u has a request on %llu/%d %s%s %s", call->connection->broker,
         (unsigned long long)call->connection->number, call->call.stream,
-        call->call.path + strlen(ADP_SIM_API_PREFIX), call->tag, call->fate);
+        call->call.path + strlen(ADP_SIM_API_PREFIX), call->tag,
+        sim_fault_name((enum sim_fault)call->fate));
     if (call->tag[0] != '\0')
         sim_check_arrival(sim, call);
 }
@@ -302,43 +296,38 @@ static void run(struct sim *sim, struct sim_broker *broker, struct sim_call *cal
     static const char *const proxies[] = {"<html><body>503 Service Unavailable</body></html>", "",
         "{\"status\":\"Not_ok\",\"message\":\"Internal error\"}", "{\"status\":\"Ok\""};
     static const int statuses[] = {500, 502, 503, 504, 408};
+    const struct sim_character *is = &broker->character;
     call->has_run = 1;
-    switch ((enum fate)call->fate) {
-    case FATE_LOSE_REQUEST:
+    switch (call->fate) {
+    case SIM_FAULT_LOSE_REQUEST:
         call->is_over = 1;
         return;
-    case FATE_RESET_BEFORE:
+    case SIM_FAULT_RESET_BEFORE:
         reset(sim, call);
         return;
-    case FATE_REFUSED_BEFORE:
+    case SIM_FAULT_REFUSED_BEFORE:
         rst_stream(sim, call);
         return;
-    case FATE_ERROR_BEFORE:
+    case SIM_FAULT_ERROR_BEFORE:
         answer_text(call, statuses[sim_below(sim, LS_COUNT_OF(statuses))],
             proxies[sim_below(sim, LS_COUNT_OF(proxies))]);
         break;
-    case FATE_LIMITED:
+    case SIM_FAULT_LIMITED:
         answer_text(call, 429, "{\"status\":\"Not_ok\",\"message\":\"Too many requests\"}");
         note_definite(sim, call);
         break;
-    case FATE_EXPIRED:
+    case SIM_FAULT_EXPIRE:
         expire(broker, call);
         execute(sim, broker, call);
         break;
-    case FATE_NONE:
-    case FATE_LOSE_REPLY:
-    case FATE_RESET_AFTER:
-    case FATE_REFUSED_AFTER:
-    case FATE_ERROR_AFTER:
-    case FATE_GARBAGE:
-    case FATE_GOAWAY:
+    default:
         execute(sim, broker, call);
         break;
     }
     sim_check_books(sim);
-    bool is_late = sim_chance(sim, broker->character.late_reply, 1000);
-    call->answer_ns = sim->now_ns + (is_late ? sim_between(sim, LS_NS_PER_S, 9 * LS_NS_PER_S)
-                                             : sim_between(sim, 0, broker->character.far_ns));
+    call->answer_ns = sim->now_ns + sim_character_takes(sim, is);
+    if (sim_fault(sim, SIM_FAULT_LATE_REPLY, call->site, is->odds[SIM_FAULT_LATE_REPLY], 1000))
+        call->answer_ns = sim->now_ns + sim_fault_between(sim, LS_NS_PER_S, 9 * LS_NS_PER_S);
 }
 
 static void finish(struct sim *sim, struct sim_call *call)
@@ -346,32 +335,29 @@ static void finish(struct sim *sim, struct sim_call *call)
     static const char *const garbage[] = {"{\"status\":\"Ok\",\"result\":[", "null", "[[[[[[[[",
         "{\"status\":\"Ok\",\"message\":\"Success\",\"result\":[]}",
         "{\"status\":\"Ok\",\"status\":\"Not_ok\"}", "\xff\xfe\x00"};
-    switch ((enum fate)call->fate) {
-    case FATE_LOSE_REPLY:
+    switch (call->fate) {
+    case SIM_FAULT_LOSE_REPLY:
         call->is_over = 1;
         return;
-    case FATE_RESET_AFTER:
+    case SIM_FAULT_RESET_AFTER:
         reset(sim, call);
         return;
-    case FATE_REFUSED_AFTER:
+    case SIM_FAULT_REFUSED_AFTER:
         rst_stream(sim, call);
         return;
-    case FATE_ERROR_AFTER:
+    case SIM_FAULT_ERROR_AFTER:
         answer_text(call, 502, "<html>bad gateway</html>");
         break;
-    case FATE_GARBAGE:
+    case SIM_FAULT_LIMITED_AFTER:
+        answer_text(call, 429, "<html>Too many requests</html>");
+        break;
+    case SIM_FAULT_GARBAGE:
         answer_text(call, 200, garbage[sim_below(sim, LS_COUNT_OF(garbage))]);
         break;
-    case FATE_GOAWAY:
-        go_away(sim, call->connection, sim_chance(sim, 1, 3));
+    case SIM_FAULT_GOAWAY:
+        go_away(sim, call->connection, call->lies);
         break;
-    case FATE_NONE:
-    case FATE_LOSE_REQUEST:
-    case FATE_RESET_BEFORE:
-    case FATE_REFUSED_BEFORE:
-    case FATE_ERROR_BEFORE:
-    case FATE_LIMITED:
-    case FATE_EXPIRED:
+    default:
         break;
     }
     answer(call);
@@ -489,26 +475,27 @@ void sim_broker_trouble(struct sim *sim)
     if (connection->number == 0 || connection->server == NULL)
         return;
     const struct sim_character *is = &sim->brokers[connection->broker].character;
-    if (sim_chance(sim, is->settings, 1000)) {
-        settings_change(sim, connection);
-    } else if (sim_chance(sim, is->goaway, 1000)) {
-        sim_note(sim, "broker shuts %llu down", (unsigned long long)connection->number);
-        go_away(sim, connection, sim_chance(sim, 1, 2));
-        sim->figures.faults++;
-    } else if (sim_chance(sim, is->half_open, 1000)) {
-        sim_note(sim, "%llu is half-open", (unsigned long long)connection->number);
-        connection->up.is_black = connection->down.is_black = true;
-        sim->figures.faults++;
-    } else if (sim_chance(sim, is->stall, 1000)) {
-        connection->stalled_until_ns = sim->now_ns + sim_between(sim, 0, 4 * LS_NS_PER_S);
-        connection->stalled_room = sim_below(sim, 600);
-        sim_note(sim, "%llu stalls", (unsigned long long)connection->number);
-        sim->figures.faults++;
-    } else if (sim_chance(sim, is->reset_before, 1000)) {
-        sim_note(sim, "broker resets %llu", (unsigned long long)connection->number);
-        sim_net_server_gone(sim, connection, true);
-        sim->figures.faults++;
+    enum sim_fault kind = SIM_FAULT_SETTINGS;
+    while (!sim_fault(sim, kind, sim->step, is->odds[kind], 1000)) {
+        if (kind++ == SIM_FAULT_RESET)
+            return;
     }
+    if (kind == SIM_FAULT_SETTINGS) {
+        settings_change(sim, connection);
+        return;
+    }
+    sim_note(
+        sim, "broker: %s of %llu", sim_fault_name(kind), (unsigned long long)connection->number);
+    if (kind == SIM_FAULT_SHUT_DOWN)
+        go_away(sim, connection, sim_chance(sim, 1, 2));
+    else if (kind == SIM_FAULT_HALF_OPEN)
+        connection->up.is_black = connection->down.is_black = true;
+    else if (kind == SIM_FAULT_RESET)
+        sim_net_server_gone(sim, connection, true);
+    if (kind != SIM_FAULT_STALL)
+        return;
+    connection->stalled_until_ns = sim->now_ns + sim_fault_between(sim, 0, 4 * LS_NS_PER_S);
+    connection->stalled_room = sim_below(sim, 600);
 }
 
 void sim_broker_fill(struct sim *sim)

@@ -128,8 +128,10 @@ static void permit(struct sim *sim, struct sim_tag *tag, enum ipc_action action)
         (word == IPC_SWITCH_HALT || (word == IPC_SWITCH_CLOSE_ONLY && !tag->is_exit)))
         sim_fail(sim, "switches: %s of %s is decided although the word is %s",
             ipc_action_name(action), tag->tag, ipc_switch_name((enum ipc_switch)word));
-    if (!sim->takes_entries && action != IPC_ACTION_CANCEL && !tag->is_exit)
-        sim_fail(sim, "%s of %s is decided although the journal takes no entries",
+    if ((!sim->takes_entries || sim->shell.is_stepped) && action != IPC_ACTION_CANCEL &&
+        !tag->is_exit)
+        sim_fail(sim,
+            "%s of %s is decided although nothing may be entered: the journal, or the clock",
             ipc_action_name(action), tag->tag);
     if (action == IPC_ACTION_PLACE) {
         tag->was_sent = 1;
@@ -195,6 +197,7 @@ static void batch_read(struct sim *sim, const struct ipc_fact_batch *fact, uint6
                 .instrument = (uint8_t)(wide != NULL && wide->instrument != 0
                                             ? wide->instrument
                                             : judge->orders[order].instrument),
+                .source = (uint8_t)judge->orders[order].instrument,
                 .master = (uint8_t)judge->orders[order].master,
                 .product = wide != NULL ? wide->product : fact->product,
                 .incarnation = child->incarnation,

@@ -8,38 +8,47 @@
 static void deliver_later(struct sim *sim, const struct ipc_event *event, int64_t delay_ns)
 {
     struct sim_feed *feed = &sim->feed;
-    if (feed->pending_count == SIM_FEED)
-        return; /* lost: a rescan finds it */
+    if (feed->pending_count == SIM_FEED) {
+        feed->has_gap = true;
+        return;
+    }
     struct sim_delivery *delivery = &feed->pending[feed->pending_count++];
     *delivery = (struct sim_delivery){.due_ns = sim->now_ns + delay_ns, .event = *event};
     delivery->event.received_mono_ns = sim_mono(sim);
     delivery->event.feed_lag_ns = sim_between(sim, 0, 2 * LS_NS_PER_MS);
 }
 
-static int64_t delay(struct sim *sim)
+static int64_t delay(struct sim *sim, uint64_t site)
 {
     if (sim->feed.is_whole)
         return 0;
-    if (!sim->is_calm && sim_chance(sim, 1, 30))
-        return sim_between(sim, LS_NS_PER_S, 9 * LS_NS_PER_S);
+    if (!sim->is_calm && sim_fault(sim, SIM_FAULT_FEED_LATE, site, 1, 30))
+        return sim_fault_between(sim, LS_NS_PER_S, 9 * LS_NS_PER_S);
     return sim_between(sim, 0, sim_chance(sim, 1, 4) ? 80 * LS_NS_PER_MS : LS_NS_PER_MS);
 }
 
 void sim_feed_tell(struct sim *sim, const struct ipc_event *event)
 {
-    if (!sim->feed.is_whole && !sim->is_calm && sim_chance(sim, 1, 30))
+    uint64_t what = event->version == 0 ? 0 : (uint64_t)event->filled_qty_e8 + event->status;
+    what += event->client_tag[0] != '\0' ? ipc_tag_hash(event->client_tag) : event->order_digits;
+    uint64_t site = sim_site(what, sim->step);
+    if (!sim->is_calm && sim_fault(sim, SIM_FAULT_FEED_LOST, site, 1, 30))
         return;
-    deliver_later(sim, event, delay(sim));
-    while (!sim->feed.is_whole && sim_chance(sim, 1, 5))
-        deliver_later(sim, event, delay(sim));
+    deliver_later(sim, event, delay(sim, site));
+    for (uint64_t more = 1; sim_fault(sim, SIM_FAULT_FEED_TWICE, sim_site(site, more), 1, 5);
+         more++)
+        deliver_later(sim, event, delay(sim, sim_site(site, more)));
 }
 
 void sim_feed_put(struct sim *sim, const struct ipc_event *event)
 {
     struct sim_feed *feed = &sim->feed;
     struct ipc_error error;
-    if (feed->ring_count == SIM_FEED)
-        return; /* full: a gap, which a rescan closes */
+    if (feed->ring_count >= feed->ring_room) {
+        sim->figures.gaps += !feed->has_gap;
+        feed->has_gap = true; /* sim_feed_room closes it */
+        return;
+    }
     struct ipc_event *place = &feed->ring[(feed->ring_first + feed->ring_count++) % SIM_FEED];
     *place = *event;
     place->published_mono_ns = sim_mono(sim);
@@ -52,7 +61,7 @@ void sim_feed_step(struct sim *sim)
     struct sim_feed *feed = &sim->feed;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < feed->pending_count; i++) {
-        if (feed->pending[i].due_ns <= sim->now_ns && feed->ring_count < SIM_FEED) {
+        if (feed->pending[i].due_ns <= sim->now_ns) {
             sim_feed_put(sim, &feed->pending[i].event);
             continue;
         }
@@ -61,6 +70,19 @@ void sim_feed_step(struct sim *sim)
         kept++;
     }
     feed->pending_count = kept;
+}
+
+void sim_feed_room(struct sim *sim)
+{
+    struct sim_feed *feed = &sim->feed;
+    uint32_t needed = sim->order_count + 2 * sim->master_count;
+    if (!feed->has_gap || feed->ring_count + needed > feed->ring_room)
+        return;
+    feed->has_gap = false;
+    sim_note(sim, "the ring has room again: books are read anew");
+    for (uint32_t account = 1; account <= sim->master_count; account++)
+        sim_masters_rescan(sim, account, false);
+    sim_feed_poll(sim, true);
 }
 
 int64_t sim_feed_due(const struct sim *sim)

@@ -4,17 +4,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/core/core_private.h"
+#include "engine/core/positions.h"
 #include "ipc/reason.h"
 #include "ipc/tag.h"
 #include "tests/sim/sim.h"
 
 static struct sim_line *line_find(struct sim *sim, uint32_t follower_no, uint16_t incarnation,
-    uint8_t instrument, uint8_t product)
+    uint8_t source, uint8_t instrument, uint8_t product)
 {
     for (uint32_t i = 0; i < sim->judge.line_count; i++) {
         struct sim_line *line = &sim->judge.lines[i];
         if (line->follower_no == follower_no && line->incarnation == incarnation &&
-            line->instrument == instrument && line->product == product)
+            line->source == source && line->instrument == instrument && line->product == product)
             return line;
     }
     return NULL;
@@ -22,8 +24,8 @@ static struct sim_line *line_find(struct sim *sim, uint32_t follower_no, uint16_
 
 struct sim_line *sim_line_of(struct sim *sim, const struct sim_tag *tag)
 {
-    struct sim_line *line =
-        line_find(sim, tag->follower_no, tag->incarnation, tag->instrument, tag->product);
+    struct sim_line *line = line_find(
+        sim, tag->follower_no, tag->incarnation, tag->source, tag->instrument, tag->product);
     if (line != NULL)
         return line;
     LS_CHECK(sim->judge.line_count < SIM_LINES);
@@ -32,6 +34,7 @@ struct sim_line *sim_line_of(struct sim *sim, const struct sim_tag *tag)
         .slot = tag->slot,
         .master = tag->master,
         .incarnation = tag->incarnation,
+        .source = tag->source,
         .instrument = tag->instrument,
         .product = tag->product};
     return line;
@@ -260,8 +263,8 @@ static bool line_known(const struct sim *sim, const struct sim_line *line, int64
     for (uint32_t i = 0; i < SIM_TAGS; i++) {
         const struct sim_tag *tag = &sim->judge.tags[i];
         if (tag->tag[0] == '\0' || tag->follower_no != line->follower_no ||
-            tag->incarnation != line->incarnation || tag->instrument != line->instrument ||
-            tag->product != line->product)
+            tag->incarnation != line->incarnation || tag->source != line->source ||
+            tag->instrument != line->instrument || tag->product != line->product)
             continue;
         if (!tag->is_over)
             return false;
@@ -285,8 +288,9 @@ static void check_close(struct sim *sim, const struct group *group)
         judge->orders[index].run != run->number || row->copy == IPC_COPY_ON_FILL || row->map != 0 ||
         group->policy != NULL)
         return;
-    struct sim_line *line = line_find(sim, row->follower_no, row->incarnation,
-        (uint8_t)judge->orders[index].instrument, judge->orders[index].product);
+    const uint8_t traded = (uint8_t)judge->orders[index].instrument;
+    struct sim_line *line = line_find(
+        sim, row->follower_no, row->incarnation, traded, traded, judge->orders[index].product);
     if (line == NULL)
         return;
     for (uint32_t i = 0; i < group->count; i++) { /* positions of an earlier subscription too */
@@ -405,8 +409,8 @@ void sim_positions_permit(struct sim *sim, struct sim_tag *tag)
             const struct sim_tag *other = &sim->judge.tags[i];
             if (other->tag[0] != '\0' && other->is_exit && other->is_unanswered &&
                 other->decision != tag->decision && other->follower_no == tag->follower_no &&
-                other->incarnation == tag->incarnation && other->instrument == tag->instrument &&
-                other->product == tag->product)
+                other->incarnation == tag->incarnation && other->source == tag->source &&
+                other->instrument == tag->instrument && other->product == tag->product)
                 sim_fail(
                     sim, "exits: %s goes although %s is sent and unanswered", tag->tag, other->tag);
         }
@@ -531,7 +535,8 @@ void sim_positions_works(
         const struct sim_tag *other = sim_tag_find(sim, order->terms.tag);
         if (other == NULL || !other->is_exit || order->refusal != 0 || order->reason != NULL ||
             other->follower_no != tag->follower_no || other->incarnation != tag->incarnation ||
-            other->instrument != tag->instrument || other->product != tag->product)
+            other->source != tag->source || other->instrument != tag->instrument ||
+            other->product != tag->product)
             continue;
         works[order->terms.side == ADP_SIM_BUY] +=
             order->terms.units - order->filled_units - order->cancelled_units;
@@ -552,6 +557,13 @@ static bool is_current(const struct sim *sim, const struct sim_line *line)
     return sim->published.followers[line->slot].follower_no == line->follower_no;
 }
 
+static int64_t copied_position_e8(const struct eng_core *core, const struct sim_line *line)
+{
+    uint32_t index = eng_position_of(
+        core, line->follower_no, line->incarnation, line->source, line->instrument, line->product);
+    return index == ENG_NONE ? 0 : core->positions[index].held_e8;
+}
+
 bool sim_positions_agree(const struct sim *sim, char *why, size_t why_bytes)
 {
     for (uint32_t i = 0; i < sim->judge.line_count && !sim->judge.lost_tail; i++) {
@@ -559,9 +571,7 @@ bool sim_positions_agree(const struct sim *sim, char *why, size_t why_bytes)
         if (!is_current(sim, line) ||
             sim->published.followers[line->slot].incarnation != line->incarnation)
             continue;
-        /* A new subscription without copies of its own: the engine's newest is the older one. */
-        int64_t copied_e8 = eng_core_copied_position(sim->shell.core, line->follower_no,
-            line->instrument, (enum ipc_product)line->product, NULL);
+        int64_t copied_e8 = copied_position_e8(sim->shell.core, line);
         if (copied_e8 != line_units(line) * LS_E8) {
             snprintf(why, why_bytes, "fills of %u in %u come to %lld, its copied position is %lld",
                 line->follower_no, line->instrument, (long long)line_units(line),
@@ -588,7 +598,7 @@ void sim_positions_begin_flat(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->judge.line_count; i++) {
         struct sim_line *line = &sim->judge.lines[i];
-        int64_t master = sim_masters_held(sim, line->master, line->instrument, line->product);
+        int64_t master = sim_masters_held(sim, line->master, line->source, line->product);
         const struct ipc_row_follower *row = &sim->published.followers[line->slot];
         if (row->policy != 0 &&
             (sim->published.policies[row->policy - 1].flags & IPC_POLICY_REVERSE))
@@ -630,8 +640,8 @@ void sim_positions_flat(struct sim *sim)
                 "%u, "
                 "product %u",
                 line->master,
-                (long long)(eng_core_master_position(sim->shell.core, line->master,
-                                line->instrument, (enum ipc_product)line->product) /
+                (long long)(eng_core_master_position(sim->shell.core, line->master, line->source,
+                                (enum ipc_product)line->product) /
                             LS_E8),
                 line->follower_no, line->incarnation, (long long)line_units(line), line->instrument,
                 line->product);

@@ -204,7 +204,8 @@ static void events_take(struct sim *sim)
 {
     struct sim_feed *feed = &sim->feed;
     struct eng_event_facts facts;
-    for (uint32_t most = 1 + sim_below(sim, 40); feed->ring_count > 0 && most > 0; most--) {
+    uint32_t most = 1 + sim_below(sim, sim->shell.is_slow ? 2 : 40);
+    for (; feed->ring_count > 0 && most > 0; most--) {
         const struct ipc_event *event = &feed->ring[feed->ring_first];
         eng_step_event(sim->shell.core, event, 1, feed->ring_sequence + 1, sim_mono(sim), &facts);
         if (facts.retry_later)
@@ -241,7 +242,7 @@ static struct eng_batch_sample sample_batch(
         .now_mono_ns = sim_mono(sim),
         .now_wall_ns = sim_wall(sim),
         .switch_word = batch_word(sim, master, instrument),
-        .journal_takes_entries = sim->takes_entries,
+        .journal_takes_entries = sim->takes_entries && !sim->shell.is_stepped,
     };
     if (instrument != 0 && sim->price_ns[instrument - 1] > sim->boot_ns) {
         sample.price_e8 = sim->price_e8[instrument - 1];
@@ -260,8 +261,23 @@ static uint8_t follower_word(const struct sim *sim, uint32_t slot, uint32_t brok
     return word > other ? word : other;
 }
 
-static struct eng_follower_sample sample_follower(struct sim *sim, uint32_t slot)
+/* What a follower trades in place of the batch's instrument has a price and a word of its own. */
+static void sample_mapped(
+    const struct sim *sim, uint32_t instrument, struct eng_follower_sample *sample)
 {
+    uint8_t word = sim->switches.instruments[instrument - 1];
+    sample->instrument = instrument;
+    sample->switch_word = word > sample->switch_word ? word : sample->switch_word;
+    if (sim->price_ns[instrument - 1] > sim->boot_ns) {
+        sample->price_e8 = sim->price_e8[instrument - 1];
+        sample->price_mono_ns = sim_mono(sim) - (sim->now_ns - sim->price_ns[instrument - 1]);
+    }
+}
+
+static struct eng_follower_sample sample_follower(
+    struct sim *sim, const struct eng_batch *batch, uint32_t at)
+{
+    uint32_t slot = batch->slots[at];
     const struct ipc_row_follower *row = &sim->shell.adopted->followers[slot];
     struct eng_follower_sample sample = {
         .switch_word = follower_word(sim, slot, row->broker),
@@ -273,6 +289,11 @@ static struct eng_follower_sample sample_follower(struct sim *sim, uint32_t slot
         sample.capital_e8 = sample.balance_e8 = sim->capital_e8[slot];
         sample.free_e8 = sim->capital_e8[slot] / 2;
         sample.capital_mono_ns = sim_mono(sim) - (sim->now_ns - sim->capital_ns[slot]);
+    }
+    if (row->map != 0 || batch->is_exit || batch->wave == 0) {
+        uint32_t instrument = eng_batch_instrument(sim->shell.core, batch, at);
+        if (instrument != batch->instrument && instrument != 0)
+            sample_mapped(sim, instrument, &sample);
     }
     return sample;
 }
@@ -339,7 +360,7 @@ static bool batch_run(struct sim *sim, const struct eng_batch *batch)
     struct eng_batch_sample sample = sample_batch(sim, batch->master, batch->instrument);
     memset(sim->shell.reserved, 0, sizeof(sim->shell.reserved));
     for (uint32_t i = 0; i < batch->slot_count; i++)
-        samples[i] = sample_follower(sim, batch->slots[i]);
+        samples[i] = sample_follower(sim, batch, i);
     struct ipc_fact_batch *fact =
         sim_journal_begin(&sim->journal, IPC_FACT_BATCH, IPC_BATCH_BYTES_MAX);
     struct ipc_fact_child *children = (struct ipc_fact_child *)(fact + 1);
@@ -407,7 +428,7 @@ static void waves_run(struct sim *sim)
 {
     struct eng_core *core = sim->shell.core;
     struct eng_batch batch;
-    uint32_t budget = 1 + sim_below(sim, sim->is_healing ? 64 : 8);
+    uint32_t budget = 1 + sim_below(sim, sim->is_healing ? 64 : sim->shell.is_slow ? 1 : 8);
     while (budget > 0 && eng_settle_next(core, &batch) && batch_run(sim, &batch))
         budget--;
     releases_run(sim);

@@ -22,6 +22,7 @@
 #include "engine/core/step.h"
 #include "engine/net/h2.h"
 #include "ipc/prng.h"
+#include "tests/sim/faults.h"
 #include "tests/sim/journal.h"
 #include "tests/sim/tape.h"
 
@@ -103,7 +104,9 @@ struct sim_feed {
     uint64_t ring_sequence;
     struct sim_published *published[SIM_BROKERS]; /* by order of the broker's book */
     uint32_t published_capacity[SIM_BROKERS];
-    bool is_whole; /* no loss, no delay: while healing */
+    uint32_t ring_room; /* records that the ring takes, at most SIM_FEED */
+    bool has_gap;       /* the ring was full: books are told again when it has room */
+    bool is_whole;      /* no loss, no delay: while healing */
 };
 
 /* ---- network --------------------------------------------------------------------------------- */
@@ -169,14 +172,17 @@ struct sim_lane {
 
 /* ---- brokers --------------------------------------------------------------------------------- */
 
-/* What a broker does with a request, in parts per thousand of requests. */
+/* What a broker is like (characters.c): how often it does what to a request, in parts per thousand,
+ * and how long it takes. */
 struct sim_character {
-    uint32_t lose_reply, lose_request, reset_before, reset_after, refused_before, refused_after;
-    uint32_t error_before, error_after, garbage, limited, expire, goaway, late_accept, late_reply;
-    uint32_t settings, half_open, stall;
+    const char *name;
+    uint16_t odds[SIM_FAULT_COUNT];
     int64_t latency_ns, far_ns; /* of the network, one way, up to; of processing, up to */
+    int64_t tail_ns;            /* one call in twenty takes up to this */
     bool trusts_goaway;
     uint32_t max_streams, window_bytes, table_bytes;
+    int64_t book_lag_ns;    /* its capability record's */
+    bool has_complete_book; /* rejected and filled orders too */
 };
 
 struct sim_call {
@@ -185,7 +191,8 @@ struct sim_call {
     struct sim_connection *connection; /* NULL when it is gone */
     int64_t run_ns, answer_ns;         /* SIM_NEVER = not yet known, or never */
     uint8_t fate, has_run, is_over;
-    uint8_t was_definite; /* it was answered with a refusal that allows a second attempt */
+    uint8_t lies;  /* its GOAWAY's last stream is below what was processed */
+    uint64_t site; /* of its faults */
     char tag[52];
 };
 
@@ -205,7 +212,7 @@ struct sim_tag {
     char tag[IPC_TAG_BYTES]; /* empty = free */
     uint32_t follower_no, slot, action;
     uint64_t order_digits;
-    uint8_t is_exit, instrument, master, product;
+    uint8_t is_exit, instrument, source, master, product;
     uint8_t permits[4]; /* by action: frames that let its bytes leave, not yet used */
     uint32_t arrivals;  /* place requests that reached the broker */
     uint32_t accepted;  /* of them, orders that the broker took */
@@ -224,7 +231,8 @@ struct sim_tag {
 struct sim_line {
     uint32_t follower_no, slot, master;
     uint16_t incarnation;
-    uint8_t instrument, product;  /* instrument from 1 */
+    uint8_t source;               /* the master's instrument */
+    uint8_t instrument, product;  /* what is traded: the same, or what a map names; from 1 */
     int64_t entries[2], exits[2]; /* units at the book: sold, bought */
     /* the run of plain reductions that is followed: what was held and the master had at its begin,
      * what he has closed since, what was ordered */
@@ -280,6 +288,8 @@ struct sim_figures {
     uint64_t steps, turns, events, frames, requests, arrivals, accepted, fills, replies, losses;
     uint64_t crashes, boots, generations, flips, faults, waves, skips, unknown, redecided, replays;
     uint64_t by_hand, trips, flattens, sizes_checked, closes_checked, flats_checked;
+    uint64_t gaps, seconds;
+    uint64_t by_kind[SIM_FAULT_COUNT];
 };
 
 /* ---- the shell ------------------------------------------------------------------------------- */
@@ -312,18 +322,22 @@ struct sim_shell {
     uint32_t reserved[SIM_CONNECTIONS]; /* streams promised to the batch being decided */
     int64_t restart_ns, paused_until_ns;
     uint32_t crash_in; /* the turn dies at this crash point; 0 = none */
+    bool is_slow;      /* takes few events and decides few batches a turn */
+    bool is_stepped;   /* the wall clock was set: no entries until a person has seen it */
 };
 
 struct sim {
     const struct sim_options *options;
     uint64_t seed;
-    struct ipc_prng prng;
+    struct ipc_prng prng;      /* of the stream in force */
+    struct sim_faults *faults; /* kept from one world to the next, as large memory is */
     struct sim_tape tape;
     jmp_buf failed, crashed;
     bool in_turn;
     uint64_t step;
-    int64_t now_ns;  /* since the world began */
-    int64_t boot_ns; /* when this boot began */
+    int64_t now_ns;       /* since the world began */
+    int64_t boot_ns;      /* when this boot began */
+    int64_t wall_step_ns; /* what the wall clock was set by, so far */
     bool is_healing;
     bool takes_entries;
 
@@ -348,16 +362,36 @@ struct sim {
     struct sim_judge judge;
     struct sim_figures figures;
     bool can_crash, can_lose_power;
-    bool is_calm; /* masters act one after the other, and brokers do as they are asked */
+    bool is_calm;     /* masters act one after the other, and brokers do as they are asked */
+    bool is_restless; /* people change something at every step */
 };
 
 struct sim_options {
     uint64_t seed;
     uint32_t seeds, steps;
-    bool verbose, json;
+    bool verbose, json, shrink, soak;
+    struct sim_replay replay;
+    const char *replay_text; /* NULL = all faults happen */
+    uint64_t soak_events;
+    double soak_hours; /* 0 = until soak_events */
 };
 
 /* ---- chance ---------------------------------------------------------------------------------- */
+
+/* What draws of one step are for. Each has a stream of its own, so that a fault that is left out
+ * does not change what masters do later. */
+enum {
+    SIM_STREAM_WORLD = 0,
+    SIM_STREAM_MASTERS,
+    SIM_STREAM_MARKET,
+    SIM_STREAM_FILLS,
+    SIM_STREAM_POLL,
+    SIM_STREAM_ENGINE,
+    SIM_STREAM_PEOPLE /* and the kinds of faults from here on */
+};
+
+/* sim_stream starts the stream of this step. */
+void sim_stream(struct sim *sim, uint32_t stream);
 
 static inline bool sim_chance(struct sim *sim, uint32_t hits, uint32_t of)
 {
@@ -384,7 +418,7 @@ static inline int64_t sim_mono(const struct sim *sim)
 
 static inline int64_t sim_wall(const struct sim *sim)
 {
-    return INT64_C(1795235852) * LS_NS_PER_S + sim->now_ns;
+    return INT64_C(1795235852) * LS_NS_PER_S + sim->now_ns + sim->wall_step_ns;
 }
 
 /* ---- world.c: rows, switches, prices --------------------------------------------------------- */
@@ -404,6 +438,14 @@ void sim_world_price(struct sim *sim);
 void sim_world_heal(struct sim *sim);
 uint8_t sim_switch_word(const struct sim_switches *words, uint32_t master, uint32_t instrument,
     uint32_t slot, uint32_t broker);
+
+/* ---- characters.c ---------------------------------------------------------------------------- */
+
+/* sim_character_draw draws what a broker is like; sim_character_heal makes it a good one. */
+void sim_character_draw(struct sim *sim, struct sim_character *is);
+void sim_character_heal(struct sim_character *is);
+/* sim_character_takes draws how long a call takes. */
+int64_t sim_character_takes(struct sim *sim, const struct sim_character *is);
 
 /* ---- policies.c ------------------------------------------------------------------------------ */
 
@@ -430,6 +472,8 @@ void sim_masters_flat(struct sim *sim);
 void sim_feed_tell(struct sim *sim, const struct ipc_event *event);
 /* sim_feed_put puts a state into the ring now, as part of a book. */
 void sim_feed_put(struct sim *sim, const struct ipc_event *event);
+/* sim_feed_room tells books again when the ring was full and has room. */
+void sim_feed_room(struct sim *sim);
 /* sim_feed_poll looks at the followers' books and tells of what changed. */
 void sim_feed_poll(struct sim *sim, bool whole);
 /* sim_feed_step moves what is due into the ring. */
@@ -446,8 +490,7 @@ void sim_broker_receive(
 /* sim_broker_step runs and answers what is due, and sends what the sessions have to say. */
 void sim_broker_step(struct sim *sim);
 int64_t sim_broker_due(const struct sim *sim);
-/* sim_broker_trouble changes settings, shuts connections, fills orders: what a broker does of
- * itself. */
+/* sim_broker_trouble changes settings, shuts connections: what a broker does of itself. */
 void sim_broker_trouble(struct sim *sim);
 void sim_broker_fill(struct sim *sim);
 /* sim_broker_fill_exits fills every close that works. */
@@ -526,6 +569,29 @@ bool sim_positions_agree(const struct sim *sim, char *why, size_t why_bytes);
 void sim_positions_begin_flat(struct sim *sim);
 /* The masters are flat: so are their followers. */
 void sim_positions_flat(struct sim *sim);
+
+/* ---- life.c ---------------------------------------------------------------------------------- */
+
+/* sim_make allocates what worlds need; one of them lives in it at a time. */
+struct sim *sim_make(void);
+/* sim_live runs the world of a seed to its end.
+ *   returns  false when a promise was broken: sim->tape says which */
+bool sim_live(struct sim *sim, const struct sim_options *options, uint64_t seed);
+
+/* ---- shrink.c, soak.c, options.c ------------------------------------------------------------- */
+
+/* sim_shrink runs the seeds and finds, for each that fails, few faults that are enough.
+ *   returns  the program's exit code */
+int sim_shrink(struct sim *sim, const struct sim_options *options);
+/* sim_soak runs worlds until there were enough events or hours; the program's exit code. */
+int sim_soak(struct sim *sim, const struct sim_options *options);
+/* sim_options_read takes the command line; ends the process for --help, --check, --version.
+ *   returns  false after a sentence on stderr */
+bool sim_options_read(int count, char **arguments, struct sim_options *options);
+void sim_figures_add(struct sim_figures *sum, const struct sim_figures *one);
+void sim_figures_print(const struct sim_figures *figures, bool json, double seconds);
+/* sim_failure_print writes the tape, what failed and the command that shows it again. */
+void sim_failure_print(const struct sim *sim, const char *what);
 
 /* ---- checks.c -------------------------------------------------------------------------------- */
 

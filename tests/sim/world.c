@@ -89,44 +89,6 @@ static void instruments_make(struct sim *sim)
 
 /* ---- brokers --------------------------------------------------------------------------------- */
 
-static uint32_t maybe(struct sim *sim, uint32_t most)
-{
-    return sim_chance(sim, 1, 3) ? 0 : sim_below(sim, most + 1);
-}
-
-static void character_make(struct sim *sim, struct sim_character *is)
-{
-    static const uint32_t streams[] = {1, 3, 10, 100, 100};
-    static const uint32_t windows[] = {400, 2000, 65535, 65535, 1u << 20};
-    *is = (struct sim_character){
-        .latency_ns = sim_between(sim, 20 * LS_NS_PER_US, 20 * LS_NS_PER_MS),
-        .far_ns = sim_between(sim, 50 * LS_NS_PER_US, 60 * LS_NS_PER_MS),
-        .max_streams = streams[sim_below(sim, LS_COUNT_OF(streams))],
-        .window_bytes = windows[sim_below(sim, LS_COUNT_OF(windows))],
-        .table_bytes = sim_chance(sim, 1, 2) ? 0 : 4096,
-        .trusts_goaway = sim_chance(sim, 1, 2),
-    };
-    if (sim->is_calm || sim_chance(sim, 1, 4))
-        return; /* a broker without faults */
-    is->lose_reply = maybe(sim, 40);
-    is->lose_request = maybe(sim, 20);
-    is->reset_before = maybe(sim, 15);
-    is->reset_after = maybe(sim, 15);
-    is->refused_before = maybe(sim, 20);
-    is->refused_after = maybe(sim, 20);
-    is->error_before = maybe(sim, 20);
-    is->error_after = maybe(sim, 20);
-    is->garbage = maybe(sim, 20);
-    is->limited = maybe(sim, 50);
-    is->expire = maybe(sim, 10);
-    is->goaway = maybe(sim, 20);
-    is->late_accept = maybe(sim, 20);
-    is->late_reply = maybe(sim, 40);
-    is->settings = maybe(sim, 60);
-    is->half_open = maybe(sim, 20);
-    is->stall = maybe(sim, 60);
-}
-
 static void brokers_make(struct sim *sim)
 {
     for (uint32_t i = 0; i < SIM_BROKERS; i++) {
@@ -143,7 +105,7 @@ static void brokers_make(struct sim *sim)
             .members = &broker->members,
             .error_form = (enum adp_sim_error_form)sim_below(sim, 3),
             .prng = {ipc_prng_next(&sim->prng)}};
-        character_make(sim, &broker->character);
+        sim_character_draw(sim, &broker->character);
         struct ipc_row_broker *row = &sim->published.brokers[i];
         row->live = 1;
         snprintf(row->name, sizeof(row->name), "broker%u", i);
@@ -248,6 +210,11 @@ void sim_world_make(struct sim *sim)
     sim->follower_count = (uint32_t)sim_between(sim, 2, SIM_FOLLOWERS);
     sim->order_max = (uint32_t)sim_between(sim, 5, 300);
     sim->is_calm = sim_chance(sim, 1, 3);
+    sim->is_restless = sim_chance(sim, 1, 12);
+    sim->feed.ring_room = SIM_FEED;
+    if (sim_chance(sim, 1, 6)) /* a book fits always: masters' orders, its begin and its end */
+        sim->feed.ring_room = SIM_ORDERS + (uint32_t)sim_between(sim, 2, 200);
+    sim->shell.is_slow = sim_chance(sim, 1, 12);
     sim->can_crash = sim_chance(sim, 2, 3) && !sim->is_calm;
     sim->can_lose_power = sim_chance(sim, 1, 4) && !sim->is_calm;
     sim->takes_entries = true;
@@ -424,8 +391,8 @@ void sim_world_price(struct sim *sim)
     const int64_t tick = sim->published.instruments[i].tick_e8;
     int64_t price = sim->price_e8[i] + sim_between(sim, -20, 20) * tick;
     sim->price_e8[i] = ls_max_i64(price, 20 * tick);
-    if (sim->is_healing || sim_chance(sim, 5, 6))
-        sim->price_ns[i] = sim->now_ns; /* else the tick does not reach the engine */
+    if (!sim_fault(sim, SIM_FAULT_TICK_LOST, sim->step, 1, 6))
+        sim->price_ns[i] = sim->now_ns;
     int64_t liquidity = sim_chance(sim, 1, 3) ? sim_between(sim, 0, 200) : -1;
     for (uint32_t broker = 0; broker < SIM_BROKERS; broker++)
         adp_sim_book_set_price(
@@ -443,16 +410,13 @@ void sim_world_heal(struct sim *sim)
     sim->shell.crash_in = 0;
     sim->shell.restart_ns = ls_min_i64(sim->shell.restart_ns, sim->now_ns);
     sim->shell.paused_until_ns = 0;
+    sim->shell.is_slow = sim->shell.is_stepped = false;
     sim->feed.is_whole = true;
     uint64_t sequence = sim->switches.sequence + 1;
     sim->switches = (struct sim_switches){.sequence = sequence};
     for (uint32_t i = 0; i < SIM_BROKERS; i++) {
         struct sim_character *is = &sim->brokers[i].character;
-        *is = (struct sim_character){.latency_ns = LS_NS_PER_MS,
-            .far_ns = LS_NS_PER_MS,
-            .max_streams = 100,
-            .window_bytes = 65535,
-            .trusts_goaway = is->trusts_goaway};
+        sim_character_heal(is);
         for (struct sim_call *call = sim->brokers[i].calls; call != NULL; call = call->next)
             call->fate = 0;
     }
