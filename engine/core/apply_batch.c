@@ -13,7 +13,9 @@ struct batch_apply {
     const struct eng_frame *frame;
     const struct ipc_fact_batch *batch;
     uint32_t order;
-    uint32_t source;       /* the master's instrument: an own order has the follower's */
+    uint32_t instrument;   /* of the order */
+    uint32_t master;       /* its master position */
+    uint32_t source;       /* the master's: an own order has the follower's */
     struct eng_wave *wave; /* NULL = outside a wave */
     struct eng_sending sending;
     uint32_t new_children, new_exits;
@@ -53,11 +55,10 @@ static bool is_by_fill(const struct batch_apply *apply, uint32_t at)
                         : (wide->flags & IPC_WIDE_ON_FILL) != 0;
 }
 
-static uint32_t instrument_of(
-    const struct eng_core *core, const struct batch_apply *apply, uint32_t at)
+static uint32_t instrument_of(const struct batch_apply *apply, uint32_t at)
 {
     const struct ipc_fact_wide *wide = apply->wide[at];
-    return wide == NULL ? core->orders[apply->order].instrument : wide->instrument;
+    return wide == NULL ? apply->instrument : wide->instrument;
 }
 
 static uint8_t product_of(const struct batch_apply *apply, uint32_t at)
@@ -70,7 +71,7 @@ static uint32_t position_of(const struct eng_core *core, const struct batch_appl
     const struct ipc_fact_child *fact, uint32_t at)
 {
     return eng_position_of(core, fact->follower_no, fact->incarnation, apply->source,
-        instrument_of(core, apply, at), product_of(apply, at));
+        instrument_of(apply, at), product_of(apply, at));
 }
 
 /* --- one element --------------------------------------------------------------------------------
@@ -87,18 +88,22 @@ static void own_slot(struct eng_core *core, const struct ipc_fact_child *fact)
     ipc_tag_follower_text(fact->follower_no, slot->digits);
 }
 
-/* Its bytes may leave now. The call counts at the exchange of what it trades. */
-static void fly(
+__attribute__((noinline)) static void fly_mapped(
     struct eng_core *core, const struct batch_apply *apply, uint32_t index, enum ipc_action action)
 {
-    uint32_t instrument = core->children[index].instrument;
-    if (LS_LIKELY(instrument == core->orders[apply->order].instrument)) {
-        eng_child_fly(core, index, action, &apply->sending);
-        return;
-    }
-    struct eng_sending sending =
-        eng_sending_make(core, instrument, apply->frame->mono_ns, apply->frame->wall_ns);
+    struct eng_sending sending = eng_sending_make(
+        core, core->children[index].instrument, apply->frame->mono_ns, apply->frame->wall_ns);
     eng_child_fly(core, index, action, &sending);
+}
+
+/* Its bytes may leave now. The call counts at the exchange of what it trades. */
+__attribute__((always_inline)) static inline void fly(
+    struct eng_core *core, const struct batch_apply *apply, uint32_t index, enum ipc_action action)
+{
+    if (LS_LIKELY(core->children[index].instrument == apply->instrument))
+        eng_child_fly(core, index, action, &apply->sending);
+    else
+        fly_mapped(core, apply, index, action);
 }
 
 static uint32_t existing_child(
@@ -197,9 +202,8 @@ static uint32_t apply_new_place(struct eng_core *core, const struct batch_apply 
     const struct ipc_fact_batch *batch = apply->batch;
     const struct ipc_fact_wide *wide = apply->wide[at];
     bool now = fact->kind == IPC_CHILD_PLACE;
-    uint32_t position = eng_position_take(core, fact->follower_no, fact->incarnation,
-        instrument_of(core, apply, at), product_of(apply, at),
-        core->orders[apply->order].master_position);
+    uint32_t position = eng_position_take(core, fact->follower_no, fact->incarnation, apply->source,
+        instrument_of(apply, at), product_of(apply, at), apply->master);
     uint32_t index = eng_child_make(core, apply->order, fact, position, apply->cell[at]);
     struct eng_child *child = &core->children[index];
     child->side = wide == NULL ? batch->side : wide->side;
@@ -432,8 +436,8 @@ static void note_carry(struct eng_core *core, const struct batch_apply *apply,
     if (index == ENG_NONE) {
         if (core->fold.position_count + IPC_BATCH_CHILDREN_MAX >= core->limits.position_max)
             return;
-        index = eng_position_take(
-            core, fact->follower_no, fact->incarnation, wide->instrument, wide->product, master);
+        index = eng_position_take(core, fact->follower_no, fact->incarnation, apply->source,
+            wide->instrument, wide->product, master);
         core->positions[index].slot = fact->slot;
     }
     struct eng_position *position = &core->positions[index];
@@ -639,7 +643,9 @@ enum ipc_rc eng_apply_batch(struct eng_core *core, const struct eng_frame *frame
         return IPC_OK;
     }
     const struct eng_order *order = &core->orders[apply.order];
-    apply.source = core->master_positions[order->master_position].instrument;
+    apply.instrument = order->instrument;
+    apply.master = order->master_position;
+    apply.source = core->master_positions[apply.master].instrument;
     apply.moves_legs = apply.wave != NULL && (order->stop_e8 | order->target_e8) != 0 &&
                        (batch->transition == IPC_TRANSITION_AMENDED ||
                            batch->transition == IPC_TRANSITION_FILLED_MORE);

@@ -163,6 +163,7 @@ struct eng_position {
     uint32_t flatten;         /* it is to become flat: 1 + own order, or WANTED; 0 = no */
     uint32_t source;          /* the master's instrument */
     uint32_t reserved4;
+    int64_t lost_e8; /* of held_e8, what its owner closed by hand, >= 0 */
     /* the run of openings in which remainders are counted (remainder = carry) */
     int64_t carry_sum_e8, carry_granted_e8;
 };

@@ -6,7 +6,7 @@
 /* What is hashed bytewise has no padding; a new field that makes some fails here. */
 _Static_assert(sizeof(struct eng_order) == 16 + 19 * 8 + 10 * 4 + 8 + 16, "no padding");
 _Static_assert(sizeof(struct eng_child) == 8 * 4 + 8 + 24 + 6 * 4 + 13 * 8 + 8 + 32, "no padding");
-_Static_assert(sizeof(struct eng_position) == 152, "no padding");
+_Static_assert(sizeof(struct eng_position) == 160, "no padding");
 _Static_assert(sizeof(struct eng_master_position) == 88, "no padding");
 _Static_assert(sizeof(struct eng_wave) == 3 * 8 + 5 * 4 + 4, "no padding");
 _Static_assert(

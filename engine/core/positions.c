@@ -48,10 +48,9 @@ uint32_t eng_position_of(const struct eng_core *core, uint32_t follower_no, uint
 }
 
 uint32_t eng_position_take(struct eng_core *core, uint32_t follower_no, uint16_t incarnation,
-    uint32_t instrument, uint8_t product, uint32_t master)
+    uint32_t source, uint32_t instrument, uint8_t product, uint32_t master)
 {
     uint64_t hash;
-    uint32_t source = core->master_positions[master].instrument;
     uint64_t *cell =
         &core->position_map.cells[position_cell(core, follower_no, source, product, &hash)];
     uint32_t newest = *cell == 0 ? ENG_NONE : (uint32_t)*cell - 1;

@@ -21,9 +21,10 @@ uint32_t eng_position_find(
 uint32_t eng_position_of(const struct eng_core *core, uint32_t follower_no, uint16_t incarnation,
     uint32_t source, uint32_t instrument, uint8_t product);
 /* eng_position_take finds or makes it; the caller has checked that the table is not full.
- *   master  index of the master position that it copies: its instrument is the source */
+ *   source, instrument  as above
+ *   master              index of the master position that it copies */
 uint32_t eng_position_take(struct eng_core *core, uint32_t follower_no, uint16_t incarnation,
-    uint32_t instrument, uint8_t product, uint32_t master);
+    uint32_t source, uint32_t instrument, uint8_t product, uint32_t master);
 
 /* eng_position_unknown: an order of this follower and instrument, of any product and master's
  * instrument, is in doubt.
