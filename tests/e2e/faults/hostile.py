@@ -129,8 +129,11 @@ class Connection:
 
     def order(self, stream, body):
         found = re.search(rb'"orderTag":"([0-9A-Z]+)"', body)
-        self.server.note(found.group(1).decode() if found else "")
-        if self.server.calm or not found:
+        tag = found.group(1).decode() if found else ""
+        self.server.note(tag)
+        if self.server.answer is not None:
+            self.server.answer(self, stream, tag)
+        elif self.server.calm or not found:
             self.accept_order(stream)
         else:
             self.server.attacked += 1
@@ -217,9 +220,10 @@ FATAL = ATTACKS[:14]
 
 
 class Server:
-    """One attack on a free port of 127.0.0.1."""
+    """One attack on a free port of 127.0.0.1. answer(connection, stream, tag) replies to orders instead, when given."""
 
-    def __init__(self, attack, certificate, key):
+    def __init__(self, attack, certificate, key, answer=None):
+        self.answer = answer
         self.attack, self.calm_event, self.lock = attack, threading.Event(), threading.Lock()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate, key)

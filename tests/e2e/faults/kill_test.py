@@ -80,8 +80,10 @@ def none_lost(world, load, tags, followers):
             # An amendment or a cancel, or one that was not needed, is of an order that has its own line.
             if copy["kind"].startswith("place") or wave["transition"].upper() == "NEW":
                 known = journal.setdefault((wave["order"], copy["login"]), {})
-                if copy["kind"].startswith("place") or not known.get(copy["tag"], copy)["kind"].startswith("place"):
-                    known[copy["tag"]] = copy  # that nothing more was to be done later is no end of an order
+                # That nothing more was to be done later is no end of an order that left; it is one of an order that waited.
+                left = known.get(copy["tag"], copy)
+                if copy["kind"].startswith("place") or left["kind"] in ("skip", "wait") or left["state"] == "QUEUED":
+                    known[copy["tag"]] = copy
     terms = {row["broker_order_id"]: row for row in world.book("M0001", source=None)}
     unseen = 0
     for order in load.placed:
