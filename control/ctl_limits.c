@@ -5,21 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "control/ctl_common.h"
-#include "ipc/clock.h"
+#include "control/operator.h"
 #include "ipc/decimal.h"
 #include "ipc/event.h"
 #include "ipc/fact.h"
 #include "ipc/journal_reader.h"
 #include "ipc/ring.h"
 
-#define RING_SLOTS 256u
-#define WAIT_NS    (5 * LS_NS_PER_S)
-#define LOOK_NS    (20 * LS_NS_PER_MS)
-#define KINDS      8u
-#define PRODUCER   "lockstepctl"
+#define WAIT_S 5u
+#define KINDS  8u
 
 static const char help_text[] =
     "Usage: lockstepctl limits show [FOLLOWER] [--shard K] [--disk DIR]\n"
@@ -281,10 +276,7 @@ static int act_make(const struct ipc_snapshot_view *view, const struct options *
     enum ipc_operator_act what, struct act *act)
 {
     *act = (struct act){.shard = options->shard};
-    act->event.kind = IPC_EVENT_OPERATOR;
-    act->event.reserved = what;
-    act->event.received_mono_ns = act->event.published_mono_ns = ipc_clock_mono_ns();
-    memcpy(act->event.broker_order_id, options->by, strlen(options->by));
+    ctl_operator_act(&act->event, what, options->by);
     if (options->instrument != NULL) {
         act->event.instrument = ctl_find_instrument(view, options->instrument);
         if (act->event.instrument == 0)
@@ -315,11 +307,12 @@ static int act_make(const struct ipc_snapshot_view *view, const struct options *
     return CTL_DONE;
 }
 
-static bool is_answer(const struct ipc_journal_entry *entry, const struct act *act)
+static int is_answer(const struct ipc_journal_entry *entry, void *context)
 {
+    const struct act *act = context;
     struct ipc_fact_limit fact;
     if (entry->frame->type != IPC_FACT_LIMIT || entry->frame->payload_bytes != sizeof(fact))
-        return false;
+        return -1;
     memcpy(&fact, entry->payload, sizeof(fact));
     enum ipc_limit_act wanted = IPC_LIMIT_ACT_RESUME;
     if (act->event.reserved == IPC_OPERATOR_BREAKER_RESET)
@@ -327,69 +320,11 @@ static bool is_answer(const struct ipc_journal_entry *entry, const struct act *a
     if (act->event.reserved == IPC_OPERATOR_FLATTEN ||
         act->event.reserved == IPC_OPERATOR_FLATTEN_ALL)
         wanted = IPC_LIMIT_ACT_FLATTEN;
-    return fact.act == wanted && fact.follower_no == act->event.book_order_count &&
-           (fact.follower_no != 0 || fact.account == act->event.account) &&
-           strncmp(fact.by, act->event.broker_order_id, sizeof(fact.by)) == 0;
-}
-
-/* Follows the journal until the act is in it. */
-static int wait_for(struct ipc_journal_reader *reader, const struct act *act)
-{
-    int64_t until_ns = ipc_clock_mono_ns() + WAIT_NS;
-    while (ipc_clock_mono_ns() < until_ns) {
-        struct ipc_journal_entry entry;
-        switch (ipc_journal_reader_next(reader, &entry)) {
-        case IPC_JOURNAL_FRAME:
-            if (is_answer(&entry, act)) {
-                printf("done, at lsn %" PRIu64 "\n", entry.frame->lsn);
-                return CTL_DONE;
-            }
-            break;
-        case IPC_JOURNAL_END:
-        case IPC_JOURNAL_HOLE: {
-            struct timespec pause = {.tv_nsec = LOOK_NS};
-            nanosleep(&pause, NULL);
-            break;
-        }
-        case IPC_JOURNAL_TORN:
-        case IPC_JOURNAL_CORRUPT:
-        case IPC_JOURNAL_GONE:
-            return ctl_refuse("%s", entry.error.text);
-        }
-    }
-    ctl_refuse("the engine has not journaled it within 5 s: it lies in the ring %s and counts when "
-               "an engine runs; look with 'limits show'",
-        PRODUCER);
-    return CTL_TIMEOUT;
-}
-
-/* Stands the reader behind what is journaled already. */
-static int skip_to_end(struct ipc_journal_reader *reader)
-{
-    struct table ignored = {.at = NULL};
-    int code = journal_take(reader, &ignored);
-    free(ignored.at);
-    return code;
-}
-
-static int act_send(const struct ctl_live *live, const struct act *act)
-{
-    struct ipc_ring_name name = {
-        .producer = PRODUCER, .shard = act->shard, .ring_class = IPC_RING_ORDERS};
-    struct ipc_ring_producer ring;
-    struct ipc_error error;
-    if (ipc_ring_create(&live->shm, &name, RING_SLOTS, &error) != IPC_OK)
-        return ctl_refuse("%s", error.text);
-    enum ipc_rc rc = ipc_ring_attach_producer(&live->shm, &name, &ring, &error);
-    if (rc == IPC_BUSY)
-        return ctl_refuse("another lockstepctl is at it: try again");
-    if (rc != IPC_OK)
-        return ctl_refuse("%s", error.text);
-    rc = ipc_ring_offer(&ring, &act->event, sizeof(act->event), NULL);
-    ipc_ring_detach_producer(&ring);
-    if (rc != IPC_OK)
-        return ctl_refuse(
-            "the ring %s is full: no engine of shard %u takes from it", PRODUCER, act->shard);
+    if (fact.act != wanted || fact.follower_no != act->event.book_order_count ||
+        (fact.follower_no == 0 && fact.account != act->event.account) ||
+        strncmp(fact.by, act->event.broker_order_id, sizeof(fact.by)) != 0)
+        return -1;
+    printf("done, at lsn %" PRIu64 "\n", entry->frame->lsn);
     return CTL_DONE;
 }
 
@@ -398,25 +333,20 @@ static int run_act(
 {
     struct ctl_live live;
     struct act act;
-    struct ipc_error error;
     struct ipc_journal_reader *reader = NULL;
     int code = ctl_live_open(cli, &live);
     if (code == CTL_DONE)
         code = act_make(&live.view, options, what, &act);
-    if (code == CTL_DONE && ipc_event_check(&act.event, &error) != IPC_OK)
-        code = ctl_refuse("%s", error.text);
-    if (code == CTL_DONE) {
-        struct ipc_journal_reader_options reading = {
-            .memory_directory = live.shm.path, .shard = act.shard};
-        if (ipc_journal_reader_open(&reading, &reader, &error) != IPC_OK)
-            code = ctl_refuse("%s: an engine of shard %u must run", error.text, act.shard);
-    }
     if (code == CTL_DONE)
-        code = skip_to_end(reader);
+        code = ctl_operator_begin(&live, act.shard, &reader);
     if (code == CTL_DONE)
-        code = act_send(&live, &act);
+        code = ctl_operator_send(&live, act.shard, &act.event);
     if (code == CTL_DONE)
-        code = wait_for(reader, &act);
+        code = ctl_operator_wait(reader, WAIT_S, is_answer, &act);
+    if (code == CTL_TIMEOUT)
+        ctl_refuse("the engine has not journaled it within %u s: it lies in the ring lockstepctl "
+                   "and counts when an engine runs; look with 'limits show'",
+            WAIT_S);
     if (reader != NULL)
         ipc_journal_reader_close(reader);
     ctl_live_close(&live);
@@ -425,17 +355,6 @@ static int run_act(
 
 /* --- arguments ----------------------------------------------------------------------------------
  */
-
-static bool by_is_sound(const char *by)
-{
-    size_t bytes = strlen(by);
-    if (bytes == 0 || bytes >= IPC_LIMIT_BY_BYTES)
-        return false;
-    for (size_t i = 0; i < bytes; i++)
-        if (by[i] <= ' ' || by[i] > '~')
-            return false;
-    return true;
-}
 
 /* `first` is the index of the first argument. */
 static int parse(const char *verb, int first, int argc, char **argv, struct options *options)
@@ -473,7 +392,7 @@ static int check_act(const char *verb, const struct options *options)
 {
     if ((options->name != NULL) + (options->master != NULL) + options->all != 1)
         return ctl_usage(verb, "say whose: a FOLLOWER, --master LOGIN or --all");
-    if (options->by == NULL || !by_is_sound(options->by))
+    if (options->by == NULL || !ctl_operator_by_is_sound(options->by, IPC_LIMIT_BY_BYTES - 1))
         return ctl_usage(verb, "say who decides: --by NAME, up to %u characters without blanks",
             IPC_LIMIT_BY_BYTES - 1);
     return CTL_DONE;

@@ -490,6 +490,7 @@ static void frame_tell(struct why *why, const struct ipc_journal_entry *entry)
     case IPC_FACT_GUARD:
     case IPC_FACT_RECON:
     case IPC_FACT_CATCH_UP:
+    case IPC_FACT_POSITIONS:
         break;
     }
 }

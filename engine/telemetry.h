@@ -32,7 +32,9 @@
     X(notes_dropped, "log records dropped because the porter was behind")                          \
     X(switch_unread, "turns without a switches page: entries barred")                              \
     X(power_waits, "batches that waited for the disk before they left")                            \
-    X(books_read, "order books that were dealt with")
+    X(books_read, "order books that were dealt with")                                              \
+    X(positions_compared, "positions that were compared with the broker's")                        \
+    X(positions_differing, "of those, not what the fills add up to: incidents")
 
 #define ENG_PINNED_GAUGES(X)                                                                       \
     X(connections_ready, "connections that take orders")                                           \

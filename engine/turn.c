@@ -58,7 +58,8 @@ enum ipc_rc eng_turn_make(
         turn->reply_children = zeroed(TURN_REPLIES_HELD, sizeof(uint32_t));
         turn->lane_stamp = zeroed(config->accounts, sizeof(uint32_t));
         has_limits = turn_limits_make(turn, config->follower_slots) == IPC_OK &&
-                     turn_books_make(turn, config->accounts) == IPC_OK;
+                     turn_books_make(turn, config->accounts) == IPC_OK &&
+                     turn_positions_make(turn, config->accounts) == IPC_OK;
     }
     if (turn == NULL || track_memory == NULL || turn->rings == NULL || turn->record == NULL ||
         turn->flights == NULL || turn->held == NULL || turn->waiting == NULL ||
@@ -99,6 +100,7 @@ void eng_turn_free(struct eng_turn *turn)
     free(turn->lane_stamp);
     turn_limits_free(turn);
     turn_books_free(turn);
+    turn_positions_free(turn);
     free(turn);
 }
 

@@ -8,7 +8,7 @@
 
 #include "engine/turn_private.h"
 
-/* TEMPORARY: until core/reconcile.c is linked */
+/* Linked when core/reconcile.c is. */
 #pragma weak eng_recon_next
 #pragma weak eng_recon_answer
 #pragma weak eng_recon_time
@@ -17,6 +17,9 @@
 #define ASK_EVERY_NS      (2 * LS_NS_PER_MS)
 #define TIME_EVERY_NS     (100 * LS_NS_PER_MS)
 #define OUTAGE_EVERY_NS   (10 * LS_NS_PER_MS)
+#define DAY_EVERY_NS      LS_NS_PER_S
+#define DAY_END_AFTER_NS  (120 * LS_NS_PER_S) /* the last fills are reported by then */
+#define DAY_END_WITHIN_NS (3600 * LS_NS_PER_S)
 #define STEPS_PER_TURN    32u /* of answers: an order, a child or a handful of facts each */
 #define STEPS_IN_WAVE     2u
 #define ASKS_PER_TURN     8u
@@ -33,7 +36,10 @@ struct turn_books {
     uint32_t first, count;
     struct eng_recon_walk walk; /* of the first */
     int64_t asked_mono_ns, time_mono_ns, outage_mono_ns;
-    uint32_t outage_next;  /* lane of the generation that is looked at next */
+    int64_t day_mono_ns;
+    uint32_t day_ended;                   /* market day, yyyymmdd, whose end was dealt with */
+    uint32_t day_end_next, day_end_count; /* lanes whose books are wanted for it */
+    uint32_t outage_next;                 /* lane of the generation that is looked at next */
     int64_t *down_mono_ns; /* by account - 1: since when it has no connection, NEVER_UP, IS_UP */
 };
 
@@ -104,7 +110,12 @@ static void answers_take(struct eng_turn *turn)
     while (books->count > 0 && steps > 0 && has_room(turn)) {
         const struct eng_book *book = books->came[books->first];
         struct eng_event_facts facts;
-        if (eng_recon_answer(turn->wiring.core, &book->answer, &books->walk, turn->now_mono_ns,
+        if (book->what == ENG_BOOKS_POSITIONS && turn_positions_walk(turn, book)) {
+            steps--;
+            continue;
+        }
+        if (book->what == ENG_BOOKS_ORDERS &&
+            eng_recon_answer(turn->wiring.core, &book->answer, &books->walk, turn->now_mono_ns,
                 turn->now_wall_ns, &facts)) {
             turn_facts(turn, &facts);
             steps--;
@@ -118,10 +129,18 @@ static void answers_take(struct eng_turn *turn)
 /* ---- asks --------------------------------------------------------------------------------------
  */
 
-static bool can_ask(const struct eng_turn *turn)
+bool turn_books_can_ask(const struct eng_turn *turn)
 {
     return turn->books->out < ENG_BOOKS_MAX && has_room(turn) &&
            ipc_queue_room(&turn->wiring.link->to_porter) > turn->wiring.config->connections + 128;
+}
+
+void turn_books_ask(struct eng_turn *turn, const struct eng_books_ask *ask)
+{
+    const struct eng_to_porter message = {.kind = ENG_TO_PORTER_ASK, .ask = *ask};
+    LS_CHECK(ipc_queue_offer(&turn->wiring.link->to_porter, &message));
+    turn->books->out++;
+    turn->work++;
 }
 
 static void asks_make(struct eng_turn *turn)
@@ -131,16 +150,15 @@ static void asks_make(struct eng_turn *turn)
     if (turn->now_mono_ns - books->asked_mono_ns < ASK_EVERY_NS)
         return;
     books->asked_mono_ns = turn->now_mono_ns;
-    for (uint32_t i = 0; i < ASKS_PER_TURN && can_ask(turn); i++) {
+    for (uint32_t i = 0; i < ASKS_PER_TURN && turn_books_can_ask(turn); i++) {
         if (!eng_recon_next(turn->wiring.core, turn->now_mono_ns, turn->now_wall_ns, &ask))
             return;
         turn_facts(turn, &ask.facts);
-        struct eng_to_porter message = {
-            .kind = ENG_TO_PORTER_ASK,
-            .ask = {.account = ask.account, .ask_no = ask.ask_no, .what = ENG_BOOKS_ORDERS},
-        };
-        LS_CHECK(ipc_queue_offer(&turn->wiring.link->to_porter, &message));
-        books->out++;
+        turn_books_ask(turn, &(struct eng_books_ask){
+                                 .account = ask.account,
+                                 .ask_no = ask.ask_no,
+                                 .what = ENG_BOOKS_ORDERS,
+                             });
     }
 }
 
@@ -198,6 +216,53 @@ static void outages_look(struct eng_turn *turn)
     }
 }
 
+/* The market's day of the newest session that has closed, and when the last session of that day, on
+ * whatever exchange, closes. 0 = none has closed, or there is no calendar. */
+static uint32_t day_closed(
+    const struct ipc_snapshot_view *view, int64_t now_wall_ns, int64_t *close_wall_ns)
+{
+    uint32_t day = 0;
+    int64_t newest_wall_ns = 0;
+    *close_wall_ns = 0;
+    for (uint32_t i = 0; i < view->session_count; i++) {
+        const struct ipc_row_session *session = &view->sessions[i];
+        if (session->close_wall_ns > now_wall_ns || session->close_wall_ns <= newest_wall_ns)
+            continue;
+        newest_wall_ns = session->close_wall_ns;
+        day = session->yyyymmdd;
+    }
+    for (uint32_t i = 0; i < view->session_count; i++)
+        if (view->sessions[i].yyyymmdd == day)
+            *close_wall_ns = ls_max_i64(*close_wall_ns, view->sessions[i].close_wall_ns);
+    return day;
+}
+
+/* After the day's last close every account's book is read once more, and its positions are
+ * compared. Without a calendar nobody knows when that is. */
+static void day_end_look(struct eng_turn *turn)
+{
+    struct turn_books *books = turn->books;
+    const struct eng_generation *generation = turn->generation;
+    int64_t close_wall_ns;
+    for (uint32_t i = 0; i < ACCOUNTS_PER_LOOK && books->day_end_next < books->day_end_count &&
+                         books->day_end_next < generation->lane_count && has_room(turn);
+         i++)
+        want(turn, generation->lanes[books->day_end_next++].account, IPC_RECON_WHY_DAY_END);
+    if (turn->now_mono_ns - books->day_mono_ns < DAY_EVERY_NS)
+        return;
+    books->day_mono_ns = turn->now_mono_ns;
+    const uint32_t day = day_closed(&generation->view, turn->now_wall_ns, &close_wall_ns);
+    const int64_t since_ns = turn->now_wall_ns - close_wall_ns;
+    if (day == 0 || day == books->day_ended || since_ns < DAY_END_AFTER_NS)
+        return;
+    books->day_ended = day;
+    if (since_ns > DAY_END_WITHIN_NS)
+        return; /* started long after it: another engine did this, or the next day will */
+    books->day_end_next = 0;
+    books->day_end_count = generation->lane_count;
+    turn_positions_want_all(turn, "");
+}
+
 void turn_books_step(struct eng_turn *turn)
 {
     if (turn->generation == NULL || !turn->pages_known || eng_recon_next == NULL)
@@ -207,7 +272,9 @@ void turn_books_step(struct eng_turn *turn)
         return;
     time_take(turn);
     outages_look(turn);
+    day_end_look(turn);
     asks_make(turn);
+    turn_positions_step(turn);
 }
 
 bool turn_books_ready(const struct eng_turn *turn)

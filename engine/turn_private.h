@@ -125,12 +125,13 @@ struct eng_turn {
     uint32_t *lane_stamp; /* by account - 1: generation count that put it on a lane */
     uint32_t generation_count;
 
-    struct turn_limits *limits; /* turn_limits.c */
-    struct turn_books *books;   /* turn_books.c */
-    struct {                    /* turn_flatten.c */
-        uint32_t next;          /* index of the follower that is asked next for its wish */
-        uint32_t cursor;        /* position that is looked at next */
-        uint32_t seen;          /* marked positions without an own order after the last look */
+    struct turn_limits *limits;       /* turn_limits.c */
+    struct turn_books *books;         /* turn_books.c */
+    struct turn_positions *positions; /* turn_books_positions.c */
+    struct {                          /* turn_flatten.c */
+        uint32_t next;                /* index of the follower that is asked next for its wish */
+        uint32_t cursor;              /* position that is looked at next */
+        uint32_t seen; /* marked positions without an own order after the last look */
         uint32_t wave_turns;
         bool looks; /* a look at the positions is under way */
         int64_t asked_mono_ns, looked_mono_ns, said_mono_ns;
@@ -201,6 +202,19 @@ void turn_books_step(struct eng_turn *turn);
 bool turn_books_ready(const struct eng_turn *turn);
 void turn_books_end(struct eng_turn *turn);
 void turn_facts(struct eng_turn *turn, const struct eng_event_facts *facts);
+/* turn_books_can_ask: one more question may go to the porter, and the journal has room for what
+ * comes of it; turn_books_ask sends it. */
+bool turn_books_can_ask(const struct eng_turn *turn);
+void turn_books_ask(struct eng_turn *turn, const struct eng_books_ask *ask);
+
+/* turn_books_positions.c: copied positions against the broker's. `by` says who wants it, "" = the
+ * day's end. turn_positions_walk deals with a part of a book; false when it is done with it. */
+LS_MUST_USE enum ipc_rc turn_positions_make(struct eng_turn *turn, uint32_t accounts);
+void turn_positions_free(struct eng_turn *turn);
+void turn_positions_want(struct eng_turn *turn, uint32_t account, const char *by);
+void turn_positions_want_all(struct eng_turn *turn, const char *by);
+void turn_positions_step(struct eng_turn *turn);
+bool turn_positions_walk(struct eng_turn *turn, const struct eng_book *book);
 
 /* turn_flatten.c: positions that are closed without an order of their master. */
 void turn_flatten_step(struct eng_turn *turn);

@@ -21,12 +21,26 @@ static void event_refuse(struct eng_turn *turn, const struct turn_ring *ring, ui
     turn_alarm(turn, &alarm);
 }
 
+/* What a person asks of the shell alone: nothing of it is state. */
+static bool shell_acts(struct eng_turn *turn, const struct ipc_event *event)
+{
+    if (event->reserved == IPC_OPERATOR_POSITIONS)
+        turn_positions_want(turn, event->account, event->broker_order_id);
+    else if (event->reserved == IPC_OPERATOR_POSITIONS_ALL)
+        turn_positions_want_all(turn, event->broker_order_id);
+    else
+        return false;
+    return true;
+}
+
 /* The facts of one event, journaled and applied in order. Returns false when it must be tried again
  * later; its slots stay taken then. */
 static bool event_take(struct eng_turn *turn, struct turn_ring *ring, uint32_t index)
 {
     struct eng_event_facts facts;
     int64_t read_mono_ns = ipc_clock_mono_ns();
+    if (ring->event.kind == IPC_EVENT_OPERATOR && shell_acts(turn, &ring->event))
+        return true;
     eng_step_event(
         turn->wiring.core, &ring->event, (uint8_t)index, ring->sequence, read_mono_ns, &facts);
     if (facts.count == 0) {

@@ -31,6 +31,9 @@ IPC_DECLARE_ENUM(ipc_event_kind, IPC_EVENT_LIST)
     X(IPC_OPERATOR_FLATTEN_ALL, 5, "flatten-all") /* those of the whole shard */                   \
     X(IPC_OPERATOR_CATCH_UP, 6, "catch-up")   /* the missed order of `client_tag` is made good */  \
     X(IPC_OPERATOR_RECONCILE, 7, "reconcile") /* the book of `account` is asked now */            \
+    X(IPC_OPERATOR_POSITIONS, 8, "positions") /* those of `account` are compared with the broker's,  \
+                                                by the shell: no state changes */                  \
+    X(IPC_OPERATOR_POSITIONS_ALL, 9, "positions-all") /* those of all accounts of the shard */     \
     X(IPC_OPERATOR_GUARD_RESET, 10, "guard-reset") /* breakers of the scope that `side` holds      \
                                                       (enum ipc_guard_scope), of the kind `type`   \
                                                       (0 = all); a broker's number in `instrument` */

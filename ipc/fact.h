@@ -25,7 +25,8 @@
         "recon") /* struct ipc_fact_recon + list: books asked, what they prove */                  \
     X(IPC_FACT_GUARD, 13, "guard") /* struct ipc_fact_guard: breakers, suspicions */               \
     X(IPC_FACT_CATCH_UP, 15, "catch-up") /* struct ipc_fact_catch_up: a missed order, by a person  \
-                                          */
+                                          */                                                       \
+    X(IPC_FACT_POSITIONS, 17, "positions") /* struct ipc_fact_positions: compared with the broker */
 IPC_DECLARE_ENUM(ipc_fact_type, IPC_FACT_LIST)
 
 struct ipc_fact_open {
@@ -396,6 +397,36 @@ struct ipc_fact_catch_up {
     char text[72];                      /* NUL-terminated, printable */
 };
 _Static_assert(sizeof(struct ipc_fact_catch_up) == 128, "catch-up fact");
+
+/* --- positions (ORDER-SAFETY 3.6, 7) ----------------------------------------------------------
+ */
+
+/* One position of an account that is not what the broker says. */
+struct ipc_fact_position_line {
+    uint32_t instrument;
+    uint8_t product; /* enum ipc_product */
+    uint8_t reserved[3];
+    int64_t ours_e8;   /* the fold of our fills, signed */
+    int64_t broker_e8; /* what the broker says */
+    int64_t others_e8; /* of that, filled today by orders that are not ours */
+};
+_Static_assert(sizeof(struct ipc_fact_position_line) == 32, "position line");
+
+#define IPC_POSITION_LINES_MAX 8
+
+/* An account's positions were compared with the broker's. A record for people: nothing follows. */
+struct ipc_fact_positions {
+    uint32_t account;
+    uint8_t result;     /* enum ipc_book: only GOOD was a comparison */
+    uint8_t line_count; /* [0, IPC_POSITION_LINES_MAX] of `lines`, those that differ */
+    uint8_t more;       /* 1 = further facts of the same comparison follow */
+    uint8_t reserved;
+    uint32_t compared, differing; /* positions of either side; of them not equal */
+    int64_t read_wall_ns;         /* when the broker was asked */
+    char by[16];                  /* who asked, "" = the day's end; NUL-padded */
+    struct ipc_fact_position_line lines[IPC_POSITION_LINES_MAX];
+};
+_Static_assert(sizeof(struct ipc_fact_positions) == 296, "positions fact");
 
 /* --- money limits (SEMANTICS 10) ---------------------------------------------------------------
  */

@@ -389,6 +389,32 @@ static bool render_alarm(const struct render *render)
     return true;
 }
 
+static bool render_positions(const struct render *render)
+{
+    struct ipc_fact_positions fact;
+    if (!fixed_take(render, &fact, sizeof fact))
+        return false;
+    put_u64(render, "account", fact.account);
+    put_word(render, "result", NAME(ipc_book, fact.result));
+    put_u64(render, "compared", fact.compared);
+    put_u64(render, "differing", fact.differing);
+    put_text(render, "by", fact.by, sizeof fact.by);
+    ipc_text_put(render->text, render->json ? ",\"differences\":[" : "");
+    for (uint32_t i = 0; i < fact.line_count && i < IPC_POSITION_LINES_MAX; i++) {
+        const struct ipc_fact_position_line *line = &fact.lines[i];
+        ipc_text_put(render->text, !render->json ? " |" : i == 0 ? "{" : ",{");
+        ipc_text_put(
+            render->text, render->json ? "\"instrument\":%u" : " instrument=%u", line->instrument);
+        put_word(render, "product", NAME(ipc_product, line->product));
+        put_e8(render, "ours", line->ours_e8);
+        put_e8(render, "broker", line->broker_e8);
+        put_e8(render, "others", line->others_e8);
+        ipc_text_put(render->text, render->json ? "}" : "");
+    }
+    ipc_text_put(render->text, render->json ? "]" : "");
+    return true;
+}
+
 static bool render_book(const struct render *render)
 {
     struct ipc_fact_book fact;
@@ -487,6 +513,8 @@ static bool render_payload(const struct render *render)
         return render_alarm(render);
     case IPC_FACT_BOOK:
         return render_book(render);
+    case IPC_FACT_POSITIONS:
+        return render_positions(render);
     case IPC_FACT_LIMIT:
         return render_limit(render);
     case IPC_FACT_GUARD:

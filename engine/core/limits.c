@@ -728,6 +728,8 @@ static uint8_t act_of(enum ipc_operator_act act)
     case IPC_OPERATOR_CATCH_UP:
     case IPC_OPERATOR_RECONCILE:
     case IPC_OPERATOR_GUARD_RESET:
+    case IPC_OPERATOR_POSITIONS:
+    case IPC_OPERATOR_POSITIONS_ALL:
         return 0; /* reconcile.h */
     }
     return 0;

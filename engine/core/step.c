@@ -398,6 +398,8 @@ static uint32_t element_bytes(enum ipc_fact_type type)
         return 0;
     case IPC_FACT_CATCH_UP:
         return sizeof(struct ipc_fact_catch_up);
+    case IPC_FACT_POSITIONS:
+        return sizeof(struct ipc_fact_positions);
     }
     return UINT32_MAX;
 }
@@ -426,6 +428,7 @@ static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *fr
     case IPC_FACT_CHECKPOINT:
         return IPC_BAD_INPUT; /* pieces of a state are read by recovery, not folded */
     case IPC_FACT_ALARM:
+    case IPC_FACT_POSITIONS:
         return IPC_OK;
     case IPC_FACT_BOOK:
         return apply_book(core, frame);

@@ -1,0 +1,114 @@
+/* lockstepctl catch-up: a person makes a missed order good. The engine refuses what is not MISSED,
+ * and decides what of it the follower still needs. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control/operator.h"
+#include "ipc/fact.h"
+#include "ipc/tag.h"
+
+#define WAIT_S 5u
+
+static const char help_text[] = "Usage: lockstepctl catch-up TAG --by NAME\n\n"
+                                "Places again what an order that was never placed (state MISSED) "
+                                "should have done, as far as the\n"
+                                "follower still needs it: limits, switches and prices of now "
+                                "decide. It is a new order under a\n"
+                                "tag of its own, once: a second catch-up of the same tag is "
+                                "refused. If the missed order shows\n"
+                                "up after all, both are there, and the alarm GHOST says so.\n\n"
+                                "  --by NAME   who decides, up to 15 characters without blanks; it "
+                                "is in the journal for good\n";
+
+struct wanted {
+    const char *tag, *by;
+};
+
+static int is_answer(const struct ipc_journal_entry *entry, void *context)
+{
+    const struct wanted *wanted = context;
+    struct ipc_fact_catch_up fact;
+    if (entry->frame->type != IPC_FACT_CATCH_UP || entry->frame->payload_bytes != sizeof(fact))
+        return -1;
+    memcpy(&fact, entry->payload, sizeof(fact));
+    if (strncmp(fact.tag, wanted->tag, sizeof(fact.tag)) != 0 ||
+        strncmp(fact.by, wanted->by, sizeof(fact.by)) != 0)
+        return -1;
+    if (fact.refused != 0)
+        return ctl_refuse("%s: %.*s", wanted->tag, (int)sizeof(fact.text), fact.text);
+    printf("done, at lsn %" PRIu64 "\n", entry->frame->lsn);
+    return CTL_DONE;
+}
+
+static const struct ipc_row_follower *follower_of(
+    const struct ipc_snapshot_view *view, uint32_t follower_no)
+{
+    for (uint32_t i = 0; i < view->follower_slots; i++)
+        if (view->followers[i].follower_no == follower_no)
+            return &view->followers[i];
+    return NULL;
+}
+
+static int run(const struct ctl_cli *cli, struct wanted *wanted)
+{
+    struct ctl_live live;
+    struct ipc_tag_parts parts;
+    struct ipc_journal_reader *reader = NULL;
+    struct ipc_event event;
+    uint32_t shard = 0;
+    if (ipc_tag_parse(wanted->tag, strlen(wanted->tag), &parts) != IPC_OK)
+        return ctl_refuse("'%s' is no tag of an order: see 'orders'", wanted->tag);
+    int code = ctl_live_open(cli, &live);
+    ctl_operator_act(&event, IPC_OPERATOR_CATCH_UP, wanted->by);
+    memcpy(event.client_tag, wanted->tag, IPC_TAG_CHARACTERS);
+    event.book_order_count = parts.follower_no;
+    if (code == CTL_DONE) {
+        const struct ipc_row_follower *row = follower_of(&live.view, parts.follower_no);
+        if (row == NULL)
+            code = ctl_refuse(
+                "follower %u of this tag is not in the live snapshot", parts.follower_no);
+        else
+            event.account = row->account;
+        shard = row != NULL ? row->shard : 0;
+    }
+    if (code == CTL_DONE)
+        code = ctl_operator_begin(&live, shard, &reader);
+    if (code == CTL_DONE)
+        code = ctl_operator_send(&live, shard, &event);
+    if (code == CTL_DONE)
+        code = ctl_operator_wait(reader, WAIT_S, is_answer, wanted);
+    if (code == CTL_TIMEOUT)
+        ctl_refuse(
+            "the engine has not journaled it within %u s: it counts when an engine runs", WAIT_S);
+    if (reader != NULL)
+        ipc_journal_reader_close(reader);
+    ctl_live_close(&live);
+    return code;
+}
+
+int ctl_catch_up_main(const struct ctl_cli *cli, int argc, char **argv)
+{
+    struct wanted wanted = {NULL, NULL};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(help_text, stdout);
+            return CTL_DONE;
+        }
+        if (strcmp(argv[i], "--by") == 0) {
+            if (++i == argc)
+                return ctl_usage("catch-up", "--by needs a value");
+            wanted.by = argv[i];
+        } else if (wanted.tag == NULL && argv[i][0] != '-') {
+            wanted.tag = argv[i];
+        } else {
+            return ctl_usage("catch-up", "'%s' is one too many", argv[i]);
+        }
+    }
+    if (wanted.tag == NULL)
+        return ctl_usage("catch-up", "say which order: its TAG");
+    if (wanted.by == NULL || !ctl_operator_by_is_sound(wanted.by, 15))
+        return ctl_usage(
+            "catch-up", "say who decides: --by NAME, up to 15 characters without blanks");
+    return run(cli, &wanted);
+}
