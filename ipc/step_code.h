@@ -117,6 +117,8 @@ IPC_DECLARE_ENUM(ipc_unit, IPC_UNIT_LIST)
     X(IPC_STEP_INTRADAY_CUTOFF, 80, "intraday_cutoff", COMMA, "intraday entries until", MINUTE)    \
     X(IPC_STEP_REVERSE, 81, "reverse", ARROW, "side reversed", NONE)                               \
     X(IPC_STEP_CAPITAL_AGE, 82, "capital_age", COMMA, "capital read before", MS)                   \
+    X(IPC_STEP_MASTER_CAPITAL_AGE, 85, "master_capital_age", COMMA,                                \
+        "master's capital read before", MS)                                                        \
     X(IPC_STEP_PRICE_AGE, 83, "price_age", COMMA, "price read before", MS)                         \
     /* money limits: figure and limit */                                                           \
     X(IPC_STEP_DAY_PNL, 90, "day_pnl", ARROW, "day P&L", NUMBER)                                   \

@@ -122,7 +122,9 @@ static void master_add(struct eng_batch_sample *sample, const struct ipc_row_pol
             continue;
         uint8_t basis = policy == NULL ? 0 : policy->basis;
         int64_t value_e8 = wide->steps[i].value_e8;
-        sample->master_capital_mono_ns = mono_ns;
+        /* Whoever found it too old has said how old it was. */
+        if (sample->master_capital_mono_ns == 0)
+            sample->master_capital_mono_ns = mono_ns;
         if (mode == IPC_MODE_BALANCE_PROPORTIONAL || mode == IPC_MODE_MQL5_PCT ||
             (mode == IPC_MODE_AUTO_RISK && basis == IPC_BASIS_BALANCE))
             sample->master_balance_e8 = value_e8;
@@ -136,7 +138,7 @@ static void master_add(struct eng_batch_sample *sample, const struct ipc_row_pol
 /* What a full decision had read. */
 static void full_add(const struct eng_core *core, struct eng_batch_sample *batch_sample,
     struct eng_follower_sample *sample, const struct ipc_row_follower *row,
-    const struct ipc_fact_child *child, const struct ipc_fact_wide *wide, int64_t mono_ns)
+    const struct ipc_fact_wide *wide, int64_t mono_ns)
 {
     if (row == NULL || wide == NULL || wide->step_count == 0)
         return;
@@ -148,13 +150,13 @@ static void full_add(const struct eng_core *core, struct eng_batch_sample *batch
     if ((wide->equity_e8 | wide->balance_e8 | wide->free_e8) != 0)
         sample->capital_mono_ns = mono_ns;
     master_add(batch_sample, policy, row->mode, wide, mono_ns);
-    /* Figures that were too old stand with their age; the own one is asked before the master's. */
+    /* Figures that were too old stand with their age. */
     for (uint32_t i = 0; i < wide->step_count && i < IPC_WIDE_STEPS; i++) {
-        if (wide->steps[i].code != IPC_STEP_CAPITAL_AGE)
-            continue;
         int64_t read_ns = mono_ns - wide->steps[i].value_e8 / (LS_E8 / LS_NS_PER_MS);
-        *(child->sample_e8 == 0 ? &sample->capital_mono_ns
-                                : &batch_sample->master_capital_mono_ns) = read_ns;
+        if (wide->steps[i].code == IPC_STEP_CAPITAL_AGE)
+            sample->capital_mono_ns = read_ns;
+        if (wide->steps[i].code == IPC_STEP_MASTER_CAPITAL_AGE)
+            batch_sample->master_capital_mono_ns = read_ns;
     }
 }
 
@@ -281,7 +283,7 @@ enum ipc_rc eng_recover_batch(const struct eng_core *core, const struct ipc_fact
         sample_add(
             &samples[visits], row, &children[i], element_is_exit(fact, children, i), mono_ns);
         mapped_add(&samples[visits], &children[i], wide, mono_ns);
-        full_add(core, batch_sample, &samples[visits++], row, &children[i], wide, mono_ns);
+        full_add(core, batch_sample, &samples[visits++], row, wide, mono_ns);
     }
     batch->slot_count = visits;
     return IPC_OK;

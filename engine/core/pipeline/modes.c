@@ -7,7 +7,8 @@
 /* --- figures of accounts ------------------------------------------------------------------------
  */
 
-static enum ipc_reason capital_fresh(struct eng_judging *judging, int64_t age_ns)
+static enum ipc_reason capital_fresh(
+    struct eng_judging *judging, int64_t age_ns, enum ipc_step_code code)
 {
     if (age_ns == INT64_MAX)
         return IPC_REASON_CAPITAL_UNKNOWN;
@@ -15,8 +16,7 @@ static enum ipc_reason capital_fresh(struct eng_judging *judging, int64_t age_ns
         judging->row->capital_max_age_ms ? judging->row->capital_max_age_ms : CAPITAL_AGE_MS;
     if (age_ns <= (int64_t)ms * LS_NS_PER_MS)
         return IPC_REASON_NONE;
-    eng_note(judging, IPC_STEP_CAPITAL_AGE, eng_muldiv(age_ns, LS_E8, LS_NS_PER_MS),
-        IPC_REASON_STALE_ACCOUNT_DATA);
+    eng_note(judging, code, eng_muldiv(age_ns, LS_E8, LS_NS_PER_MS), IPC_REASON_STALE_ACCOUNT_DATA);
     return IPC_REASON_STALE_ACCOUNT_DATA;
 }
 
@@ -52,7 +52,8 @@ static int64_t master_figure_e8(const struct eng_judging *judging, enum ipc_basi
 static enum ipc_reason own_capital(
     struct eng_judging *judging, enum ipc_basis basis, int64_t *figure_e8)
 {
-    enum ipc_reason reason = capital_fresh(judging, judging->follower->capital_age_ns);
+    enum ipc_reason reason =
+        capital_fresh(judging, judging->follower->capital_age_ns, IPC_STEP_CAPITAL_AGE);
     if (reason != IPC_REASON_NONE)
         return reason;
     *figure_e8 = own_figure_e8(judging, basis);
@@ -65,7 +66,8 @@ static enum ipc_reason both_capitals(
 {
     enum ipc_reason reason = own_capital(judging, basis, own_e8);
     if (reason == IPC_REASON_NONE)
-        reason = capital_fresh(judging, judging->shared->master_capital_age_ns);
+        reason = capital_fresh(
+            judging, judging->shared->master_capital_age_ns, IPC_STEP_MASTER_CAPITAL_AGE);
     if (reason != IPC_REASON_NONE)
         return reason;
     *master_e8 = master_figure_e8(judging, basis);
@@ -282,8 +284,13 @@ static enum ipc_reason raw_usage(
     struct eng_judging *judging, struct eng_sizing *sizing, bool discounted)
 {
     const struct ipc_row_policy *policy = judging->policy;
-    int64_t own, master;
-    enum ipc_reason reason = capital_fresh(judging, judging->shared->master_capital_age_ns);
+    int64_t own, master, invest = policy->invest_e8;
+    enum ipc_reason reason = IPC_REASON_NONE;
+    if (invest == 0)
+        reason = own_capital(judging, IPC_BASIS_EQUITY, &invest);
+    if (reason == IPC_REASON_NONE)
+        reason = capital_fresh(
+            judging, judging->shared->master_capital_age_ns, IPC_STEP_MASTER_CAPITAL_AGE);
     if (reason != IPC_REASON_NONE)
         return reason;
     master = judging->shared->master_equity_e8;
@@ -293,12 +300,6 @@ static enum ipc_reason raw_usage(
                                 : judging->shared->master_leverage_e8 != 0
                                     ? judging->shared->master_leverage_e8
                                     : judging->follower->leverage_e8;
-    int64_t invest = policy->invest_e8;
-    if (invest == 0) {
-        reason = own_capital(judging, IPC_BASIS_EQUITY, &invest);
-        if (reason != IPC_REASON_NONE)
-            return reason;
-    }
     struct eng_exact exact = {0};
     note_master(judging, sizing->master_e8);
     eng_exact_times(&exact, sizing->master_e8);
