@@ -379,14 +379,15 @@ static void note_exit(struct eng_core *core, const struct batch_apply *apply,
 {
     const struct eng_order *order = &core->orders[apply->order];
     uint8_t transition = apply->batch->transition;
-    if (transition == IPC_TRANSITION_AMENDED || transition == IPC_TRANSITION_CANCELLED ||
-        transition == IPC_TRANSITION_REJECTED ||
-        (fact->kind == IPC_CHILD_SKIP && !counts(fact, transition)))
+    bool flattens = fact->kind == IPC_CHILD_FLATTEN;
+    bool settles = transition == IPC_TRANSITION_AMENDED || transition == IPC_TRANSITION_CANCELLED ||
+                   transition == IPC_TRANSITION_REJECTED;
+    if ((settles && !flattens) || (fact->kind == IPC_CHILD_SKIP && !counts(fact, transition)))
         return;
     uint32_t index = position_of(core, apply, fact, at);
     if (index != ENG_NONE && (order->flags & ENG_ORDER_OWN))
         core->positions[index].decision = (uint32_t)apply->frame->lsn;
-    if (index == ENG_NONE || order->run == 0)
+    if (index == ENG_NONE || (order->run == 0 && !flattens))
         return;
     struct eng_position *position = &core->positions[index];
     bool by_fill = is_by_fill(apply, at);
@@ -404,18 +405,21 @@ static void note_exit(struct eng_core *core, const struct batch_apply *apply,
     }
     if (position->exit_order == ENG_NONE || apply->order > position->exit_order)
         position->exit_order = apply->order;
-    position->decision = (uint32_t)apply->frame->lsn;
-    if (transition != IPC_TRANSITION_FOLLOW_UP)
+    if (transition != IPC_TRANSITION_FOLLOW_UP) {
+        position->decision = (uint32_t)apply->frame->lsn;
         position->flags &= (uint8_t)~ENG_POSITION_REFUSED;
+    }
     position->flags &= (uint8_t)~ENG_POSITION_WANTS;
     if (leaves_a_rest(fact->reason))
         position->flags |= ENG_POSITION_WANTS;
-    if (fact->kind == IPC_CHILD_FLATTEN)
+    if (flattens && fact->qty_e8 == 0)
+        position->flags |= ENG_POSITION_WANTS; /* whatever of it the close does not get */
+    else if (flattens)
         flatten(core, position);
     if (fact->reason == IPC_REASON_CLOSE_CLAMPED && leaves_now(order, by_fill))
         ask_stops(core, position);
     /* More than it held: the rest opens on the other side once the close is acknowledged. */
-    bool closes = is_place(fact->kind) || fact->kind == IPC_CHILD_FLATTEN ||
+    bool closes = is_place(fact->kind) || (flattens && !settles) ||
                   fact->reason == IPC_REASON_EXIT_IN_FLIGHT;
     if (closes && transition != IPC_TRANSITION_FOLLOW_UP &&
         (by_fill ? order->filled_qty_e8 > eng_order_reduces_e8(order, order->filled_qty_e8)

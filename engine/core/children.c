@@ -266,10 +266,11 @@ static void carry_close(struct eng_position *position, const struct eng_child_to
         return; /* what a leg did not fill is decided with the legs */
     if (eng_state_ended(child->state) && child->filled_qty_e8 < child->qty_e8) {
         /* What a broker refused to take is refused again: two refused closes of a flat master's
-         * position would follow each other for ever. */
+         * position would follow each other for ever. Neither is a follow-up repeated by the next:
+         * only a later reduction of the master's takes up what an earlier one did not close. */
         bool rejected =
             child->state == ENG_STATE_REJECTED || child->state == ENG_STATE_EXCH_REJECTED;
-        if (child->decision != position->decision &&
+        if ((int32_t)(child->decision - position->decision) < 0 &&
             !(rejected && (position->flags & ENG_POSITION_FLAT)))
             position->flags |= ENG_POSITION_WANTS; /* a later one may close what it did not */
         else if (ended_refused(child))

@@ -34,6 +34,7 @@
 #define ENG_ORDER_TOMBSTONE 2u /* first seen ended and unfilled: a later "new" is not copied */
 #define ENG_ORDER_EXIT      4u /* it reduced the master's position when it was first seen */
 #define ENG_ORDER_COLLIDES  8u /* an earlier order has equal tag digits */
+#define ENG_ORDER_RUN_OVER  128u /* the master's fills came to zero in its run: nothing of M0 is left */
 #define ENG_ORDER_CLOSES    16u /* it is in the list of its master position's run of reductions */
 #define ENG_ORDER_OWN       32u /* nobody's: made by eng_flatten_decide to close a copied position */
 
@@ -159,7 +160,7 @@ struct eng_position {
     uint32_t slot;            /* of its newest child */
     uint32_t episode;         /* of the master position, that the carry belongs to */
     uint32_t master;          /* master position that it copies */
-    uint32_t decision;        /* frame of the newest decision about a close */
+    uint32_t decision; /* frame of the newest close by a wave; of an own order, of any */
     uint32_t flatten;         /* it is to become flat: 1 + own order, or WANTED; 0 = no */
     uint32_t source;          /* the master's instrument */
     uint32_t reserved4;

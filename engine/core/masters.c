@@ -101,8 +101,11 @@ void eng_master_fold(
         position->base_e8 = ls_max_i64(position->base_e8 - closed, 1);
         position->fill_base_e8 = ls_max_i64(position->fill_base_e8 - closed, 1);
     }
-    /* Flat, or turned round: what comes next is another run. */
-    if (held != 0 && (position->held_e8 == 0 || (position->held_e8 > 0) != (held > 0))) {
+    /* Flat, or turned round: what comes next is another run, and what his pending entries counted
+     * for in this one is left to nobody. */
+    if (eng_master_crosses(held, position->held_e8)) {
+        for (uint32_t at = position->last_exit; at != ENG_NONE; at = core->orders[at].exit_previous)
+            core->orders[at].flags |= ENG_ORDER_RUN_OVER;
         end_run(position);
         position->episode++;
     }
@@ -115,6 +118,7 @@ struct eng_run_sum eng_run_sum(
     const struct eng_master_position *position = &core->master_positions[order->master_position];
     if (!by_fill && order->run == position->run && position->base_e8 != 0)
         sum.base_e8 = position->base_e8;
+    sum.is_over = (order->flags & ENG_ORDER_RUN_OVER) != 0;
     bool is_own = true;
     for (;;) {
         int64_t filled = eng_order_reduces_e8(order, order->filled_qty_e8);
@@ -129,7 +133,19 @@ struct eng_run_sum eng_run_sum(
             sum.own_e8 = part;
         is_own = false;
         if (order->exit_previous == ENG_NONE)
-            return sum;
+            break;
         order = &core->orders[order->exit_previous];
     }
+    if (sum.is_over)
+        sum.base_e8 = ls_max_i64(ls_min_i64(sum.base_e8, sum.reduced_e8 - sum.stops_e8), 1);
+    return sum;
+}
+
+bool eng_master_leaves_rest(const struct eng_core *core, const struct eng_order *order)
+{
+    const struct eng_master_position *position = &core->master_positions[order->master_position];
+    if (position->last_exit == ENG_NONE)
+        return true;
+    struct eng_run_sum sum = eng_run_sum(core, &core->orders[position->last_exit], false);
+    return sum.reduced_e8 < sum.base_e8;
 }

@@ -192,7 +192,10 @@ uint32_t eng_master_take(
     LS_CHECK(core->fold.master_position_count < core->limits.master_position_max);
     uint32_t index = core->fold.master_position_count++;
     core->master_positions[index] = (struct eng_master_position){
-        .account = account, .instrument = instrument, .product = product};
+        .account = account,
+        .instrument = instrument,
+        .product = product,
+        .last_exit = ENG_NONE};
     *cell = eng_map_cell(hash, index);
     return index;
 }

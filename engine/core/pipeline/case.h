@@ -99,6 +99,7 @@ struct eng_case_shared {
     uint8_t has_qty;       /* AMEND: qty_e8 is said; 0 = only price or trigger changed */
     uint8_t money_answers; /* 1 = a mode that sizes in money may answer in money where no price is
                               known (lockstep-whatif); 0 = PRICE_UNKNOWN then: the core's */
+    uint8_t idle; /* read with flat: nothing of his works on the other side either */
     uint8_t flat; /* read with base_kept: the master is flat after it for certain, and nothing of
                      his that would open works any more */
 

@@ -186,19 +186,24 @@ bool eng_judge_close(struct eng_judging *judging, const struct eng_reduction *re
     bool kept = is_kept(judging, reduction);
     bool gone = kept ? judging->shared->flat && out->base.reduced_e8 >= out->base.master_e8
                      : want == copied && reduction->leaves_now;
-    gone = gone && follower->coming_e8 > 0;
+    /* Entries of the other side are against the close: they go with a master who has none of his.
+     */
+    int64_t entries = follower->coming_e8;
+    if (kept && judging->shared->idle)
+        entries = eng_sum(entries, follower->against_e8);
+    gone = gone && entries > 0;
     if (want == 0 && !gone)
         return stop_here(judging, ENG_ACT_SKIP,
             kept && most == 0 && follower->reserved_e8 > 0 ? IPC_REASON_CLOSE_CLAMPED
                                                            : zero_reason(judging));
     if (gone) {
         out->cancels |= ENG_CANCELS_ENTRY;
-        out->cancel_e8 = follower->coming_e8;
-        eng_note(judging, IPC_STEP_CANCEL_ENTRY, follower->coming_e8, 0);
+        out->cancel_e8 = entries;
+        eng_note(judging, IPC_STEP_CANCEL_ENTRY, entries, 0);
         want = want < held ? want : held;
         if (want == 0 || (kept && most == 0)) {
             out->act = ENG_ACT_CANCEL;
-            out->remaining_e8 = follower->coming_e8;
+            out->remaining_e8 = entries;
             return true;
         }
     }

@@ -116,28 +116,61 @@ static bool skip(struct eng_work *work, const struct eng_follower *follower, uin
     return true;
 }
 
+/* The rest of one decision does not fit: the follower begins the next frame. */
+static bool begin_next(struct eng_work *work, uint32_t count, uint32_t wides)
+{
+    work->count = count;
+    work->wide_count = wides;
+    work->is_full = true;
+    return false;
+}
+
 static bool decide_by_fill(
     struct eng_work *work, const struct eng_follower *follower, uint32_t slot)
 {
     if (work->transition == IPC_TRANSITION_AMENDED)
         return skip(work, follower, slot, IPC_REASON_AT_TARGET); /* nothing of it is pending */
-    return work->plan.is_exit ? eng_decide_exit(work, follower, slot, true)
-                              : eng_decide_fill(work, follower, slot);
+    if (work->plan.is_exit)
+        return eng_decide_exit(work, follower, slot, true);
+    uint32_t count = work->count, wides = work->wide_count;
+    if (!eng_decide_fill(work, follower, slot))
+        return false;
+    /* An opening that it may not copy has closed all that the master held. */
+    if (work->children[work->count - 1].kind == IPC_CHILD_SKIP &&
+        !eng_decide_gone(work, follower, slot))
+        return begin_next(work, count, wides);
+    return true;
+}
+
+/* An order that is known filled more, was amended, or ended. */
+static bool decide_known(
+    struct eng_work *work, const struct eng_follower *follower, uint32_t slot)
+{
+    uint32_t count = work->count, wides = work->wide_count;
+    if (!eng_decide_gone(work, follower, slot))
+        return false;
+    bool any = work->count > count;
+    if (work->transition == IPC_TRANSITION_FILLED_MORE)
+        return any || skip(work, follower, slot, IPC_REASON_AT_TARGET);
+    uint32_t child = eng_child_find(work->core, work->batch->order, follower->row->follower_no);
+    if (child == ENG_NONE)
+        return any || skip(work, follower, slot, IPC_REASON_NO_COPY);
+    if (LS_UNLIKELY(eng_work_room(work) == 0) ||
+        !eng_decide_copies(work, follower, slot, child))
+        return begin_next(work, count, wides);
+    return true;
 }
 
 static bool decide_by_order(
     struct eng_work *work, const struct eng_follower *follower, uint32_t slot)
 {
-    if (work->transition == IPC_TRANSITION_FILLED_MORE)
-        return work->plan.is_exit ? eng_decide_flat(work, follower, slot)
-                                  : skip(work, follower, slot, IPC_REASON_AT_TARGET);
+    if (work->transition != IPC_TRANSITION_NEW)
+        return decide_known(work, follower, slot);
     uint32_t child = ENG_NONE;
     if (LS_UNLIKELY(work->may_have_copies))
         child = eng_child_find(work->core, work->batch->order, follower->row->follower_no);
     if (child != ENG_NONE)
         return eng_decide_copies(work, follower, slot, child);
-    if (work->transition != IPC_TRANSITION_NEW)
-        return skip(work, follower, slot, IPC_REASON_NO_COPY);
     if (work->plan.is_exit)
         return eng_decide_exit(work, follower, slot, false);
     return decide_entry(work, follower, eng_work_add(work, follower, slot));

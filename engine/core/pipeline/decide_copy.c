@@ -298,6 +298,16 @@ static void skip_all(struct eng_work *work, const struct eng_follower *follower,
             reason, qty_e8);
 }
 
+/* Copied by an earlier subscription, or with the other side: what the follower's settings make of
+ * the order now says nothing about it. */
+static bool is_of_another(const struct eng_work *work, const struct eng_follower *follower,
+    const struct eng_plan *plan, const struct eng_child *child)
+{
+    bool turned = child->side != plan->order->side;
+    return child->incarnation != follower->row->incarnation ||
+           turned != eng_row_reverses(work->core->view, follower->row);
+}
+
 static bool amend_entries(struct eng_work *work, const struct eng_follower *follower,
     struct eng_plan *plan, const struct family *family)
 {
@@ -306,6 +316,16 @@ static bool amend_entries(struct eng_work *work, const struct eng_follower *foll
         return false;
     if (family->live == 0 && family->is_broken) {
         eng_fact_skip(add_for(work, follower, last), IPC_REASON_CHILD_FILLED, last->qty_e8);
+        return true;
+    }
+    if (is_of_another(work, follower, plan, last)) {
+        for (uint32_t i = 0; i < family->count && eng_work_room(work) > 1; i++) {
+            const struct eng_child *child = &work->core->children[family->child[i]];
+            if (!is_over(child))
+                decide_cancel(work, follower, child, IPC_REASON_SUPERSEDED);
+        }
+        if (family->live == 0)
+            eng_fact_skip(add_for(work, follower, last), IPC_REASON_CHILD_FILLED, last->qty_e8);
         return true;
     }
     struct ipc_fact_child probe = {0};
@@ -380,6 +400,13 @@ static bool amend_exits(
 
 /* The copy is not wanted any more, whatever the master's order says: its position is flat at the
  * master, or its time is over. */
+/* What closes the rest of a position of which this order's fill left the master nothing: no copy of
+ * the order, whose end says nothing about it. */
+static bool is_apart(const struct eng_order *order, const struct eng_child *child)
+{
+    return (child->flags & ENG_CHILD_EXIT) != 0 && order->run == 0;
+}
+
 static bool is_unwanted(const struct eng_core *core, const struct eng_child *child)
 {
     if (!(child->flags & ENG_CHILD_EXIT) &&
@@ -398,7 +425,7 @@ static bool cancel_some(struct eng_work *work, const struct eng_follower *follow
     uint32_t wanted = 0;
     for (uint32_t at = newest; at != ENG_NONE; at = core->children[at].older) {
         const struct eng_child *child = &core->children[at];
-        if (child->flags & ENG_CHILD_PROTECTS)
+        if ((child->flags & ENG_CHILD_PROTECTS) || is_apart(order, child))
             continue; /* legs are decided with what filled */
         *live += !is_over(child);
         wanted += !is_over(child) && (all || is_unwanted(core, child));
@@ -407,7 +434,7 @@ static bool cancel_some(struct eng_work *work, const struct eng_follower *follow
         return false;
     for (uint32_t at = newest; at != ENG_NONE; at = core->children[at].older) {
         const struct eng_child *child = &core->children[at];
-        if (is_over(child) || (child->flags & ENG_CHILD_PROTECTS) ||
+        if (is_over(child) || (child->flags & ENG_CHILD_PROTECTS) || is_apart(order, child) ||
             !(all || is_unwanted(core, child)))
             continue;
         --*live;
@@ -466,7 +493,7 @@ bool eng_decide_copies(
         return false;
     static const uint16_t kinds[] = {ENG_CHILD_EXIT, 0, ENG_CHILD_OPEN_LEG};
     bool is_done = plan->ended || work->count > first;
-    for (size_t i = 0; i < LS_COUNT_OF(kinds) && !is_done; i++) {
+    for (size_t i = plan->order->run == 0 ? 1 : 0; i < LS_COUNT_OF(kinds) && !is_done; i++) {
         struct family family;
         gather(core, newest, kinds[i], &family);
         if (family.count == 0)
@@ -514,8 +541,8 @@ bool eng_decide_fill(struct eng_work *work, const struct eng_follower *follower,
         if (child->flags & ENG_CHILD_PROTECTS)
             continue;
         int64_t asked = child->flags & ENG_CHILD_STEP
-                            ? eng_step_gone_e8(
-                                  core, eng_child_find(core, work->batch->order, row->follower_no), at)
+                            ? eng_step_gone_e8(core,
+                                  eng_child_find(core, work->batch->order, row->follower_no), at)
                             : child->qty_e8;
         given = eng_add_saturated(given, asked); /* what did not fill is not chased */
         own += child->filled_qty_e8 + eng_child_claim_e8(child);

@@ -205,50 +205,97 @@ bool eng_decide_exit(
     return fits;
 }
 
-/* The master is flat, or will be for sure: nothing of it works any more. */
-static bool master_is_flat(const struct eng_work *work, const struct eng_run_sum *run)
+/* --- the master is flat -------------------------------------------------------------------------
+ */
+
+/* What he held of the side that this order closes is gone, by what has filled. */
+static bool is_gone(const struct eng_work *work)
 {
     const struct eng_order *order = work->plan.order;
-    const struct eng_master_position *master =
-        &work->core->master_positions[order->master_position];
-    return run->certain_e8 >= run->base_e8 &&
-           master->opening_e8[order->side == IPC_SIDE_SELL ? 0 : 1] == 0;
+    int64_t held = work->core->master_positions[order->master_position].held_e8;
+    return order->filled_qty_e8 > 0 && (order->side == IPC_SIDE_SELL ? held <= 0 : held >= 0);
 }
 
-bool eng_decide_flat(struct eng_work *work, const struct eng_follower *follower, uint32_t slot)
+/* An order that opened when it was new has its own copies: they net what they were to net, and only
+ * what they leave is closed. */
+static bool leaves_nothing(const struct eng_work *work, const struct eng_position *position,
+    uint8_t side, int64_t *coming_e8)
 {
-    const struct eng_core *core = work->core;
     const struct eng_order *order = work->plan.order;
-    if (eng_work_room(work) < 2) {
+    int64_t closable = eng_closable_e8(position, side, 0);
+    *coming_e8 = eng_master_opens(work->core, order) ? 0 : eng_coming_e8(position, side);
+    if (eng_held_e8(position, side) != 0 && eng_master_is_idle(work->core, order))
+        *coming_e8 =
+            eng_add_saturated(*coming_e8, position->opening_e8[side == IPC_SIDE_SELL ? 1 : 0]);
+    return closable == 0 && (order->run == 0 || *coming_e8 == 0);
+}
+
+static bool gone_position(struct eng_work *work, const struct eng_follower *follower, uint32_t slot,
+    const struct eng_position *position)
+{
+    const struct eng_order *order = work->plan.order;
+    const struct eng_plan *plan = eng_work_close_plan(work, follower, position, true);
+    uint8_t side = plan->shape.side;
+    int64_t coming;
+    if (LS_LIKELY(leaves_nothing(work, position, side, &coming)))
+        return true;
+    if (eng_work_room(work) < 3) {
         work->is_full = true;
         return false;
     }
-    bool is_flat = order->run != 0 && work->run[0].reduced_e8 >= work->run[0].base_e8 &&
-                   master_is_flat(work, &work->run[0]);
-    uint32_t first = work->count;
-    uint32_t index = is_flat ? eng_position_find(core, follower->row->follower_no,
-                                   order->instrument, order->product)
-                             : ENG_NONE;
-    /* One, or two where the symbol map was changed meanwhile. */
-    for (; index != ENG_NONE && eng_work_room(work) > 0; index = core->positions[index].older) {
-        const struct eng_position *position = &core->positions[index];
-        if (position->incarnation != follower->row->incarnation)
-            continue;
-        const struct eng_plan *plan = eng_work_close_plan(work, follower, position, false);
-        int64_t coming = eng_coming_e8(position, plan->shape.side);
-        if (coming == 0)
-            continue;
-        const struct eng_terms terms = {.shape = &plan->shape,
-            .instrument = position->instrument,
-            .product = order->product,
-            .flags = IPC_WIDE_EXIT};
-        struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
-        fact->kind = IPC_CHILD_FLATTEN;
-        fact->qty_e8 = coming;
-        eng_work_terms(work, &terms, 0);
+    const struct eng_run_sum none = {.base_e8 = 1};
+    struct eng_close close = close_of(work, position, plan, false, side);
+    close.run = work->plan.is_exit ? &work->run[0] : &none;
+    close.number = position->base_run;
+    close.everything = close.held_only = true;
+    close.is_stop = false;
+    struct eng_case_shared shared;
+    struct eng_case judged;
+    struct eng_verdict verdict;
+    eng_gather_close(work, follower, &close, &shared, &judged);
+    eng_judge(&judged, &verdict, NULL);
+    verdict.cancels = 0;
+    if (order->filled_era != work->core->fold.era) { /* it may have left before the cut */
+        verdict.leg_count = 0;
+        verdict.reason = IPC_REASON_UNKNOWN_PENDING;
     }
-    if (work->count == first)
-        eng_fact_skip(eng_work_add(work, follower, slot), IPC_REASON_AT_TARGET, order->qty_e8);
+    bool halted =
+        verdict.reason == IPC_REASON_KILL_SWITCH || verdict.reason == IPC_REASON_UNKNOWN_PENDING;
+    if ((halted || verdict.leg_count != 0) && !note_close(work, follower, slot, &close, &verdict))
+        return false;
+    if (halted && coming == 0)
+        return true;                /* a halt stops all but cancels */
+    if (eng_work_room(work) == 0) { /* its slices fill a frame: a follow-up goes on with them */
+        work->children[work->count - 1].reason = IPC_REASON_CLOSE_CLAMPED;
+        return true;
+    }
+    /* What the close leaves, because others work or are unanswered, is followed up. */
+    struct eng_shape shape;
+    struct eng_terms terms;
+    take_terms(work, &close, &verdict, &shape, &terms);
+    struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
+    fact->kind = IPC_CHILD_FLATTEN;
+    fact->incarnation = position->incarnation;
+    fact->qty_e8 = coming;
+    eng_work_terms(work, &terms, 0);
+    return true;
+}
+
+bool eng_decide_gone(struct eng_work *work, const struct eng_follower *follower, uint32_t slot)
+{
+    const struct eng_order *order = work->plan.order;
+    if (LS_LIKELY(!is_gone(work)))
+        return true;
+    uint32_t count = work->count, wides = work->wide_count;
+    uint32_t index = eng_position_find(
+        work->core, follower->row->follower_no, order->instrument, order->product);
+    for (; index != ENG_NONE; index = work->core->positions[index].older) {
+        if (gone_position(work, follower, slot, &work->core->positions[index]))
+            continue;
+        work->count = count; /* none of it: the follower begins the next frame */
+        work->wide_count = wides;
+        return false;
+    }
     return true;
 }
 
@@ -315,7 +362,9 @@ static void follow_close(struct eng_work *work, const struct eng_follower *follo
     struct eng_close close =
         close_of(work, position, plan, by_fill, side == 0 ? plan->shape.side : side);
     close.number = position->base_run;
-    close.everything = flat;
+    /* An order of no run is the one whose fill left the master with nothing of this side. */
+    close.everything = flat || order->run == 0;
+    close.held_only = !flat && close.everything;
     struct eng_case_shared shared;
     struct eng_case judged;
     struct eng_verdict verdict;

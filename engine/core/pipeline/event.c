@@ -4,6 +4,7 @@
 #include "engine/core/fanout.h"
 #include "engine/core/join.h"
 #include "engine/core/limits_private.h"
+#include "engine/core/masters.h"
 #include "engine/core/positions.h"
 #include "engine/core/sighting.h"
 
@@ -109,19 +110,23 @@ static int64_t master_position(
     return index == ENG_NONE ? 0 : core->master_positions[index].held_e8;
 }
 
-/* A fill concerns followers when somebody copies on fill, or when it leaves the master flat while
- * entries of followers still work. */
+/* A fill concerns followers when somebody copies on fill, or when it leaves the master flat, or turns
+ * him round, while entries of followers still work or not all of his position was being closed. */
 static bool fill_needs_wave(
     const struct eng_core *core, const struct eng_order *before, const struct eng_order *after)
 {
     if (core->accounts[after->account].flags & ENG_ACCOUNT_FILLS)
         return true;
     uint32_t index = eng_master_find(core, after->account, after->instrument, after->product);
-    if (index == ENG_NONE || !(before->flags & ENG_ORDER_EXIT))
+    if (index == ENG_NONE || index != before->master_position)
         return false;
     const struct eng_master_position *position = &core->master_positions[index];
     int64_t more = after->filled_qty_e8 - before->filled_qty_e8;
-    return position->openings != 0 && more >= eng_abs(position->held_e8);
+    int64_t held = eng_add_saturated(position->held_e8, after->side == IPC_SIDE_BUY ? more : -more);
+    if (!eng_master_crosses(position->held_e8, held))
+        return false;
+    return (position->openings != 0 && (before->flags & ENG_ORDER_EXIT)) ||
+           eng_master_leaves_rest(core, before);
 }
 
 static bool needs_wave(const struct eng_core *core, enum ipc_transition transition,

@@ -61,13 +61,12 @@ static void gather_part(
     const struct eng_work *work, const struct eng_close *close, struct eng_case_shared *out)
 {
     const struct eng_order *order = work->plan.order;
-    const struct eng_master_position *master =
-        &work->core->master_positions[order->master_position];
     int64_t part = ls_max_i64(close->run->own_e8, 1);
     int64_t before = ls_max_i64(eng_abs(order->position_before_e8), part);
     out->before_e8 = out->side == IPC_SIDE_SELL ? before : -before;
-    out->flat = close->run->certain_e8 >= close->run->base_e8 &&
-                master->opening_e8[order->side == IPC_SIDE_SELL ? 0 : 1] == 0;
+    out->flat = (close->run->is_over || close->run->certain_e8 >= close->run->base_e8) &&
+                !eng_master_opens(work->core, order);
+    out->idle = eng_master_is_idle(work->core, order);
     if (!close->by_fill) {
         out->occasion = ENG_ON_ORDER;
         out->qty_e8 = part;
@@ -157,6 +156,13 @@ static void gather_follower(const struct eng_work *work, const struct eng_follow
     out->against_e8 = position->opening_e8[close->side == IPC_SIDE_SELL ? 1 : 0];
     out->base_kept = 1;
     out->base = base_of(close, &stops);
+    if (LS_LIKELY(!close->held_only && !close->run->is_over))
+        return;
+    /* His entries of this side still work: what copies of them bring is of his next position. */
+    if (close->held_only || eng_master_opens(work->core, work->plan.order)) {
+        out->coming_e8 = 0;
+        out->base.copied_e8 = out->base.closed_e8; /* all that is held and free */
+    }
 }
 
 void eng_gather_close(const struct eng_work *work, const struct eng_follower *follower,

@@ -21,6 +21,7 @@ struct eng_close {
     bool by_fill;                  /* it follows the master's fills */
     bool is_stop;                  /* it is a protective stop itself: counted beside the others */
     bool everything;               /* whatever is held: the master is flat already */
+    bool held_only;                /* his entries still work: what copies of them bring stays */
 };
 
 /* eng_gather_close fills the case of a reduction: ENG_ON_ORDER, ENG_ON_FILL, or with `everything`

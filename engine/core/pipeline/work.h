@@ -157,9 +157,10 @@ static inline int64_t eng_exit_floor_e8(
     return qty_e8 - qty_e8 % at.lot_qty_e8;
 }
 
-/* eng_decide_flat: the master's order filled more; a follower that copies orders has nothing to do,
- * but for working entries when the master is flat by it. Results as above. */
-LS_MUST_USE bool eng_decide_flat(
+/* eng_decide_gone: the master's order has filled, and nothing is left of what he held on the side that
+ * it closes: what is held of it is closed, and entries that he does not have any more are cancelled.
+ * Adds nothing where nothing is left. Results as above. */
+LS_MUST_USE bool eng_decide_gone(
     struct eng_work *work, const struct eng_follower *follower, uint32_t slot);
 
 /* eng_decide_copies decides what becomes of the copies that a follower has of the order: amended,

@@ -399,9 +399,9 @@ static void an_earlier_subscription_does_not_reverse(void **state)
     world_close(&world);
 }
 
-/* A copy of an earlier subscription that is placed anew is none of the openings in flight of the
- * newest one: its answer would never take it off that list. */
-static void what_is_placed_anew_is_of_its_own_subscription(void **state)
+/* A copy of an earlier subscription that was cancelled to be placed anew is not: only the newest
+ * one opens. */
+static void an_earlier_subscription_places_nothing_anew(void **state)
 {
     (void)state;
     struct world world;
@@ -427,12 +427,225 @@ static void what_is_placed_anew_is_of_its_own_subscription(void **state)
     uint32_t before = world.command_count;
     world_ack(&world, &world.commands[2]);
     (void)world_update(&world, world.commands[0].child, IPC_STATUS_CANCELLED, 0, 0);
-    assert_int_equal(world_waves(&world), 1);
-    struct ipc_command anew = world.commands[before];
-    assert_int_equal(anew.action, IPC_ACTION_PLACE);
-    world_ack(&world, &anew);
+    assert_int_equal(world_waves(&world), 0); /* an earlier subscription opens nothing */
+    assert_int_equal(world.command_count, before);
     world_check(&world);
     world_close(&world);
+}
+
+/* Two closes of one position are refused, one after the other: what they were for is tried once
+ * more, and not for ever by turns. */
+static void refused_closes_do_not_take_turns(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    filled_at_once(&world, IPC_SIDE_BUY, 20);
+    uint32_t seen = world.command_count;
+    static const int64_t parts[] = {12, 8};
+    for (size_t i = 0; i < LS_COUNT_OF(parts); i++) {
+        struct ipc_event leave = world_order(&world, IPC_SIDE_SELL, parts[i], 0);
+        leave.type = IPC_TYPE_MARKET;
+        leave.status = IPC_STATUS_FILLED;
+        leave.filled_qty_e8 = E8(parts[i]);
+        leave.average_price_e8 = E8(100);
+        (void)world_event(&world, &leave);
+        (void)world_waves(&world);
+    }
+    uint32_t first = seen;
+    for (int round = 0; round < 12; round++) {
+        for (; seen < world.command_count; seen++) {
+            struct ipc_command command = world.commands[seen];
+            world_reply(&world, &command, IPC_OUTCOME_REJECTED, IPC_EVIDENCE_REPLY, NULL);
+        }
+        (void)world_waves(&world);
+        (void)world_release(&world);
+    }
+    assert_in_range(world.command_count - first, 2, 3);
+    assert_int_equal(seen, world.command_count);
+    struct eng_batch batch;
+    assert_false(eng_settle_next(world.core, &batch));
+    world_check(&world);
+    world_restart(&world, true);
+    world_close(&world);
+}
+
+/* D06: the master buys back less than his pending sale would have made, and more than it did: by
+ * what fills he is flat, or long. Nothing of the short is left to anybody who copied it, though the
+ * run of closes counted all that was pending. */
+static void a_master_turned_round_by_fills_leaves_no_copy(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        int64_t sold, bought; /* of 270 pending, of all that may be */
+        bool cancels;         /* the rest of what is pending */
+    } rows[] = {
+        {"turned round", 120, 130, false},
+        {"flat", 120, 120, false},
+        {"flat, nothing pending", 120, 120, true},
+    };
+    for (size_t i = 0; i < LS_COUNT_OF(rows); i++) {
+        struct world world;
+        world_open(&world, 1);
+        struct ipc_event pending = world_order(&world, IPC_SIDE_SELL, 270, E8(101));
+        (void)world_event(&world, &pending);
+        assert_int_equal(world_waves(&world), 1);
+        uint32_t entry = world.commands[0].child;
+        world_ack(&world, &world.commands[0]);
+        pending.version = 0;
+        pending.filled_qty_e8 = E8(rows[i].sold);
+        pending.average_price_e8 = E8(101);
+        (void)world_event(&world, &pending);
+        (void)world_waves(&world);
+        (void)world_update(&world, entry, IPC_STATUS_OPEN, rows[i].sold, E8(101));
+        (void)world_waves(&world);
+        struct ipc_event back = world_order(&world, IPC_SIDE_BUY, rows[i].bought, 0);
+        back.type = IPC_TYPE_MARKET;
+        (void)world_event(&world, &back);
+        uint32_t seen = world.command_count;
+        (void)world_waves(&world);
+        back.version = 0;
+        back.status = IPC_STATUS_FILLED;
+        back.filled_qty_e8 = back.qty_e8;
+        back.average_price_e8 = E8(100);
+        (void)world_event(&world, &back);
+        if (rows[i].cancels) {
+            pending.version = 0;
+            pending.status = IPC_STATUS_CANCELLED;
+            (void)world_event(&world, &pending);
+        }
+        for (int round = 0; round < 6; round++) {
+            (void)world_waves(&world);
+            (void)world_release(&world);
+            for (; seen < world.command_count; seen++) {
+                struct ipc_command command = world.commands[seen];
+                world_ack(&world, &command);
+                if (command.action == IPC_ACTION_CANCEL)
+                    (void)world_update(&world, entry, IPC_STATUS_CANCELLED, rows[i].sold, E8(101));
+                else if (command.side == IPC_SIDE_BUY)
+                    (void)world_update(
+                        &world, command.child, IPC_STATUS_FILLED, command.qty_e8 / LS_E8, E8(100));
+            }
+        }
+        int64_t held = eng_core_copied_position(world.core, 100, 1, IPC_PRODUCT_MIS, NULL);
+        if (held != 0)
+            fail_msg("%s: %lld are left", rows[i].what, (long long)(held / LS_E8));
+        /* What the master still has pending, the follower has too. */
+        struct eng_child_view child;
+        assert_true(eng_core_child(world.core, entry, &child));
+        assert_int_equal(child.state, rows[i].cancels ? ENG_STATE_CANCELLED : ENG_STATE_PARTIAL);
+        world_check(&world);
+        world_restart(&world, true);
+        world_close(&world);
+    }
+}
+
+/* A pending sale that was placed while the master was flat, and that its follower may not copy,
+ * closes what he bought meanwhile: his follower holds nothing either. */
+static void a_pending_order_that_closes_all_closes_what_was_copied(void **state)
+{
+    (void)state;
+    for (int by_fill = 0; by_fill < 2; by_fill++) {
+        struct world world;
+        world_open(&world, 1);
+        world.followers[0].flags &= (uint8_t)~IPC_FOLLOWER_ALLOW_SHORT;
+        world.followers[0].copy = by_fill ? IPC_COPY_ON_FILL : IPC_COPY_ON_ORDER;
+        world_adopt(&world);
+        struct ipc_event pending = world_order(&world, IPC_SIDE_SELL, 30, E8(120));
+        (void)world_event(&world, &pending);
+        assert_int_equal(world_waves(&world), 0);
+        filled_at_once(&world, IPC_SIDE_BUY, 30);
+        pending.version = 0;
+        pending.status = IPC_STATUS_FILLED;
+        pending.filled_qty_e8 = E8(30);
+        pending.average_price_e8 = E8(120);
+        (void)world_event(&world, &pending);
+        assert_int_equal(world_waves(&world), 1);
+        assert_int_equal(world.commands[1].side, IPC_SIDE_SELL);
+        assert_int_equal(world.commands[1].qty_e8, E8(30));
+        world_ack(&world, &world.commands[1]);
+        (void)world_update(&world, world.commands[1].child, IPC_STATUS_FILLED, 30, E8(120));
+        assert_int_equal(world_waves(&world), 0);
+        world_check(&world);
+        world_restart(&world, true);
+        world_close(&world);
+    }
+}
+
+/* Copies of an earlier subscription take no amendment: what the settings of now make of the order
+ * may have the other side. */
+static void a_copy_of_an_earlier_subscription_is_not_amended(void **state)
+{
+    (void)state;
+    struct world world;
+    static struct ipc_row_policy policy;
+    world_open(&world, 1);
+    memset(&policy, 0, sizeof policy);
+    policy.flags = IPC_POLICY_REVERSE;
+    world.view.policies = &policy;
+    world.view.policy_count = 1;
+    world.followers[0].policy = 1;
+    world_adopt(&world);
+    struct ipc_event entry = world_order(&world, IPC_SIDE_SELL, 10, E8(100));
+    (void)world_event(&world, &entry);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[0].side, IPC_SIDE_BUY);
+    world_ack(&world, &world.commands[0]);
+    world.followers[0].policy = 0;
+    world.followers[0].incarnation++;
+    world.followers[0].flags &= (uint8_t)~IPC_FOLLOWER_ALLOW_SHORT;
+    world_adopt(&world);
+    entry.version = 0;
+    entry.qty_e8 = E8(70);
+    (void)world_event(&world, &entry);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[1].action, IPC_ACTION_CANCEL);
+    world_ack(&world, &world.commands[1]);
+    (void)world_update(&world, world.commands[0].child, IPC_STATUS_CANCELLED, 0, 0);
+    assert_int_equal(world_waves(&world), 0);
+    world_check(&world);
+    world_close(&world);
+}
+
+/* Figures that are too old are told from those that nobody read, the master's and the own, also
+ * when they were stored: the world decides every batch twice. */
+static void figures_too_old_are_decided_the_same_again(void **state)
+{
+    (void)state;
+    static struct ipc_row_policy policy[2];
+    for (int which = 0; which < 2; which++) {
+        struct world world;
+        world_open(&world, 2);
+        memset(policy, 0, sizeof policy);
+        policy[1].invest_e8 = E8(1000);
+        world.view.policies = policy;
+        world.view.policy_count = 2;
+        for (uint32_t i = 0; i < 2; i++) {
+            world.followers[i].policy = i + 1;
+            world.followers[i].mode = IPC_MODE_USAGE_RATIO;
+            world.capital_e8[i] = E8(500);
+            world.capital_mono_ns[i] = world.now_mono_ns;
+        }
+        world.master_capital_e8 = E8(1000);
+        world.master_capital_mono_ns = world.now_mono_ns;
+        world_adopt(&world);
+        int64_t later = 61 * LS_NS_PER_S;
+        world.now_mono_ns += later;
+        world.now_wall_ns += later;
+        world.price_e8 = E8(100);
+        world.price_mono_ns = world.now_mono_ns;
+        if (which == 0)
+            world.master_capital_mono_ns = world.now_mono_ns; /* the own are old, of who asks */
+        struct ipc_event entry = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+        (void)world_event(&world, &entry);
+        assert_int_equal(world_waves(&world), which == 0 ? 1 : 0);
+        assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_STALE_ACCOUNT_DATA);
+        assert_int_equal(world_last_fact(&world, 1).reason,
+            which == 0 ? IPC_REASON_NONE : IPC_REASON_STALE_ACCOUNT_DATA);
+        world_check(&world);
+        world_close(&world);
+    }
 }
 
 int main(void)
@@ -447,7 +660,12 @@ int main(void)
         cmocka_unit_test(an_opening_that_closes_is_no_part_of_the_run),
         cmocka_unit_test(a_reached_limit_ends_what_is_queued),
         cmocka_unit_test(an_earlier_subscription_does_not_reverse),
-        cmocka_unit_test(what_is_placed_anew_is_of_its_own_subscription),
+        cmocka_unit_test(an_earlier_subscription_places_nothing_anew),
+        cmocka_unit_test(refused_closes_do_not_take_turns),
+        cmocka_unit_test(a_master_turned_round_by_fills_leaves_no_copy),
+        cmocka_unit_test(a_pending_order_that_closes_all_closes_what_was_copied),
+        cmocka_unit_test(a_copy_of_an_earlier_subscription_is_not_amended),
+        cmocka_unit_test(figures_too_old_are_decided_the_same_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
