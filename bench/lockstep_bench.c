@@ -1,5 +1,6 @@
 /* lockstep_bench.c: `lockstep-bench NAME`, one measurement each. */
 #include "bench/fanout.h"
+#include "bench/load.h"
 #include "bench/option_file.h"
 #include "bench/peers.h"
 #include "bench/ring_bench.h"
@@ -319,6 +320,42 @@ static int run_scale(const struct options *options)
     return run_stages(options, bench_scale_run);
 }
 
+static int run_load(const struct options *options, uint32_t events_a_second,
+    enum ipc_rc (*run)(
+        const struct bench_load_options *, struct bench_report *, struct ipc_error *))
+{
+    struct bench_report report;
+    struct ipc_error error = {{0}};
+    const struct bench_fanout_options *from = &options->fanout;
+    const struct bench_load_options load = {.followers = from->followers,
+        .events_a_second = events_a_second,
+        .behind_followers = from->followers < 500 ? from->followers * 10 : 100000,
+        .pool_connections = from->pool_connections,
+        .seconds = from->seconds_max,
+        .kills = from->rounds < 5 ? from->rounds : 5,
+        .io = strcmp(from->io, "epoll") == 0 ? "epoll" : "uring",
+        .engine_cpu = from->engine_cpu,
+        .peer_cpu = from->peer_cpu,
+        .keep = from->keep};
+    bench_report_begin(&report, options->name);
+    return report_end(&report, options, run(&load, &report, &error), &error);
+}
+
+static int run_burst(const struct options *options)
+{
+    return run_load(options, 1000, bench_burst_run);
+}
+
+static int run_sustained(const struct options *options)
+{
+    return run_load(options, 100, bench_sustained_run);
+}
+
+static int run_restart(const struct options *options)
+{
+    return run_load(options, 1, bench_restart_run);
+}
+
 static const struct bench benches[] = {
     {"ring", run_ring, 1, 1 << 20, 0},
     {"plan", run_plan, 1000000, 1 << 20, 0},
@@ -326,6 +363,9 @@ static const struct bench benches[] = {
     {"fanout", run_fanout, 500, BENCH_FOLLOWERS_MAX, 50},
     {"peers", run_peers, 500, BENCH_FOLLOWERS_MAX, 50},
     {"scale", run_scale, 1000000, 1 << 20, 0},
+    {"burst", run_burst, 500, BENCH_FOLLOWERS_MAX, 10},
+    {"sustained", run_sustained, 500, BENCH_FOLLOWERS_MAX, 60},
+    {"restart", run_restart, 10000, 1 << 17, 0},
 };
 
 static const struct bench *bench_find(const char *name)

@@ -218,6 +218,31 @@ static void publish(struct peer *peer)
     atomic_store_explicit(&page->published, armed, memory_order_release);
 }
 
+/* Publishes what is due of the series, each with its intended time. */
+static void publish_series(struct peer *peer)
+{
+    struct bench_peer_page *page = peer->page;
+    const uint32_t count = atomic_load_explicit(&page->series_count, memory_order_acquire);
+    uint32_t done = atomic_load_explicit(&page->series_done, memory_order_relaxed);
+    if (done >= count || !peer->has_ring)
+        return;
+    for (; done < count; done++) {
+        const int64_t intended =
+            page->series_start_mono_ns + (int64_t)done * page->series_interval_ns;
+        const int64_t now = ipc_clock_mono_ns();
+        if (now < intended)
+            break;
+        struct ipc_event event = page->series[done];
+        event.received_mono_ns = intended;
+        event.published_mono_ns = now;
+        if (ipc_ring_offer(&peer->ring, &event, sizeof event, NULL) != IPC_OK) {
+            atomic_fetch_add_explicit(&page->refused, 1, memory_order_relaxed);
+            break; /* and again: nothing of the series is left out */
+        }
+    }
+    atomic_store_explicit(&page->series_done, done, memory_order_release);
+}
+
 static void answer_ping(struct bench_peer_page *page)
 {
     const uint64_t ping = atomic_load_explicit(&page->ping, memory_order_acquire);
@@ -233,11 +258,14 @@ static void peer_run(struct peer *peer)
         atomic_store_explicit(&peer->page->is_spinning, spin, memory_order_release);
         if (spin) {
             publish(peer);
+            publish_series(peer);
             for (uint32_t i = 0; i < 64; i++)
                 answer_ping(peer->page);
         }
         const int count = epoll_wait(peer->epoll_fd, events, EVENTS, spin ? 0 : 1);
         for (int i = 0; i < count; i++) {
+            if (spin)
+                publish_series(peer); /* a turn over many connections is longer than an interval */
             if (events[i].data.ptr == NULL)
                 accept_all(peer);
             else
@@ -290,7 +318,7 @@ static void peer_main(struct peer *peer, const struct bench_peer_options *option
     if (options->instance[0] != '\0') {
         struct ipc_ring_name name = {.producer = "bench", .ring_class = IPC_RING_ORDERS};
         if (ipc_shm_open(&shm, NULL, options->instance, true, &error) != IPC_OK ||
-            ipc_ring_create(&shm, &name, 1024, &error) != IPC_OK ||
+            ipc_ring_create(&shm, &name, 16384, &error) != IPC_OK ||
             ipc_ring_attach_producer(&shm, &name, &peer->ring, &error) != IPC_OK) {
             (void)fprintf(stderr, "lockstep-bench: the peer's ring: %s\n", error.text);
             _exit(1);

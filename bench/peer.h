@@ -19,6 +19,7 @@
 
 #define BENCH_FOLLOWERS_MAX 5000u
 #define BENCH_CAPTURE_BYTES (16u << 20)
+#define BENCH_SERIES_MAX    16384u
 
 /* One order as it arrived: its HEADERS frame and its DATA frame, back to back. */
 struct bench_capture {
@@ -31,16 +32,20 @@ struct bench_peer_page {
     /* Writer: parent. Each store that the peer acts on is a release, its load an acquire. */
     LS_LINE _Atomic uint32_t spin; /* 1 = a round is on */
     _Atomic uint32_t stop;
-    _Atomic uint32_t capture; /* 1 = keep the orders' frames */
-    _Atomic uint64_t armed;   /* number of the event to publish; above `published` = do it */
-    int64_t intended_mono_ns; /* when */
-    struct ipc_event event;   /* what */
+    _Atomic uint32_t capture;      /* 1 = keep the orders' frames */
+    _Atomic uint64_t armed;        /* number of the event to publish; above `published` = do it */
+    int64_t intended_mono_ns;      /* when */
+    struct ipc_event event;        /* what */
+    _Atomic uint32_t series_count; /* release, after the three below: publish them all */
+    int64_t series_start_mono_ns, series_interval_ns;
+    struct ipc_event series[BENCH_SERIES_MAX];
     LS_LINE _Atomic uint64_t ping;
     /* Writer: peer. */
     LS_LINE _Atomic uint64_t pong;
     _Atomic uint32_t is_spinning; /* what it has seen of `spin` */
     LS_LINE _Atomic uint64_t published;
     int64_t published_mono_ns;
+    _Atomic uint32_t series_done; /* of the series, published */
     _Atomic uint64_t orders;      /* complete order requests received */
     _Atomic uint64_t connections; /* accepted so far */
     _Atomic uint64_t warm;        /* connections whose client has sent a PING or an order */

@@ -1,4 +1,4 @@
-#include "bench/rig.h"
+#include "bench/rig_private.h"
 
 #include "ipc/clock.h"
 #include "ipc/tag.h"
@@ -17,18 +17,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CLUSTER      "bench"
-#define MASTER       1u
-#define WARM_SECONDS 30
-#define ROUND_NS     (5 * LS_NS_PER_S)
+#define CLUSTER  "bench"
+#define MASTER   1u
+#define ROUND_NS (5 * LS_NS_PER_S)
 
-static void nap(int64_t ns)
+void rig_nap(int64_t ns)
 {
     const struct timespec time = {ns / LS_NS_PER_S, ns % LS_NS_PER_S};
     (void)nanosleep(&time, NULL);
 }
 
-static const char *rig_path(const struct bench_rig *rig, const char *name, char out[192])
+const char *rig_path(const struct bench_rig *rig, const char *name, char out[192])
 {
     (void)snprintf(out, 192, "%s/%s", rig->directory, name);
     return out;
@@ -36,7 +35,7 @@ static const char *rig_path(const struct bench_rig *rig, const char *name, char 
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-static void write_token(FILE *file, uint32_t account, uint32_t bytes)
+void rig_write_token(FILE *file, uint32_t account, uint32_t bytes)
 {
     /* As long and as incompressible as a real one: base64url letters, different per account. */
     static const char letters[] =
@@ -63,7 +62,18 @@ static void write_accounts(const struct bench_rig *rig, FILE *file)
             (void)fprintf(
                 file, "\"source_address\":\"127.1.%u.%u\",", (i + 1) / 250, (i + 1) % 250 + 1);
         (void)fputs("\"token\":\"", file);
-        write_token(file, i + 2, rig->options.token_bytes);
+        rig_write_token(file, i + 2, rig->options.token_bytes);
+        (void)fputs("\"}", file);
+    }
+    const uint32_t next = rig->options.followers + 2;
+    if (rig->options.second_master) {
+        (void)fprintf(file,
+            ",\n{\"account\":%u,\"broker\":\"peer\",\"login\":\"M2\",\"roles\":[\"master\"],"
+            "\"lanes\":\"shared\",\"token\":\"master-token\"},\n{\"account\":%u,\"broker\":"
+            "\"peer\","
+            "\"login\":\"F%u\",\"roles\":[\"follower\"],\"lanes\":\"%s\",\"token\":\"",
+            next, next + 1, rig->options.followers + 1, lanes);
+        rig_write_token(file, next + 1, rig->options.token_bytes);
         (void)fputs("\"}", file);
     }
     (void)fputs("],\n", file);
@@ -80,7 +90,9 @@ static bool write_snapshot(const struct bench_rig *rig, const char *path)
         "\"dialect\":\"alice-blue\",\"host\":\"127.0.0.1\",\"port\":%u,\"authority\":\"localhost\","
         "\"ca_file\":\"%s\",\"pool_connections\":%u,\"requests_per_connection\":1000000,"
         "\"connects_per_second\":100000,\"pacing\":false}],\n",
-        rig->peer.port, rig_path(rig, "peer.pem", certificate), rig->options.pool_connections);
+        rig->options.simulator ? rig->simulator_port : rig->peer.port,
+        rig_path(rig, rig->options.simulator ? "certs/ca.pem" : "peer.pem", certificate),
+        rig->options.pool_connections);
     write_accounts(rig, file);
     (void)fputs("\"instruments\":[{\"instrument\":1,\"exchange\":\"NSE\",\"kind\":\"CASH\","
                 "\"token\":\"2885\",\"symbol\":\"RELIANCE-EQ\",\"underlying\":\"RELIANCE\","
@@ -91,6 +103,11 @@ static bool write_snapshot(const struct bench_rig *rig, const char *path)
             "%s{\"follower\":%u,\"account\":\"F%u\",\"master\":\"M1\",\"mode\":\"FIXED_RATIO\","
             "\"ratio\":%u}",
             i == 0 ? "" : ",\n", i + 1, i + 1, 1 + i % 3);
+    if (rig->options.second_master)
+        (void)fprintf(file,
+            ",\n{\"follower\":%u,\"account\":\"F%u\",\"master\":\"M2\",\"mode\":\"FIXED_RATIO\","
+            "\"ratio\":1}",
+            rig->options.followers + 1, rig->options.followers + 1);
     (void)fputs("]}\n", file);
     return fclose(file) == 0;
 }
@@ -109,15 +126,17 @@ static bool write_engine_config(const struct bench_rig *rig, const char *path)
     FILE *file = fopen(path, "w");
     if (file == NULL)
         return false;
-    const uint32_t children = power_of_two(o->followers * (o->rounds + 64));
+    const uint32_t children = power_of_two(o->followers * (o->rounds + 64) / 8 * 9);
     (void)fprintf(file,
         "instance: %s\nshard: 0\nio: %s\nidle: spin\nkey_file: %s/seal.key\n"
         "cpu:\n  pinned: %d\n  porter: %d\n  scribe: %d\n"
         "journal:\n  directory: %s/journal\n"
-        "limits:\n  children: %u\n  connections: %u\n  follower_slots: %u\n  accounts: %u\n",
+        "limits:\n  children: %u\n  connections: %u\n  follower_slots: %u\n  accounts: %u\n"
+        "  positions: %u\n  master_orders: %u\n",
         rig->instance, o->io, rig->directory, o->engine_cpu, o->peer_cpu, o->peer_cpu,
         rig->directory, children, power_of_two(o->followers + o->pool_connections + 16),
-        power_of_two(o->followers + 16), power_of_two(o->followers + 16));
+        power_of_two(o->followers + 16), power_of_two(o->followers + 16),
+        power_of_two(o->followers * 2), power_of_two(o->rounds + 1024));
     return fclose(file) == 0;
 }
 
@@ -138,7 +157,7 @@ static bool find_binaries(struct bench_rig *rig)
 }
 
 /* Starts a program of ours; what it prints goes to a file. -1 when that is not possible. */
-static pid_t start(
+pid_t rig_start(
     const struct bench_rig *rig, const char *program, const char *log, const char *const *arguments)
 {
     char path[320], log_path[192];
@@ -159,7 +178,7 @@ static pid_t start(
 }
 
 /* The last line of a log, for a sentence. */
-static void last_line(const struct bench_rig *rig, const char *log, char out[160])
+void rig_last_line(const struct bench_rig *rig, const char *log, char out[160])
 {
     char path[192], line[512] = "it printed nothing";
     FILE *file = fopen(rig_path(rig, log, path), "r");
@@ -181,16 +200,16 @@ static enum ipc_rc publish_snapshot(struct bench_rig *rig, struct ipc_error *err
         ipc_error_set(error, "%s cannot be written (%s)", snapshot, strerror(errno));
         return IPC_SYSTEM;
     }
-    const pid_t pid = start(rig, "lockstepctl", "publish.log", arguments);
+    const pid_t pid = rig_start(rig, "lockstepctl", "publish.log", arguments);
     if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
-        last_line(rig, "publish.log", last);
+        rig_last_line(rig, "publish.log", last);
         ipc_error_set(error, "lockstepctl could not publish the snapshot: %s", last);
         return IPC_SYSTEM;
     }
     return IPC_OK;
 }
 
-static bool engine_lives(struct bench_rig *rig)
+bool bench_rig_alive(struct bench_rig *rig)
 {
     if (rig->engine > 0 && waitpid(rig->engine, NULL, WNOHANG) == 0)
         return true;
@@ -198,10 +217,20 @@ static bool engine_lives(struct bench_rig *rig)
     return false;
 }
 
-static enum ipc_rc engine_ended(struct bench_rig *rig, struct ipc_error *error)
+enum ipc_rc rig_waves_open(struct bench_rig *rig, struct ipc_error *error)
+{
+    if (rig->has_waves)
+        ipc_waves_close(&rig->waves);
+    const enum ipc_rc rc = ipc_waves_open(&rig->shm, 0, &rig->waves, error);
+    rig->has_waves = rc == IPC_OK;
+    rig->wave_seen = 0;
+    return rc;
+}
+
+enum ipc_rc rig_engine_ended(struct bench_rig *rig, struct ipc_error *error)
 {
     char last[160];
-    last_line(rig, "engine.log", last);
+    rig_last_line(rig, "engine.log", last);
     ipc_error_set(error, "lockstep-engine ended: %s", last);
     return IPC_SYSTEM;
 }
@@ -209,34 +238,36 @@ static enum ipc_rc engine_ended(struct bench_rig *rig, struct ipc_error *error)
 static enum ipc_rc start_engine(struct bench_rig *rig, struct ipc_error *error)
 {
     char config[192], journal[192];
-    const char *arguments[] = {"--config", rig_path(rig, "engine.yaml", config), NULL};
-    if (!write_engine_config(rig, config) || mkdir(rig_path(rig, "journal", journal), 0700) != 0) {
+    if (!write_engine_config(rig, rig_path(rig, "engine.yaml", config)) ||
+        mkdir(rig_path(rig, "journal", journal), 0700) != 0) {
         ipc_error_set(error, "%s cannot be written (%s)", config, strerror(errno));
         return IPC_SYSTEM;
     }
-    rig->engine = start(rig, "lockstep-engine", "engine.log", arguments);
-    const int64_t until = ipc_clock_mono_ns() + WARM_SECONDS * LS_NS_PER_S;
+    enum ipc_rc rc = bench_rig_start_engine(rig, error);
+    if (rc != IPC_OK)
+        return rc;
+    if (rig->options.simulator)
+        return rig_simulator_await(rig, error);
+    const int64_t until = ipc_clock_mono_ns() + RIG_WARM_SECONDS * LS_NS_PER_S;
     const uint64_t want =
         rig->options.own_lanes ? rig->options.followers : rig->options.pool_connections;
     while (atomic_load_explicit(&rig->peer.page->warm, memory_order_relaxed) < want) {
-        if (!engine_lives(rig))
-            return engine_ended(rig, error);
+        if (!bench_rig_alive(rig))
+            return rig_engine_ended(rig, error);
         if (ipc_clock_mono_ns() > until) {
             char last[160];
-            last_line(rig, "engine.log", last);
+            rig_last_line(rig, "engine.log", last);
             ipc_error_set(error, "after %d s only %llu of %llu connections are warm: %s",
-                WARM_SECONDS,
+                RIG_WARM_SECONDS,
                 (unsigned long long)atomic_load_explicit(
                     &rig->peer.page->warm, memory_order_relaxed),
                 (unsigned long long)want, last);
             return IPC_SYSTEM;
         }
-        nap(5 * LS_NS_PER_MS);
+        rig_nap(5 * LS_NS_PER_MS);
     }
-    nap(100 * LS_NS_PER_MS); /* the last ones' answers, and their way to the pinned thread */
-    const enum ipc_rc rc = ipc_waves_open(&rig->shm, 0, &rig->waves, error);
-    rig->has_waves = rc == IPC_OK;
-    return rc;
+    rig_nap(100 * LS_NS_PER_MS); /* the last ones' answers, and their way to the pinned thread */
+    return rig_waves_open(rig, error);
 }
 
 enum ipc_rc bench_rig_open(
@@ -265,6 +296,8 @@ enum ipc_rc bench_rig_open(
         rc = bench_peer_certificate(peer.certificate_file, peer.key_file, error);
     if (rc == IPC_OK)
         rc = bench_peer_start(&rig->peer, &peer, error);
+    if (rc == IPC_OK && options->simulator)
+        rc = rig_simulator_start(rig, error);
     if (rc == IPC_OK)
         rc = publish_snapshot(rig, error);
     if (rc == IPC_OK)
@@ -286,11 +319,12 @@ void bench_rig_close(struct bench_rig *rig)
     char path[320];
     if (rig->has_waves)
         ipc_waves_close(&rig->waves);
-    if (rig->engine > 0 && engine_lives(rig)) {
+    if (rig->engine > 0 && bench_rig_alive(rig)) {
         (void)kill(rig->engine, SIGCONT);
         (void)kill(rig->engine, SIGKILL); /* nothing of it is kept */
         (void)waitpid(rig->engine, NULL, 0);
     }
+    rig_simulator_stop(rig);
     bench_peer_stop(&rig->peer);
     if (rig->has_shm) {
         (void)snprintf(path, sizeof path, "%s", rig->shm.path);
@@ -305,7 +339,16 @@ void bench_rig_close(struct bench_rig *rig)
 
 /* ---- rounds ---------------------------------------------------------------------------------- */
 
-static struct ipc_event make_event(struct bench_rig *rig)
+void bench_rig_identify(struct ipc_event *event, uint32_t account, const char *broker_order_id)
+{
+    event->account = account;
+    memset(event->broker_order_id, 0, sizeof event->broker_order_id);
+    (void)snprintf(event->broker_order_id, sizeof event->broker_order_id, "%s", broker_order_id);
+    ipc_order_key(
+        CLUSTER, account, event->broker_order_id, &event->order_key, &event->order_digits);
+}
+
+struct ipc_event bench_rig_event(struct bench_rig *rig, uint32_t master)
 {
     struct ipc_event event = {.kind = IPC_EVENT_ORDER,
         .side = IPC_SIDE_BUY,
@@ -314,15 +357,15 @@ static struct ipc_event make_event(struct bench_rig *rig)
         .validity = IPC_VALIDITY_DAY,
         .status = IPC_STATUS_OPEN,
         .source = IPC_SOURCE_TERMINAL,
-        .account = MASTER,
+        .account = master,
         .instrument = 1,
         .qty_e8 = 10 * LS_E8,
-        .price_e8 = 1400 * LS_E8,
+        .price_e8 = (rig->options.simulator ? 1420 : 1400) * LS_E8, /* there it fills at once */
         .version = ipc_clock_wall_ns(),
         .broker_wall_ns = ipc_clock_wall_ns()};
-    (void)snprintf(event.broker_order_id, sizeof event.broker_order_id, "B%08llu",
-        (unsigned long long)rig->event_number);
-    ipc_order_key(CLUSTER, MASTER, event.broker_order_id, &event.order_key, &event.order_digits);
+    char id[24];
+    (void)snprintf(id, sizeof id, "B%08llu", (unsigned long long)++rig->event_number);
+    bench_rig_identify(&event, master, id);
     event.event_key = ipc_event_key(&event);
     return event;
 }
@@ -338,28 +381,74 @@ static enum ipc_rc await_record(
             rig->wave_seen++;
             return IPC_OK;
         }
-        if (!engine_lives(rig))
-            return engine_ended(rig, error);
-        nap(LS_NS_PER_MS);
+        if (!bench_rig_alive(rig))
+            return rig_engine_ended(rig, error);
+        rig_nap(LS_NS_PER_MS);
     }
     ipc_error_set(error, "the engine finished no wave within 5 s of its event: see %s/engine.log",
         rig->directory);
     return IPC_STALE;
 }
 
-enum ipc_rc bench_rig_round(struct bench_rig *rig, int64_t intended_mono_ns,
-    struct ipc_wave_record *record, int64_t *lag_ns, struct ipc_error *error)
+void bench_rig_series(
+    struct bench_rig *rig, uint32_t count, int64_t start_mono_ns, int64_t interval_ns)
 {
     struct bench_peer_page *page = rig->peer.page;
-    const uint64_t number = ++rig->event_number;
-    page->event = make_event(rig);
+    LS_CHECK(count <= BENCH_SERIES_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        page->series[i] = bench_rig_event(rig, MASTER);
+    page->series_start_mono_ns = start_mono_ns;
+    page->series_interval_ns = interval_ns;
+    atomic_store_explicit(&page->series_done, 0, memory_order_relaxed);
+    /* Release: what is to be published stands before it. */
+    atomic_store_explicit(&page->series_count, count, memory_order_release);
+}
+
+enum ipc_rc bench_rig_record(struct bench_rig *rig, struct ipc_wave_record *record)
+{
+    if (ipc_waves_last(&rig->waves) <= rig->wave_seen)
+        return IPC_EMPTY;
+    enum ipc_rc rc;
+    while ((rc = ipc_waves_get(&rig->waves, rig->wave_seen + 1, record)) == IPC_TORN)
+        continue;
+    rig->wave_seen++;
+    return rc == IPC_OK ? IPC_OK : IPC_STALE;
+}
+
+void bench_rig_kill_engine(struct bench_rig *rig)
+{
+    if (rig->engine > 0) {
+        (void)kill(rig->engine, SIGKILL);
+        (void)waitpid(rig->engine, NULL, 0);
+    }
+    rig->engine = -1;
+}
+
+enum ipc_rc bench_rig_start_engine(struct bench_rig *rig, struct ipc_error *error)
+{
+    char config[192];
+    const char *arguments[] = {"--config", rig_path(rig, "engine.yaml", config), NULL};
+    rig->engine = rig_start(rig, "lockstep-engine", "engine.log", arguments);
+    if (rig->engine > 0)
+        return IPC_OK;
+    ipc_error_set(error, "lockstep-engine could not be started (%s)", strerror(errno));
+    return IPC_SYSTEM;
+}
+
+/* What stands in the page at its time, and its wave. */
+static enum ipc_rc round_run(struct bench_rig *rig, const struct ipc_event *event,
+    int64_t intended_mono_ns, struct ipc_wave_record *record, struct ipc_error *error)
+{
+    struct bench_peer_page *page = rig->peer.page;
+    const uint64_t number = rig->event_number;
+    page->event = *event;
     page->intended_mono_ns = intended_mono_ns;
     /* Release: the event and its time are before it. */
     atomic_store_explicit(&page->armed, number, memory_order_release);
     bench_peer_spin(page, true);
     const int64_t wait = intended_mono_ns - ipc_clock_mono_ns();
     /* Asleep until a wave of this size is over: this thread shares the peer's processor. */
-    nap((wait > 0 ? wait : 0) + 2 * LS_NS_PER_MS + (int64_t)rig->options.followers * 8000);
+    rig_nap((wait > 0 ? wait : 0) + 2 * LS_NS_PER_MS + (int64_t)rig->options.followers * 8000);
     const enum ipc_rc rc = await_record(rig, record, error);
     bench_peer_spin(page, false);
     if (rc != IPC_OK)
@@ -369,8 +458,23 @@ enum ipc_rc bench_rig_round(struct bench_rig *rig, int64_t intended_mono_ns,
             error, "the bench's peer did not publish event %llu", (unsigned long long)number);
         return IPC_SYSTEM;
     }
-    *lag_ns = page->published_mono_ns - intended_mono_ns;
     return IPC_OK;
+}
+
+enum ipc_rc bench_rig_publish(struct bench_rig *rig, const struct ipc_event *event,
+    struct ipc_wave_record *record, struct ipc_error *error)
+{
+    return round_run(rig, event, ipc_clock_mono_ns() + 5 * LS_NS_PER_MS, record, error);
+}
+
+enum ipc_rc bench_rig_round(struct bench_rig *rig, int64_t intended_mono_ns,
+    struct ipc_wave_record *record, int64_t *lag_ns, struct ipc_error *error)
+{
+    const struct ipc_event event = bench_rig_event(rig, MASTER);
+    const enum ipc_rc rc = round_run(rig, &event, intended_mono_ns, record, error);
+    if (rc == IPC_OK)
+        *lag_ns = rig->peer.page->published_mono_ns - intended_mono_ns;
+    return rc;
 }
 
 bool bench_rig_stop_engine(struct bench_rig *rig)
