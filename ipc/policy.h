@@ -125,7 +125,8 @@ struct ipc_row_policy {
     uint8_t drift;                /* enum ipc_drift */
     uint8_t trip_scope;           /* whose entries a trip stops: enum ipc_limit_scope; 0 = link */
     uint8_t reserved8[2];
-    int64_t reserved[14];
+    int64_t price_collar_e8; /* fraction of the last price; 0 = the engine's alone */
+    int64_t reserved[13];
 };
 _Static_assert(sizeof(struct ipc_row_policy) == 640, "policy row");
 

@@ -68,7 +68,7 @@ struct ipc_row_account {
     char name[IPC_NAME_BYTES];  /* for people */
     uint64_t token_version;     /* raised by every `token set` */
     uint32_t poll_interval_ms;  /* ingest's book poll; 0 = default */
-    uint32_t reserved;
+    uint32_t open_orders_max;   /* working copies of all its subscriptions; 0 = the engine's */
 };
 #define IPC_ACCOUNT_API_TRADER 1u /* a master whose own orders come from an API source */
 #define IPC_ACCOUNT_CHAINING   2u /* orders that carry our tag are master orders too */

@@ -48,7 +48,7 @@ static const char *policy_problem(const struct ipc_row_policy *row)
     const int64_t fractions[] = {row->slippage_discount_e8, row->slippage_cap_e8,
         row->market_protection_e8, row->max_trade_risk_e8, row->daily_loss_fraction_e8,
         row->drawdown_fraction_e8, row->equity_stop_fraction_e8, row->margin_use_max_e8,
-        row->fraction_e8};
+        row->fraction_e8, row->price_collar_e8};
     for (uint32_t i = 0; i < LS_COUNT_OF(fractions); i++) {
         if (!within(fractions[i], LS_E8))
             return "a fraction is not in [0, 1]";

@@ -193,8 +193,8 @@ static const char *account_problem(
         return "name is not text";
     if (row->poll_interval_ms > 3600000)
         return "poll_interval_ms is above an hour";
-    if (row->reserved != 0)
-        return "reserved is not zero";
+    if (row->open_orders_max > 1000000)
+        return "open_orders_max is above a million";
     return NULL;
 }
 

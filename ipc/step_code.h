@@ -120,6 +120,7 @@ IPC_DECLARE_ENUM(ipc_unit, IPC_UNIT_LIST)
     X(IPC_STEP_MASTER_CAPITAL_AGE, 85, "master_capital_age", COMMA,                                \
         "master's capital read before", MS)                                                        \
     X(IPC_STEP_PRICE_AGE, 83, "price_age", COMMA, "price read before", MS)                         \
+    X(IPC_STEP_COLLAR, 84, "collar", COMMA, "collar", FRACTION)                                    \
     /* money limits: figure and limit */                                                           \
     X(IPC_STEP_DAY_PNL, 90, "day_pnl", ARROW, "day P&L", NUMBER)                                   \
     X(IPC_STEP_DAILY_LOSS, 91, "daily_loss", COMMA, "max_daily_loss", NUMBER)                      \

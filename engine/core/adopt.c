@@ -1,4 +1,5 @@
 /* Generations: what the core takes from a view when it comes into force. */
+#include "engine/core/controls.h"
 #include "engine/core/core_private.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/limits_private.h"
@@ -125,6 +126,7 @@ void eng_core_adopt(struct eng_core *core, const struct ipc_snapshot_view *view,
             core->accounts[row->master].flags |= ENG_ACCOUNT_FILLS;
     }
     eng_limits_adopt(core);
+    eng_controls_adopt(core, first);
     if (first)
         eng_recover_bind(core);
 }

@@ -8,6 +8,7 @@
 #include "engine/core/money.h"
 #include "engine/core/pace.h"
 #include "engine/core/positions.h"
+#include "engine/core/throttle.h"
 
 struct batch_apply {
     const struct eng_frame *frame;
@@ -227,6 +228,8 @@ static uint32_t apply_new_place(struct eng_core *core, const struct batch_apply 
         eng_money_opening(core, index,
             wide != NULL && wide->price_sample_e8 != 0 ? wide->price_sample_e8
                                                        : batch->price_sample_e8);
+    if (LS_UNLIKELY(core->controls->values))
+        eng_throttle_value(core, index);
     return now ? index : ENG_NONE;
 }
 
@@ -650,6 +653,8 @@ enum ipc_rc eng_apply_batch(struct eng_core *core, const struct eng_frame *frame
     apply.instrument = order->instrument;
     apply.master = order->master_position;
     apply.source = core->master_positions[apply.master].instrument;
+    for (uint32_t i = 0; i < batch->child_count; i++)
+        core->controls->fold.suspects += facts[i].reason == IPC_REASON_DUPLICATE_SUSPECT;
     apply.moves_legs = apply.wave != NULL && (order->stop_e8 | order->target_e8) != 0 &&
                        (batch->transition == IPC_TRANSITION_AMENDED ||
                            batch->transition == IPC_TRANSITION_FILLED_MORE);
@@ -660,6 +665,10 @@ enum ipc_rc eng_apply_batch(struct eng_core *core, const struct eng_frame *frame
         apply_child(core, &apply, facts, i);
     if (apply.wave != NULL)
         eng_wave_batch_done(core, apply.wave);
+    eng_throttle_frame(core, frame->mono_ns, frame->wall_ns);
+    if (apply.new_children != apply.new_exits)
+        eng_throttle_made(
+            core, apply.order, apply.new_children - apply.new_exits, frame->mono_ns);
     return IPC_OK;
 }
 
@@ -728,5 +737,6 @@ enum ipc_rc eng_apply_release(struct eng_core *core, const struct eng_frame *fra
     core->applied_count = frame->count;
     for (uint32_t i = 0; i < frame->count; i++)
         core->applied[i] = apply_one_release(core, frame, &facts[i], children[i]);
+    eng_throttle_frame(core, frame->mono_ns, frame->wall_ns);
     return IPC_OK;
 }

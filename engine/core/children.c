@@ -6,6 +6,7 @@
 #include "engine/core/money.h"
 #include "engine/core/pace.h"
 #include "engine/core/positions.h"
+#include "engine/core/throttle.h"
 
 int64_t eng_child_claim_e8(const struct eng_child *child)
 {
@@ -138,6 +139,8 @@ void eng_child_born(struct eng_core *core, uint32_t index)
     LS_CHECK(child->state == ENG_STATE_INTENT || child->state == ENG_STATE_SENDING);
     core->fold.counters.placed++;
     core->fold.counters.children_by_state[child->state]++;
+    struct eng_slot *slot = &core->slots[child->slot];
+    slot->open_orders += slot->follower_no == child->follower_no;
     bool was_opening = (position->opening_e8[0] | position->opening_e8[1]) != 0;
     if (!(child->flags & ENG_CHILD_EXIT)) {
         if (position->held_e8 == 0 && !was_opening && eng_reserved_e8(position) == 0) {
@@ -324,7 +327,11 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
         if (slot->follower_no == child->follower_no)
             slot->unknown_count += one;
     }
-    if (eng_state_ended(child->state))
+    bool ended = eng_state_ended(child->state);
+    if (ended != eng_state_ended(touch->state) &&
+        core->slots[child->slot].follower_no == child->follower_no)
+        core->slots[child->slot].open_orders += ended ? UINT32_MAX : 1;
+    if (ended)
         child->flags &= (uint16_t)~ENG_CHILD_DOUBT;
     /* Nothing is left to modify or cancel of an order that ended, and a place whose order was seen
      * alive must not go again. */
@@ -349,6 +356,8 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
     eng_position_wants(core, child->position);
     if (!(child->flags & ENG_CHILD_EXIT))
         eng_money_change(core, touch->index, touch->claim_e8);
+    if (LS_UNLIKELY(core->controls->values))
+        eng_throttle_value(core, touch->index);
 }
 
 enum eng_life_action eng_child_live(
@@ -429,6 +438,7 @@ void eng_child_fly(struct eng_core *core, uint32_t index, enum ipc_action action
     LS_CHECK(child->flight == 0);
     child->flight = (uint8_t)action;
     child->request_no++;
+    core->controls->calls++;
     child->sent_mono_ns = sending->mono_ns;
     child->sent_day = sending->day;
     child->era = (uint16_t)core->fold.era;

@@ -10,6 +10,7 @@
 #define LS_ENGINE_CORE_PRIVATE_H
 
 #include "engine/core/step.h"
+#include "engine/core/window.h"
 #include "ipc/tag.h"
 
 #include <string.h>
@@ -66,7 +67,8 @@ struct eng_order {
     uint8_t side, type, product, validity;
     uint8_t status, source, flags, reserved;
     char digits[IPC_TAG_ORDER_DIGITS];
-    char reserved9[7];
+    char reserved3[3];
+    uint32_t openings; /* of child_count: those that open */
 };
 
 #define ENG_CHILD_EXIT    1u
@@ -195,7 +197,8 @@ struct eng_slot {
     char digits[IPC_TAG_FOLLOWER_DIGITS];
     char reserved1;
     uint16_t tripped; /* a money limit may bar openings: ask eng_limits_bar */
-    char reserved6[6];
+    uint16_t guarded; /* breakers of this follower, bits 1 << enum ipc_guard_kind */
+    uint32_t open_orders; /* children that have not ended */
 };
 _Static_assert(sizeof(struct eng_slot) == 32, "two slots a line");
 
@@ -257,12 +260,6 @@ struct eng_link {
     uint64_t sent_token_version; /* the last request's; 0 = sent before this start */
 };
 
-/* Calls of a sliding window in eight buckets of a seventh of it: never counts too few. */
-struct eng_window {
-    int64_t bucket; /* number of the newest bucket */
-    uint32_t count[8];
-};
-
 #define ENG_ACCOUNT_BOUND      1u
 #define ENG_ACCOUNT_TOKEN      2u /* it has a token */
 #define ENG_ACCOUNT_DISABLED   4u
@@ -287,6 +284,8 @@ struct eng_account {
     uint32_t day;
     uint64_t token_version;
     uint64_t refused_token_version; /* version that an AUTH outcome refused */
+    uint32_t open_orders_max;       /* 0 = not limited */
+    uint32_t reserved4;
     struct eng_window minute;
 };
 
@@ -307,6 +306,7 @@ struct eng_address {
 };
 
 struct eng_money;
+struct eng_controls;
 
 struct eng_core {
     uint64_t magic;
@@ -323,6 +323,7 @@ struct eng_core {
     struct eng_wave *waves;
     struct eng_account_fold *account_folds; /* by account number, [0] unused */
     struct eng_money *money;                /* money.h: lots, day figures, limits; partly derived */
+    struct eng_controls *controls;          /* controls.h: breakers, caps; partly derived */
 
     /* maps over the fold: functions of it, not hashed */
     struct eng_map order_map;    /* order key -> newest order with it */

@@ -1,5 +1,6 @@
 #include "engine/core/hash.h"
 
+#include "engine/core/controls.h"
 #include "engine/core/core_private.h"
 #include "engine/core/money.h"
 
@@ -40,5 +41,5 @@ uint64_t eng_core_hash(const struct eng_core *core)
     hash = eng_hash(hash, core->waves, core->limits.wave_max * sizeof *core->waves);
     hash = eng_hash(hash, core->account_folds,
         ((size_t)core->limits.account_max + 1) * sizeof *core->account_folds);
-    return eng_money_hash(core, hash);
+    return eng_controls_hash(core, eng_money_hash(core, hash));
 }

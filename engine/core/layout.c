@@ -1,4 +1,5 @@
 /* The one block: how large, and what lies where. */
+#include "engine/core/controls.h"
 #include "engine/core/core_private.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/money.h"
@@ -72,6 +73,8 @@ static size_t lay_out(struct eng_core *core, const struct eng_core_limits *limit
     core->addresses = take(&carve, address_cells, sizeof *core->addresses);
     core->address_mask = address_cells - 1;
 
+    void *controls = take(&carve, 1, eng_controls_footprint(limits));
+    core->controls = base == NULL ? NULL : eng_controls_init(controls, limits);
     void *money = take(&carve, 1, eng_money_footprint(limits));
     core->money = base == NULL ? NULL : eng_money_init(money, limits);
     return ls_align_up(carve.used, 4096);

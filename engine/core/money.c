@@ -1,6 +1,7 @@
 #include "engine/core/money.h"
 
 #include "engine/core/children.h"
+#include "engine/core/controls.h"
 #include "engine/core/hash.h"
 #include "engine/core/limits_private.h"
 #include "engine/core/positions.h"
@@ -384,6 +385,9 @@ void eng_money_fill(
     }
     if (left_e8 > 0)
         lot_push(money, of, index, left_e8, left_money_e8);
+    if (LS_UNLIKELY(core->controls->values))
+        core->controls->exposure_e8 =
+            eng_add_saturated(core->controls->exposure_e8, of->cost_e8 - cost_before_e8);
 
     struct eng_purse *purse =
         eng_purse_take(core, child->slot, child->follower_no, child->incarnation);

@@ -1,51 +1,11 @@
 #include "engine/core/pace.h"
 
+#include "engine/core/throttle.h"
+
 #define GUARD_MS_DEFAULT   50
 #define EXIT_SHARE_DEFAULT 2u
 /* A second and the guard against the broker's second, in seven equal buckets. */
 #define ADDRESS_WINDOW_NS  (7 * 150 * LS_NS_PER_MS)
-#define MINUTE_NS          (60 * LS_NS_PER_S)
-
-/* --- windows ------------------------------------------------------------------------------------
- */
-
-static uint32_t window_sum(const struct eng_window *window, int64_t bucket)
-{
-    int64_t behind = bucket - window->bucket;
-    if (behind >= 8)
-        return 0;
-    uint32_t sum = 0;
-    /* Buckets older than seven before `bucket` have left the window. */
-    for (int64_t age = behind < 0 ? 0 : behind; age < 8; age++)
-        sum += window->count[(uint64_t)(bucket - age) & 7];
-    return sum;
-}
-
-static void window_add(struct eng_window *window, int64_t bucket, uint32_t calls)
-{
-    if (bucket - window->bucket >= 8) {
-        memset(window->count, 0, sizeof window->count);
-        window->bucket = bucket;
-    }
-    while (window->bucket < bucket)
-        window->count[(uint64_t)++window->bucket & 7] = 0;
-    window->count[(uint64_t)bucket & 7] += calls;
-}
-
-static int64_t bucket_of(int64_t mono_ns, int64_t window_ns)
-{
-    return mono_ns / (window_ns / 7);
-}
-
-/* When a window that is full now may have room: a bucket later. */
-static int64_t window_due(const struct eng_window *window, int64_t window_ns, uint32_t limit,
-    uint32_t planned, int64_t now_mono_ns)
-{
-    int64_t bucket = bucket_of(now_mono_ns, window_ns);
-    if (window_sum(window, bucket) + planned < limit)
-        return now_mono_ns;
-    return (bucket + 1) * (window_ns / 7);
-}
 
 /* --- pacing -------------------------------------------------------------------------------------
  */
@@ -108,10 +68,10 @@ int64_t eng_pace_due(const struct eng_core *core, const struct eng_account *acco
     uint8_t exchange, bool is_exit, uint32_t planned, int64_t now_mono_ns, int64_t now_wall_ns)
 {
     const struct eng_broker_policy *policy = &core->policies[account->broker];
+    int64_t due = is_exit ? now_mono_ns : eng_throttle_due(core, now_mono_ns, now_wall_ns);
     if (policy->no_pacing)
-        return now_mono_ns;
+        return due;
     uint32_t share = core->config.exit_share ? core->config.exit_share : EXIT_SHARE_DEFAULT;
-    int64_t due = now_mono_ns;
     uint32_t a_second = core->pace_rules[account->broker].calls[is_exit];
     if (a_second != 0)
         due = ls_max_i64(
@@ -120,7 +80,7 @@ int64_t eng_pace_due(const struct eng_core *core, const struct eng_account *acco
         uint32_t calls =
             is_exit ? policy->orders_per_minute
                     : less_share(policy->orders_per_minute, policy->orders_per_minute / 10 + share);
-        due = ls_max_i64(due, window_due(&account->minute, MINUTE_NS, calls, planned, now_mono_ns));
+        due = ls_max_i64(due, eng_window_due(&account->minute, ENG_MINUTE_NS, calls, planned, now_mono_ns));
     }
     if (LS_UNLIKELY(policy->orders_per_day != 0)) {
         uint32_t made =
@@ -134,7 +94,7 @@ int64_t eng_pace_due(const struct eng_core *core, const struct eng_account *acco
     if (LS_UNLIKELY(policy->address_orders_per_second != 0)) {
         uint32_t calls = is_exit ? policy->address_orders_per_second
                                  : less_share(policy->address_orders_per_second, share);
-        due = ls_max_i64(due, window_due(&core->addresses[account->address].second,
+        due = ls_max_i64(due, eng_window_due(&core->addresses[account->address].second,
                                   ADDRESS_WINDOW_NS, calls, planned, now_mono_ns));
     }
     return due;
@@ -167,7 +127,7 @@ void eng_pace_note(
         return;
     const struct eng_broker_policy *policy = &core->policies[account->broker];
     if (policy->orders_per_minute != 0)
-        window_add(&account->minute, bucket_of(mono_ns, MINUTE_NS), 1);
+        eng_window_add(&account->minute, eng_window_bucket(mono_ns, ENG_MINUTE_NS), 1);
     if (policy->orders_per_day != 0) {
         if (account->day != day) {
             account->day = day;
@@ -176,8 +136,8 @@ void eng_pace_note(
         account->day_calls++;
     }
     if (policy->address_orders_per_second != 0)
-        window_add(
-            &core->addresses[account->address].second, bucket_of(mono_ns, ADDRESS_WINDOW_NS), 1);
+        eng_window_add(
+            &core->addresses[account->address].second, eng_window_bucket(mono_ns, ADDRESS_WINDOW_NS), 1);
 }
 
 void eng_pace_note_old(struct eng_core *core, uint32_t number, uint8_t exchange, int64_t mono_ns,
@@ -200,9 +160,9 @@ void eng_pace_note_old(struct eng_core *core, uint32_t number, uint8_t exchange,
     }
     if (newer)
         log->at_ns[at % ENG_PACE_LOG] = mono_ns;
-    int64_t bucket = bucket_of(mono_ns, MINUTE_NS);
+    int64_t bucket = eng_window_bucket(mono_ns, ENG_MINUTE_NS);
     if (account->minute.bucket - bucket < 8)
-        window_add(&account->minute, ls_max_i64(bucket, account->minute.bucket), calls);
+        eng_window_add(&account->minute, ls_max_i64(bucket, account->minute.bucket), calls);
     if ((uint16_t)account->day == day) {
         account->day_calls += calls;
     } else if ((int16_t)(day - (uint16_t)account->day) > 0) {

@@ -1,6 +1,7 @@
 #include "engine/core/recover.h"
 
 #include "engine/core/children.h"
+#include "engine/core/controls.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/fanout.h"
 #include "engine/core/pace.h"
@@ -33,6 +34,7 @@ enum ipc_rc eng_recover_open(
         return IPC_BAD_INPUT;
     if (!fact->same_boot) {
         core->fold.era++;
+        eng_controls_boot(core);
         /* Back-offs and doubts were counted on a clock that is gone. */
         for (uint32_t i = 0; i < core->fold.child_count; i++) {
             core->children[i].not_before_mono_ns = 0;

@@ -1,6 +1,7 @@
 #include "engine/core/step.h"
 
 #include "engine/core/apply.h"
+#include "engine/core/breaker.h"
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/fanout.h"
@@ -120,8 +121,10 @@ static enum ipc_rc apply_update(struct eng_core *core, const struct eng_frame *f
     if (child->state == ENG_STATE_EXCH_REJECTED && child->state != touch.state &&
         eng_code_is_margin(event->reject_code))
         note_margin(core, index);
-    if (child->state != touch.state)
+    if (child->state != touch.state) {
         eng_money_status(core, index, (enum eng_state)child->state, frame->mono_ns);
+        eng_breaker_status(core, index, (enum eng_state)child->state);
+    }
     if (eng_sighting_settles_doubt(child, event)) {
         if (eng_sighting_shows_change(child, event))
             child->asked_qty_e8 = 0; /* else its answer may still come, later than anyone waits */
@@ -321,6 +324,8 @@ static void apply_one_reply(struct eng_core *core, const struct eng_frame *frame
         pause_account(core, index);
     eng_money_reply(core, index, (enum ipc_action)fact->action,
         (enum ipc_outcome_class)outcome->outcome, frame->mono_ns);
+    eng_breaker_reply(core, index, (enum ipc_action)fact->action,
+        (enum ipc_outcome_class)outcome->outcome, frame->mono_ns);
     if (fact->action == IPC_ACTION_PLACE)
         place_reply(core, index, outcome, frame->mono_ns); /* a late one always counts */
     else if (current && fact->action == IPC_ACTION_MODIFY)
@@ -435,6 +440,7 @@ static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *fr
     case IPC_FACT_LIMIT:
         return eng_limits_apply(core, frame->payload);
     case IPC_FACT_GUARD:
+        return eng_breaker_apply(core, frame->payload, frame->mono_ns);
     case IPC_FACT_RECON:
     case IPC_FACT_CATCH_UP:
         return IPC_BAD_INPUT;

@@ -65,6 +65,23 @@ struct eng_band {
     int64_t amount_e8;
 };
 
+/* Pre-trade controls of the whole shard (ORDER-SAFETY 3.9); 0 = not set. They bear on openings;
+ * exits and cancels always go. */
+struct eng_controls_config {
+    uint32_t slices_per_follower; /* copies of one master's order: matching followers x this, at
+                                     least what a policy's slices_max says */
+    uint32_t open_orders_max;     /* per account, where its row says none */
+    uint32_t messages_per_second, messages_per_minute, messages_per_day; /* of the engine */
+    uint32_t instrument_openings_per_minute;
+    uint32_t duplicate_window_ms; /* where a policy says none */
+    uint32_t reject_streak, broker_reject_streak;
+    uint32_t unknown_per_minute, broker_unknown_per_minute;
+    uint32_t repeats_per_minute;
+    int64_t price_collar_e8; /* fraction of the last price */
+    int64_t order_qty_max_e8, order_value_max_e8;
+    int64_t exposure_max_e8; /* of all followers of the shard */
+};
+
 struct eng_core_config {
     uint32_t shard;
     uint32_t pace_guard_ms;         /* added to the broker's second; 0 = 50 */
@@ -74,6 +91,7 @@ struct eng_core_config {
     uint32_t option_band_count;
     struct eng_band cash_bands[ENG_BANDS_MAX]; /* equity and futures */
     struct eng_band option_bands[ENG_BANDS_MAX];
+    struct eng_controls_config controls;
 };
 
 /* What the core must know of a broker beyond its row; the shell fills it from the dialect's
@@ -171,6 +189,7 @@ struct eng_event_facts {
             struct ipc_fact_book book;
             struct ipc_fact_alarm alarm;
             struct ipc_fact_limit limit;
+            struct ipc_fact_guard guard;
             struct ipc_fact_recon_room recon;
             struct ipc_fact_catch_up catch_up;
         };

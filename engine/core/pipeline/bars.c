@@ -23,6 +23,8 @@ static enum ipc_reason bar_follower(struct eng_judging *judging)
         return IPC_REASON_COPY_PAUSED;
     if (!follower->session_valid)
         return IPC_REASON_SESSION_EXPIRED;
+    if (follower->breaker != IPC_REASON_NONE)
+        return (enum ipc_reason)follower->breaker;
     uint32_t most = judging->policy->failures_max;
     if (most != 0 && follower->failures >= most && !follower->probe) {
         eng_note(judging, IPC_STEP_FAILURES, follower->failures * LS_E8, IPC_REASON_CIRCUIT_OPEN);

@@ -227,7 +227,8 @@ struct eng_case_follower {
     uint32_t open_positions;    /* copied */
     uint8_t holds;              /* it has a position of this instrument: an opening adds to it */
     uint8_t loss_realised_only; /* daily loss counts what is realised, not what is open */
-    uint8_t reserved16[6];
+    uint8_t breaker; /* enum ipc_reason of a breaker that a person has to reset, 0 = none */
+    uint8_t reserved16[5];
 };
 
 struct eng_case {

@@ -72,7 +72,7 @@ static bool decide_plain(
         fact->kind = IPC_CHILD_SKIP;
         return true;
     }
-    if (LS_UNLIKELY(fact->qty_e8 > work->one_order_e8 || work->place_count >= plan->entries_left)) {
+    if (LS_UNLIKELY(fact->qty_e8 > work->one_order_e8 || work->place_count >= plan->plain_left)) {
         const struct eng_terms terms = terms_of(plan);
         return eng_work_place(work, follower, &terms, false);
     }

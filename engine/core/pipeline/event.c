@@ -1,4 +1,5 @@
 /* What one ring record means: facts about a master's order, a follower's order, a book. */
+#include "engine/core/breaker.h"
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/fanout.h"
@@ -284,7 +285,12 @@ void eng_step_event(const struct eng_core *core, const struct ipc_event *event, 
             "the order feed of the account was interrupted");
         return;
     case IPC_EVENT_OPERATOR:
-        eng_limits_step(core, event, out);
+        if (event->reserved != IPC_OPERATOR_GUARD_RESET)
+            eng_limits_step(core, event, out);
+        /* Whoever closes a follower's circuit resets its breakers too. */
+        if (event->reserved == IPC_OPERATOR_GUARD_RESET ||
+            (event->reserved == IPC_OPERATOR_BREAKER_RESET && out->count != 0))
+            eng_breaker_step(core, event, out);
         return;
     case IPC_EVENT_COPY_SELECTED:
         out->why = IPC_REASON_MODE_UNSUPPORTED;

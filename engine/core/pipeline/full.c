@@ -4,6 +4,7 @@
 #include "engine/core/money.h"
 #include "engine/core/pace.h"
 #include "engine/core/pipeline/case.h"
+#include "engine/core/pipeline/controls.h"
 #include "engine/core/pipeline/day.h"
 #include "engine/core/positions.h"
 
@@ -218,6 +219,29 @@ static bool gather_carry(const struct eng_work *work, const struct eng_plan *pla
     return true;
 }
 
+/* Last: what no follower sets (ORDER-SAFETY 3.9). Its own value price: the leg's limit, else the last
+ * price of what it trades. */
+static bool controls_pass(struct eng_plan *plan, const struct eng_follower *follower,
+    const struct eng_case_follower *judged, const struct eng_leg *leg, int64_t own_e8,
+    struct ipc_fact_child *fact)
+{
+    int64_t last_e8 = judged->mapped ? judged->own.last_e8 : plan->sample->price_e8;
+    const struct eng_controls_order order = {.qty_e8 = leg->qty_e8,
+        .own_e8 = own_e8,
+        .price_e8 = leg->price_e8 != 0     ? leg->price_e8
+                    : leg->trigger_e8 != 0 ? leg->trigger_e8
+                                           : last_e8,
+        .instrument = leg->instrument,
+        .side = leg->side};
+    bool suspect;
+    enum ipc_reason reason = eng_controls_order(plan, follower, &order, &suspect);
+    if (reason != IPC_REASON_NONE)
+        fact->reason = (uint8_t)reason;
+    else if (suspect)
+        fact->reason = IPC_REASON_DUPLICATE_SUSPECT;
+    return reason == IPC_REASON_NONE;
+}
+
 static bool judge(struct eng_work *work, struct eng_plan *plan, const struct eng_follower *follower,
     int64_t own_e8, struct ipc_fact_child *fact, struct eng_shape *shape, struct eng_terms *terms)
 {
@@ -231,6 +255,7 @@ static bool judge(struct eng_work *work, struct eng_plan *plan, const struct eng
     gather_market(plan, refuses_market, &shared);
     judged.follower.word = (uint8_t)follower->word;
     judged.follower.session_valid = eng_account_session_valid(follower->account);
+    judged.follower.breaker = (uint8_t)eng_controls_bar(plan, follower);
     judged.follower.symbol_allowed = eng_plan_symbol_allowed(plan, row);
     const struct ipc_row_map_item *item = eng_map_item(plan->view, row, plan->order->instrument);
     enum ipc_reason contract = item == NULL ? eng_plan_contract(plan, follower, false)
@@ -268,6 +293,8 @@ static bool judge(struct eng_work *work, struct eng_plan *plan, const struct eng
         fact->reason = IPC_REASON_TOO_MANY_SLICES;
         return false;
     }
+    if (!controls_pass(plan, follower, &judged.follower, &verdict.legs[0], own_e8, fact))
+        return false;
     take_leg(&verdict.legs[0], shape, terms);
     return true;
 }

@@ -1,5 +1,6 @@
 /* Steps 15 and 16 of SEMANTICS 2, and section 3: shorts, the price guard, and the terms in which
  * an order leaves. Rounding never widens a guard; a stop never moves away from what it protects. */
+#include "engine/core/pipeline/controls.h"
 #include "engine/core/pipeline/judging.h"
 
 #define PRICE_AGE_MS 5000
@@ -144,6 +145,22 @@ static void set_common(const struct eng_judging *judging, struct eng_leg *leg, u
         of_order && judging->shared->validity != 0 ? judging->shared->validity : IPC_VALIDITY_DAY;
 }
 
+/* A price that the order names is held against the last one (ORDER-SAFETY 3.9). */
+static enum ipc_reason guard_collar(struct eng_judging *judging, const struct eng_leg *leg)
+{
+    int64_t collar_e8 = judging->policy->price_collar_e8;
+    if (collar_e8 == 0 || leg->price_e8 <= 0)
+        return IPC_REASON_NONE;
+    if (judging->last_e8 <= 0 || !price_fresh(judging))
+        return IPC_REASON_PRICE_UNKNOWN;
+    if (!eng_collar_bars(leg->side, leg->price_e8, judging->last_e8, collar_e8))
+        return IPC_REASON_NONE;
+    eng_note(judging, IPC_STEP_PRICE_LIMIT, leg->price_e8, 0);
+    eng_note(judging, IPC_STEP_MARKET_AT, judging->last_e8, 0);
+    eng_note(judging, IPC_STEP_COLLAR, collar_e8, IPC_REASON_PRICE_COLLAR);
+    return IPC_REASON_PRICE_COLLAR;
+}
+
 enum ipc_reason eng_guard_opening(struct eng_judging *judging, struct eng_leg *leg)
 {
     const struct eng_case_shared *shared = judging->shared;
@@ -165,7 +182,7 @@ enum ipc_reason eng_guard_opening(struct eng_judging *judging, struct eng_leg *l
     leg->trigger_e8 = buys ? eng_tick_floor(shared->trigger_e8, judging->tick_e8)
                            : eng_tick_ceil(shared->trigger_e8, judging->tick_e8);
     shape_stop_at_market(judging, leg);
-    return IPC_REASON_NONE;
+    return guard_collar(judging, leg);
 }
 
 void eng_terms_close(struct eng_judging *judging, struct eng_leg *leg)

@@ -1,9 +1,11 @@
 /* Queued children: which may go now, and which have waited too long. */
 #include "engine/core/bracket.h"
+#include "engine/core/breaker.h"
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/limits_private.h"
 #include "engine/core/pace.h"
+#include "engine/core/pipeline/controls.h"
 #include "engine/core/positions.h"
 #include "engine/core/protect.h"
 
@@ -206,9 +208,24 @@ static enum ipc_reason entry_end(const struct eng_core *core, const struct eng_c
         return IPC_REASON_UNKNOWN_PENDING;
     if (child->queued != IPC_ACTION_PLACE)
         return IPC_REASON_NONE;
-    /* A money limit that was reached while it waited stops it too. */
-    enum ipc_reason reason = eng_limits_batch_bar(core, order->account);
+    /* A breaker or a money limit that was reached while it waited stops it too. */
+    enum ipc_reason reason = eng_breaker_engine(core);
+    if (reason == IPC_REASON_NONE)
+        reason = eng_breaker_bar(core, child->slot, row);
+    if (reason == IPC_REASON_NONE)
+        reason = eng_limits_batch_bar(core, order->account);
     return reason != IPC_REASON_NONE ? reason : eng_limits_bar(core, child->slot, row);
+}
+
+/* The market may have moved away from its price while it waited. */
+static bool collar_bars(const struct eng_core *core, const struct eng_child *child,
+    const struct eng_batch_sample *sample)
+{
+    const struct eng_order *order = &core->orders[child->order];
+    return child->queued != IPC_ACTION_CANCEL && order->price_e8 != 0 &&
+           child->instrument == order->instrument && sample->price_e8 > 0 &&
+           eng_collar_bars(child->side, child->price_e8, sample->price_e8,
+               core->config.controls.price_collar_e8);
 }
 
 static bool decide_place(const struct eng_core *core, const struct eng_child *child,
@@ -279,6 +296,8 @@ bool eng_decide_release(const struct eng_core *core, const struct eng_candidate 
                      batch_sample->now_wall_ns) > now;
     if (!reduction) {
         enum ipc_reason reason = entry_end(core, child, row, word);
+        if (reason == IPC_REASON_NONE && collar_bars(core, child, batch_sample))
+            reason = IPC_REASON_PRICE_COLLAR;
         if (reason != IPC_REASON_NONE)
             return skip(out, reason);
         if (eng_child_age_ns(core, child, order, now) > age_limit_ns(row, child, order))

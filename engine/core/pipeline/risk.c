@@ -2,6 +2,7 @@
 
 #include "engine/core/children.h"
 #include "engine/core/pace.h"
+#include "engine/core/pipeline/controls.h"
 #include "engine/core/pipeline/day.h"
 #include "engine/core/positions.h"
 
@@ -114,6 +115,9 @@ void eng_plan_make(struct eng_plan *plan, const struct eng_core *core, uint32_t 
     plan->entries_left = children > share ? children - share : 0;
     if (plan->entries_left > positions)
         plan->entries_left = positions;
+    enum ipc_reason reason = eng_controls_plan(plan);
+    if (plan->barred == IPC_REASON_NONE)
+        plan->barred = reason;
 }
 
 /* --- lists --------------------------------------------------------------------------------------
@@ -197,6 +201,8 @@ __attribute__((always_inline)) static inline enum ipc_reason entry_filters(
         return entry_state(row);
     if (LS_UNLIKELY(!eng_account_session_valid(follower->account)))
         return IPC_REASON_SESSION_EXPIRED;
+    if (asks_day && eng_controls_bar(plan, follower) != IPC_REASON_NONE)
+        return IPC_REASON_BREAKER;
     if (asks_day && eng_day_circuit(plan, follower) != IPC_REASON_NONE)
         return IPC_REASON_CIRCUIT_OPEN;
     enum ipc_reason contract = eng_plan_contract(plan, follower, false);
@@ -385,6 +391,24 @@ static bool entry_guards(const struct eng_plan *plan, const struct ipc_row_follo
     return true;
 }
 
+/* Last: what no follower sets (ORDER-SAFETY 3.9). */
+static bool entry_controls(struct eng_plan *plan, const struct eng_follower *follower,
+    int64_t own_e8, struct ipc_fact_child *fact)
+{
+    const struct eng_controls_order order = {.qty_e8 = fact->qty_e8,
+        .own_e8 = own_e8,
+        .price_e8 = value_price_e8(plan, follower->row),
+        .instrument = plan->order->instrument,
+        .side = plan->order->side};
+    bool suspect;
+    enum ipc_reason reason = eng_controls_order(plan, follower, &order, &suspect);
+    if (reason != IPC_REASON_NONE)
+        return refuse(fact, reason);
+    if (suspect)
+        fact->reason = IPC_REASON_DUPLICATE_SUSPECT;
+    return true;
+}
+
 bool eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower, int64_t own_e8,
     struct ipc_fact_child *fact)
 {
@@ -423,5 +447,6 @@ bool eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower, 
             return false;
         }
     }
-    return entry_guards(plan, row, follower->slot, fact);
+    return entry_guards(plan, row, follower->slot, fact) &&
+           (LS_LIKELY(!asks_day) || entry_controls(plan, follower, own_e8, fact));
 }

@@ -40,7 +40,13 @@ struct eng_plan {
     int64_t price_age_ns;   /* of the last price; infinite when it is unknown */
     int64_t value_price_e8; /* the order's own limit, else 0: the last price counts */
     int64_t freeze_qty_e8;  /* largest lot multiple that one order may have; 0 = no limit */
-    uint32_t entries_left, exits_left; /* children that still fit the tables */
+    uint32_t entries_left, exits_left; /* children that still fit the tables and the caps */
+    enum ipc_reason entries_why;       /* what an entry without room is skipped for */
+    uint32_t calls_left; /* of the engine, for entries; what is above waits in the queues */
+    uint32_t plain_left; /* entries that need none of these asked */
+    bool suspects;       /* the batch may repeat another order */
+    int64_t *firm_left_e8; /* what the firm may still add; the plans of a batch share one */
+    int64_t firm_own_e8;
     struct {
         uint32_t list; /* 1 + index, 0 = empty */
         bool contains;

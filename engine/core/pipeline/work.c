@@ -3,6 +3,7 @@
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/pace.h"
+#include "engine/core/throttle.h"
 
 static uint8_t usual_flags(const struct ipc_fact_batch *out)
 {
@@ -87,6 +88,8 @@ bool eng_work_may_leave(
     const struct eng_batch_sample *sample = work->sample;
     if (!follower->sample->can_send || !eng_account_session_valid(account))
         return false;
+    if (LS_UNLIKELY(!as_exit && work->immediate_count >= work->plan.calls_left))
+        return false;
     if (account->head[as_exit ? 0 : 1] != ENG_NONE)
         return false; /* others of its class wait already */
     const struct ipc_row_instrument *row = work->plan.instrument;
@@ -135,6 +138,21 @@ static uint32_t places_before(const struct eng_work *work, uint32_t follower_no,
     return count;
 }
 
+/* What the account may have open, less what this frame has placed for it. */
+static uint32_t orders_left(const struct eng_work *work, const struct eng_follower *follower)
+{
+    const struct eng_core *core = work->core;
+    uint32_t account = follower->row->account, placed = 0;
+    for (uint32_t at = 0; at + 1 < work->count; at++) {
+        const struct ipc_fact_child *fact = &work->children[at];
+        placed += (fact->kind == IPC_CHILD_PLACE || fact->kind == IPC_CHILD_PLACE_QUEUED) &&
+                  fact->slot < core->view->follower_slots &&
+                  core->view->followers[fact->slot].account == account;
+    }
+    uint32_t left = eng_throttle_orders_left(core, account);
+    return left > placed ? left - placed : 0;
+}
+
 bool eng_work_place(struct eng_work *work, const struct eng_follower *follower,
     const struct eng_terms *terms, bool blocked)
 {
@@ -155,11 +173,18 @@ bool eng_work_place(struct eng_work *work, const struct eng_follower *follower,
     left = left > work->place_count ? left - work->place_count : 0;
     if (LS_UNLIKELY(left < slices)) {
         if (!as_exit || left == 0) {
-            eng_fact_skip(first, IPC_REASON_CAPACITY, first->qty_e8);
+            eng_fact_skip(
+                first, as_exit ? IPC_REASON_CAPACITY : plan->entries_why, first->qty_e8);
             eng_work_terms(work, terms, 0);
             return true;
         }
         slices = left;
+    }
+    if (LS_UNLIKELY(follower->account->open_orders_max != 0) && !as_exit &&
+        slices > orders_left(work, follower)) {
+        eng_fact_skip(first, IPC_REASON_OPEN_ORDERS, first->qty_e8);
+        eng_work_terms(work, terms, 0);
+        return true;
     }
     bool fresh = first_of_its_tag(work, follower->row->follower_no);
     uint32_t at = terms->slice + places_before(work, follower->row->follower_no, terms->leg);
@@ -221,6 +246,7 @@ struct eng_plan *eng_work_fill_plan(struct eng_work *work)
     part->era = order->filled_era;
     eng_plan_make(&work->fill_plan, work->core, work->batch->order, part,
         work->batch->refuses_market, work->sample);
+    work->fill_plan.firm_left_e8 = &work->plan.firm_own_e8;
     work->has_fill = true;
     return &work->fill_plan;
 }
@@ -239,6 +265,7 @@ struct eng_plan *eng_work_open_plan(struct eng_work *work, bool by_fill)
     part->flags &= (uint8_t)~ENG_ORDER_EXIT;
     eng_plan_make(&work->open_plan[by_fill], work->core, work->batch->order, part,
         work->batch->refuses_market, work->sample);
+    work->open_plan[by_fill].firm_left_e8 = &work->plan.firm_own_e8;
     work->has_open[by_fill] = true;
     return &work->open_plan[by_fill];
 }
