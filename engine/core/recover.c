@@ -226,6 +226,10 @@ static bool same_visit(
         return false;
     if (fact->transition != IPC_TRANSITION_FOLLOW_UP)
         return true;
+    if (children[at - 1].kind == IPC_CHILD_SKIP &&
+        children[at - 1].reason == IPC_REASON_SUPERSEDED &&
+        children[at - 1].incarnation == children[at].incarnation)
+        return true; /* a position of an earlier symbol map, and what opens after it */
     const struct ipc_fact_wide *here = wide_of(fact, children, at);
     const struct ipc_fact_wide *before = wide_of(fact, children, at - 1);
     return children[at].incarnation == children[at - 1].incarnation &&

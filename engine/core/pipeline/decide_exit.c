@@ -311,6 +311,14 @@ static int64_t opened_e8(const struct eng_work *work, uint32_t follower_no)
         if (work->core->children[at].flags & ENG_CHILD_OPEN_LEG)
             sum = eng_add_saturated(sum, work->core->children[at].qty_e8);
     }
+    /* In this frame too: positions of an earlier symbol map turn round beside the newest one. */
+    for (uint32_t i = work->count; i > 0; i--) {
+        const struct ipc_fact_child *fact = &work->children[i - 1];
+        if (fact->follower_no == follower_no && fact->kind != IPC_CHILD_SKIP &&
+            fact->kind != IPC_CHILD_FLATTEN && fact->qty_e8 > 0 &&
+            ipc_tag_action_leg(fact->action) == ENG_LEG_REVERSED)
+            sum = eng_add_saturated(sum, fact->qty_e8);
+    }
     return sum;
 }
 
@@ -329,8 +337,8 @@ bool eng_decide_open_leg(
         work->is_full = true;
         return false;
     }
-    struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
     int64_t opened = opened_e8(work, follower->row->follower_no);
+    struct ipc_fact_child *fact = eng_work_add(work, follower, slot);
     bool goes = eng_plan_opening(work, plan, follower, opened, fact, &shape, &terms);
     if (goes && fact->qty_e8 <= opened) {
         fact->reason = IPC_REASON_AT_TARGET;
@@ -377,6 +385,19 @@ static void follow_close(struct eng_work *work, const struct eng_follower *follo
         work->is_full = true; /* it begins the next frame */
 }
 
+/* Of an earlier symbol map: it is named as done, what opens does so in another instrument. */
+static void leave_map(struct eng_work *work, const struct eng_follower *follower, uint32_t slot,
+    const struct eng_position *position)
+{
+    const struct eng_terms terms = {.shape = &work->plan.shape,
+        .instrument = position->instrument,
+        .product = position->product,
+        .flags = IPC_WIDE_OPEN_LEG,
+        .leg = ENG_LEG_REVERSED};
+    eng_fact_skip(eng_work_add(work, follower, slot), IPC_REASON_SUPERSEDED, 0);
+    eng_work_terms(work, &terms, 0);
+}
+
 void eng_decide_follow_up(
     struct eng_work *work, const struct eng_follower *follower, uint32_t slot, uint32_t index)
 {
@@ -387,14 +408,20 @@ void eng_decide_follow_up(
         follow_close(work, follower, slot, position);
         return;
     }
-    /* What an earlier subscription copied, or an earlier symbol map, is closed, never opened. */
-    bool is_older =
-        position->incarnation != follower->row->incarnation ||
-        position->instrument != eng_row_trades(work->plan.view, follower->row, position->source);
+    /* What an earlier subscription copied is closed, never opened. */
+    bool is_older = position->incarnation != follower->row->incarnation;
     if (!(position->flags & ENG_POSITION_REFUSED) && !is_older) {
         bool by_fill = (position->flags & ENG_POSITION_BY_FILL) != 0;
-        if (!eng_decide_open_leg(work, follower, slot, by_fill))
-            work->is_full = work->count == count;
+        uint32_t wides = work->wide_count;
+        if (position->instrument !=
+            eng_row_trades(work->plan.view, follower->row, position->source))
+            leave_map(work, follower, slot, position);
+        uint32_t named = work->count;
+        if (!eng_decide_open_leg(work, follower, slot, by_fill) && work->count == named) {
+            work->wide_count = wides;
+            work->count = count;
+            work->is_full = true;
+        }
         return;
     }
     /* The close was refused: nothing is opened against a position that still stands. */

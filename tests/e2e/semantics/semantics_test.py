@@ -346,6 +346,74 @@ class Slices(unittest.TestCase):
             world.stop()
 
 
+class Maps(unittest.TestCase):
+    """A master in the NIFTY future, a follower who trades the BANKNIFTY future in its place: another lot and price."""
+
+    def test_master_in_one_future_follower_in_another(self):
+        world = World(BINARIES, tempfile.mkdtemp(prefix="lockstep-maps-"), lanes="shared", io="epoll")
+        world.engine_options = {"limits": {"connections": 64, "follower_slots": 256, "accounts": 256,
+                                           "children": 16384, "master_orders": 1024}}
+        world.broker_options = {"pool_connections": 2, "pacing": False}
+        world.sim_options = {"limits": {"orders_per_second": 0, "reads_per_15_min": 0}}
+        try:
+            world.make_market([("NFO", r"NIFTY\d+[A-Z]{3}\d+F$"), ("NFO", r"BANKNIFTY\d+[A-Z]{3}\d+F$")])
+            source, target = world.instruments
+            lot, target["freeze"] = target["lot"], 600
+            self.assertEqual(source["lot"], 65)
+            self.assertNotEqual(lot, 65)
+            for login in ("MASTER", "SAME", "OTHER"):
+                world.add_account(login, ["master"] if login == "MASTER" else ["follower"], funds="9000000000")
+            world.follow("SAME", "MASTER", ratio="1", allow_short=True)
+            world.follow("OTHER", "MASTER", ratio="1", allow_short=True, symbol_map="banks")
+            maps = {"banks": {f"NFO:{source['symbol']}": {"to": f"NFO:{target['symbol']}", "factor": 0.5}}}
+            world.start_sim()
+            world.publish(symbol_maps=maps)
+            world.start_engine()
+            world.keep_prices(0.2)
+            wait_prices(world)
+            world.start_ingest(interval_ms=30)
+
+            def rows(login, side=None):
+                return [r for r in world.book(login) if side in (None, r["side"]) and r["status"] != "REFUSED"]
+
+            def quantities(login, side):
+                return [r["quantity"] for r in rows(login, side)]
+
+            def held(login):
+                return sum(r["filled"] * (1 if r["side"] == "BUY" else -1) for r in rows(login))
+
+            def lots(quantity):
+                return int(quantity // lot * lot)
+            world.terminal("MASTER", source["symbol"], "BUY", 1300, "MARKET", product="NRML")
+            opened = lots(F(1300, 2))
+            wait_for("the copies", lambda: held("SAME") == 1300 and held("OTHER") == opened, 8)
+            self.assertEqual(quantities("OTHER", "BUY"), [600, opened - 600])  # its own freeze quantity
+            row = rows("OTHER", "BUY")[0]
+            self.assertEqual(row["symbol"], target["symbol"])
+            price = F(str(world.admin("GET", f"/sim/price?symbol={target['symbol']}")["prices"][0]["price"]))
+            self.assertLess(abs(F(str(row["price"])) / price - 1), F(1, 10), row)  # protected at its own price
+            time.sleep(0.3)  # the last fills are known
+            world.terminal("MASTER", source["symbol"], "SELL", 455, "MARKET", product="NRML")
+            first = lots(F(opened * 455, 1300))
+            wait_for("a part is closed", lambda: quantities("OTHER", "SELL") == [first], 8)
+            wait_for("its fill", lambda: held("OTHER") == opened - first, 8)
+            time.sleep(0.3)
+            # The map goes: what is held stays in its contract, and nothing new opens there.
+            world.followers[1].pop("symbol_map")
+            world.publish("--override")
+            world.terminal("MASTER", source["symbol"], "SELL", 845 + 130, "MARKET", product="NRML")
+            wait_for("flat, and turned round in the master's own contract", lambda: held("SAME") == -130 and
+                     [(r["symbol"], r["quantity"]) for r in rows("OTHER", "SELL")] ==
+                     [(target["symbol"], first), (target["symbol"], opened - first), (source["symbol"], 130)], 8)
+            world.terminal("MASTER", source["symbol"], "BUY", 130, "MARKET", product="NRML")
+            for symbol in (source["symbol"], target["symbol"]):
+                wait_for("flat", lambda s=symbol: sum(r["filled"] * (1 if r["side"] == "BUY" else -1)
+                                                      for r in rows("OTHER") if r["symbol"] == s) == 0, 8)
+            wait_for("flat", lambda: held("SAME") == 0, 8)
+        finally:
+            world.stop()
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bin", default=BINARIES)

@@ -208,6 +208,25 @@ static void closes_follow_the_position_not_the_map(void **state)
     close_world(&world);
 }
 
+/* A reversal closes in the old contract and opens in the new one. */
+static void a_reversal_opens_by_the_map_of_now(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world);
+    trade(&world, 1, IPC_SIDE_BUY, 100);
+    world.followers[1].map = 3;
+    world.followers[2].map = 0;
+    world_adopt(&world);
+    trade(&world, 1, IPC_SIDE_SELL, 160);
+    assert_int_equal(held(&world, 1, 3), 0);
+    assert_int_equal(held(&world, 1, 4), -60);
+    assert_int_equal(held(&world, 2, 4), 0);
+    assert_int_equal(held(&world, 2, 1), -60);
+    assert_int_equal(held(&world, 0, 1), -60);
+    close_world(&world);
+}
+
 /* Two instruments of the master in one of the follower's are two positions, and one exposure. */
 static void two_sources_are_two_positions(void **state)
 {
@@ -498,6 +517,7 @@ int main(void)
         cmocka_unit_test(copies_are_in_the_mapped_contract),
         cmocka_unit_test(pending_copies_follow_in_their_lots),
         cmocka_unit_test(closes_follow_the_position_not_the_map),
+        cmocka_unit_test(a_reversal_opens_by_the_map_of_now),
         cmocka_unit_test(two_sources_are_two_positions),
         cmocka_unit_test(its_own_price_counts),
         cmocka_unit_test(protected_prices_are_its_own),
