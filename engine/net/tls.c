@@ -97,7 +97,9 @@ static bool set_rules(struct eng_tls_context *context)
 {
     SSL_CTX *ssl = context->ssl;
     X509_VERIFY_PARAM *verify = SSL_CTX_get0_param(ssl);
-    X509_VERIFY_PARAM_set_hostflags(verify, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    /* A name counts where a CA has vouched for it as a name: a subject's CN is a text. */
+    X509_VERIFY_PARAM_set_hostflags(
+        verify, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     const int named = context->host_is_address
                           ? X509_VERIFY_PARAM_set1_ip_asc(verify, context->host)
                           : X509_VERIFY_PARAM_set1_host(verify, context->host, 0);

@@ -77,13 +77,13 @@ def none_lost(world, load, tags, followers):
     journal, ends = {}, {}
     for wave in world.orders("--disk", world.path("journal", f"lockstep.{world.instance}")):
         for copy in wave["copies"]:
-            # An amendment or a cancel, or one that was not needed, is of an order that has its own line.
-            if copy["kind"].startswith("place") or wave["transition"].upper() == "NEW":
-                known = journal.setdefault((wave["order"], copy["login"]), {})
-                # That nothing more was to be done later is no end of an order that left; it is one of an order that waited.
-                left = known.get(copy["tag"], copy)
-                if copy["kind"].startswith("place") or left["kind"] in ("skip", "wait") or left["state"] == "QUEUED":
-                    known[copy["tag"]] = copy
+            known = journal.setdefault((wave["order"], copy["login"]), {})
+            before = known.get(copy["tag"])
+            # What was to be done later, and that it was nothing, is no end of an order that left. It is one of an order
+            # that waited.
+            if copy["kind"].startswith("place") or before is not None and before["state"] == "QUEUED" or \
+                    wave["transition"].upper() == "NEW" and (before is None or before["kind"] in ("skip", "wait")):
+                known[copy["tag"]] = copy
     terms = {row["broker_order_id"]: row for row in world.book("M0001", source=None)}
     unseen = 0
     for order in load.placed:

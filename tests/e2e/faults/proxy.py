@@ -49,9 +49,12 @@ class Records:
 
 
 class Proxy:
-    """Listens on a free port of 127.0.0.1, from its own thread. `plans` maps a source address to a Harm."""
+    """Listens on a free port of 127.0.0.1, or on a socket that is given, from its own thread. `plans` maps a source
+    address to a Harm. The broker sees the client's address, except through a socket that is given."""
 
-    def __init__(self, port):
+    def __init__(self, port, listener=None):
+        self.listener, self.keeps_source = listener or socket.create_server(("127.0.0.1", 0), backlog=1024), listener is None
+        self.port = self.listener.getsockname()[1]
         self.upstream, self.plans, self.orders = port, {}, {}
         self.replies = {}  # of each source: bytes after its order
         self.held = 0  # connections that a stall keeps
@@ -64,9 +67,7 @@ class Proxy:
 
     def main(self, ready):
         asyncio.set_event_loop(self.loop)
-        listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self.port = listener.getsockname()[1]
-        self.server = self.loop.run_until_complete(asyncio.start_server(self.serve, sock=listener, limit=1 << 20))
+        self.server = self.loop.run_until_complete(asyncio.start_server(self.serve, sock=self.listener, limit=1 << 20))
         ready.set()
         self.loop.run_forever()
 
@@ -82,8 +83,8 @@ class Proxy:
     async def serve(self, reader, writer):
         source = writer.get_extra_info("peername")[0]
         try:
-            below, above = await asyncio.open_connection("127.0.0.1", self.upstream, local_addr=(source, 0),
-                                                         limit=1 << 20)
+            below, above = await asyncio.open_connection(
+                "127.0.0.1", self.upstream, local_addr=(source, 0) if self.keeps_source else None, limit=1 << 20)
         except OSError:
             writer.transport.abort()
             return
