@@ -81,6 +81,9 @@ static void event_read(struct sim *sim, const struct ipc_fact_event *fact)
     judge->orders[index].status =
         (uint8_t)ls_max_i64(judge->orders[index].status, fact->event.status);
     judge->orders[index].is_own = fact->transition == IPC_TRANSITION_FOLLOW_UP;
+    judge->orders[index].source = judge->orders[index].instrument;
+    if (judge->orders[index].is_own && fact->event.reserved != 0)
+        judge->orders[index].source = fact->event.reserved;
     if (!judge->is_rereading)
         sim_positions_event(sim, index, fact, is_new);
     if (!judge->is_rereading) {
@@ -197,7 +200,7 @@ static void batch_read(struct sim *sim, const struct ipc_fact_batch *fact, uint6
                 .instrument = (uint8_t)(wide != NULL && wide->instrument != 0
                                             ? wide->instrument
                                             : judge->orders[order].instrument),
-                .source = (uint8_t)judge->orders[order].instrument,
+                .source = (uint8_t)judge->orders[order].source,
                 .master = (uint8_t)judge->orders[order].master,
                 .product = wide != NULL ? wide->product : fact->product,
                 .incarnation = child->incarnation,

@@ -76,8 +76,17 @@ static void reduction(struct sim *sim, struct ipc_event *state, int64_t position
     }
 }
 
+/* The nine characters that tags of its copies have of it. */
+static const char *digits_of(const struct ipc_event *state, char out[IPC_TAG_BYTES])
+{
+    ipc_tag_order_text(state->order_digits, out);
+    out[IPC_TAG_ORDER_DIGITS] = '\0';
+    return out;
+}
+
 static void place(struct sim *sim)
 {
+    char digits[IPC_TAG_BYTES];
     if (sim->order_count >= sim->order_max)
         return;
     struct sim_master_order *order = &sim->orders[sim->order_count];
@@ -117,7 +126,8 @@ static void place(struct sim *sim)
         &state->order_digits);
     if (state->type == IPC_TYPE_MARKET && (sim->is_calm || sim_chance(sim, 1, 2)))
         fill(sim, order, state->qty_e8);
-    sim_note(sim, "master %u places %s: %s %lld of %u", state->account, state->broker_order_id,
+    sim_note(sim, "master %u places %s (L%s): %s %lld of %u", state->account,
+        state->broker_order_id, digits_of(state, digits),
         ipc_side_name((enum ipc_side)state->side), (long long)(state->qty_e8 / LS_E8),
         state->instrument);
     told(sim, order);

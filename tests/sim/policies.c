@@ -126,6 +126,8 @@ void sim_policy_draw(struct sim *sim, uint32_t slot)
     *policy = (struct ipc_row_policy){0};
     row->policy = 0;
     row->map = sim_chance(sim, 1, 24) ? 1 : 0;
+    if (row->map != 0)
+        sim_note(sim, "%u has a map", row->follower_no);
     row->copy = sim_chance(sim, 1, 3) ? IPC_COPY_ON_FILL : IPC_COPY_ON_ORDER;
     if (sim_chance(sim, 1, 2))
         return;

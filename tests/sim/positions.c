@@ -190,12 +190,17 @@ static void check_size(struct sim *sim, const struct group *group)
     int64_t sum_e8 = placed_e8(group, 0, &whole);
     if (sum_e8 == 0 || row->map != 0)
         return;
-    int64_t *given_e8 = &sim->judge.given_e8[index][row - sim->shell.adopted->followers];
+    uint32_t slot = (uint32_t)(row - sim->shell.adopted->followers);
+    int64_t *given_e8 = &sim->judge.given[index][slot].given_e8;
     int64_t before_e8 = *given_e8;
+    if (before_e8 == 0)
+        sim->judge.given[index][slot].ratio_e8 = row->ratio_e8;
     bool by_fill =
         (flags_of(fact, group->first) & IPC_WIDE_ON_FILL) != 0 || row->copy == IPC_COPY_ON_FILL;
     *given_e8 += sum_e8;
+    /* What was copied at another ratio stays copied. */
     if (!whole || sim->judge.orders[index].was_reduction || fact->wave == 0 ||
+        sim->judge.given[index][slot].ratio_e8 != row->ratio_e8 ||
         (policy != NULL && (policy->round != IPC_ROUND_DOWN || policy->step_e8 != 0 ||
                                (policy->flags & (IPC_POLICY_CARRY | IPC_POLICY_FORCE_MIN)))))
         return;

@@ -306,7 +306,7 @@ static void order_send(struct sim *sim, uint32_t child, bool is_late)
 {
     struct ipc_command command;
     if (eng_core_command(sim->shell.core, child, &command) != IPC_OK) {
-        not_sent(sim, child, 0, (enum ipc_action)0);
+        not_sent(sim, child, command.request_no, (enum ipc_action)command.action);
         return;
     }
     struct sim_connection *connection = serve(sim, command.account);

@@ -268,7 +268,10 @@ struct sim_judge {
     struct sim_run runs[SIM_MASTERS * SIM_INSTRUMENTS * 5];
     uint32_t run_count;
     struct sim_trip trips[64];
-    int64_t given_e8[SIM_ORDERS * 2][SIM_FOLLOWERS]; /* entries of an order, so far, by slot */
+    struct {
+        int64_t given_e8; /* entries of an order, so far */
+        int64_t ratio_e8; /* at the first of them */
+    } given[SIM_ORDERS * 2][SIM_FOLLOWERS]; /* by slot */
     uint32_t trip_count;
     bool lost_tail; /* a journaled send was lost with the power: orders of it are orphans */
     uint64_t digits_count;
@@ -276,6 +279,7 @@ struct sim_judge {
         struct ipc_key key;
         uint64_t digits;
         uint32_t master, instrument;
+        uint32_t source; /* of an order that flattens: the master's instrument */
         uint8_t product, type, side, status, is_own, reduces, was_reduction;
         int64_t qty_e8, filled_e8, average_e8, version, before_e8;
         uint64_t run; /* of a reduction: number of the run that it was seen in */

@@ -279,7 +279,11 @@ static void follower_change(struct sim *sim)
 {
     uint32_t slot = sim_below(sim, sim->follower_count);
     struct ipc_row_follower *row = &sim->published.followers[slot];
-    switch (sim_below(sim, 10)) {
+    uint32_t what = sim_below(sim, 10);
+    static const char *const names[] = {"enabled or not", "paused or not", "ratio", "max_quantity",
+        "max_order_value", "allowed list", "policy", "ended or not", "subscription", "slot"};
+    sim_note(sim, "%u changes: %s", row->follower_no, names[what]);
+    switch (what) {
     case 0:
         row->flags |= IPC_FOLLOWER_ENABLED;
         if (sim_chance(sim, 1, 3))
