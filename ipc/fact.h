@@ -141,6 +141,7 @@ _Static_assert(sizeof(struct ipc_fact_batch) == 96, "batch fact");
 #define IPC_WIDE_ON_FILL  2u  /* copied from the master's fill: its age counts from there */
 #define IPC_WIDE_OPEN_LEG 4u  /* the opening part of a reversal */
 #define IPC_WIDE_CANCEL   8u  /* a DAY limit in place of an IOC: cancelled when it works */
+#define IPC_WIDE_CATCH_UP 32u /* makes a missed order good: its age counts from this frame */
 #define IPC_WIDE_PROTECTS 16u /* a stop or target of a filled copy; one fills, the other goes */
 
 #define IPC_WIDE_STEPS    12
@@ -308,6 +309,12 @@ IPC_DECLARE_ENUM(ipc_verdict, IPC_VERDICT_LIST)
         */
 #define IPC_RECON_BY_TAG       4u /* one tag was asked for, not the whole book */
 
+#define IPC_RECON_ODD      8u  /* it casts doubt on the answers before it */
+#define IPC_RECON_OPENS    16u /* the account may place again after a start */
+#define IPC_RECON_QUIET    32u /* no order that it shows works */
+
+#define IPC_PRODUCER_BOOK  255u /* `producer` of an UPDATE that an answered question showed */
+
 #define IPC_RECON_CHILDREN_MAX 16
 #define IPC_DIGEST_BYTES       16
 
@@ -345,6 +352,7 @@ _Static_assert(sizeof(struct ipc_fact_recon) == 96, "recon fact");
 #define IPC_ORPHAN_GHOST  2u /* a second order with the tag of a child that has another order */
 #define IPC_ORPHAN_CANCEL 4u /* it still works and is cancelled */
 #define IPC_ORPHAN_ORDER  8u /* nothing is known of its master's order: a place is kept for it */
+#define IPC_ORPHAN_CANCEL_FIRST 16u /* GHOST: it filled, so the child's own order is cancelled */
 
 /* An order at a broker that carries a tag of ours and that no child is: it becomes one. */
 struct ipc_fact_orphan {

@@ -4,6 +4,7 @@
 #include "engine/core/dedupe.h"
 #include "engine/core/limits_private.h"
 #include "engine/core/pace.h"
+#include "engine/core/reconcile_private.h"
 #include "engine/core/recover.h"
 
 enum ipc_rc eng_decide_adopt(const struct eng_core *core, const struct ipc_snapshot_view *view,
@@ -129,4 +130,5 @@ void eng_core_adopt(struct eng_core *core, const struct ipc_snapshot_view *view,
     eng_controls_adopt(core, first);
     if (first)
         eng_recover_bind(core);
+    eng_recon_bind(core, first);
 }

@@ -8,6 +8,7 @@
 #include "engine/core/money.h"
 #include "engine/core/pace.h"
 #include "engine/core/positions.h"
+#include "engine/core/reconcile_private.h"
 #include "engine/core/throttle.h"
 
 struct batch_apply {
@@ -152,7 +153,7 @@ static void stop_waiting(struct eng_core *core, uint32_t index, bool with_legs)
     child->waits = 0;
     if (LS_UNLIKELY(child->flags & ENG_CHILD_LEGS) && !with_legs)
         return;
-    child->flags &= (uint16_t)~ENG_CHILD_LEGS;
+    child->flags &= (uint16_t) ~(ENG_CHILD_LEGS | ENG_CHILD_CATCH);
     eng_settle_drop(core, index);
 }
 
@@ -178,6 +179,8 @@ static uint16_t flags_of(const struct batch_apply *apply, uint32_t at)
         flags |= ENG_CHILD_AFTER;
     if (wide->flags & IPC_WIDE_PROTECTS)
         flags |= ENG_CHILD_PROTECTS;
+    if (wide->flags & IPC_WIDE_CATCH_UP)
+        flags |= ENG_CHILD_FRESH;
     return flags;
 }
 
@@ -211,6 +214,8 @@ static uint32_t apply_new_place(struct eng_core *core, const struct batch_apply 
     child->wave_place = batch->first_place + at;
     child->decision = (uint32_t)apply->frame->lsn;
     child->flags = flags_of(apply, at);
+    if (LS_UNLIKELY(child->flags & ENG_CHILD_FRESH))
+        core->recon_children[index].doubt_mono_ns = apply->frame->mono_ns;
     set_terms(apply, child, fact, at);
     if (LS_UNLIKELY(wide != NULL) && wide->sibling != 0)
         join_sibling(core, index, wide->sibling);
@@ -363,7 +368,8 @@ static void ask_stops(struct eng_core *core, const struct eng_position *position
 /* A reason that leaves something to close when the way is free. */
 static bool leaves_a_rest(uint8_t reason)
 {
-    return reason == IPC_REASON_CLOSE_CLAMPED || reason == IPC_REASON_EXIT_IN_FLIGHT;
+    return reason == IPC_REASON_CLOSE_CLAMPED || reason == IPC_REASON_EXIT_IN_FLIGHT ||
+           reason == IPC_REASON_UNKNOWN_PENDING; /* of another boot: derived anew */
 }
 
 /* Reasons of a skip that say that the reduction counts, though nothing was sent for it. */
@@ -372,7 +378,7 @@ static bool counts(const struct ipc_fact_child *fact, uint8_t transition)
     uint8_t reason = fact->reason;
     return transition == IPC_TRANSITION_FOLLOW_UP || leaves_a_rest(reason) ||
            reason == IPC_REASON_SUB_LOT || reason == IPC_REASON_QTY_ZERO ||
-           reason == IPC_REASON_KILL_SWITCH;
+           reason == IPC_REASON_KILL_SWITCH || reason == IPC_REASON_UNKNOWN_PENDING;
 }
 
 /* An exit was decided for this follower, or skipped: its position takes its base, and remembers

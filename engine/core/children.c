@@ -1,12 +1,13 @@
 #include "engine/core/children.h"
 
 #include "engine/core/bracket.h"
+#include "engine/core/throttle.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/flatten_private.h"
 #include "engine/core/money.h"
 #include "engine/core/pace.h"
 #include "engine/core/positions.h"
-#include "engine/core/throttle.h"
+#include "engine/core/reconcile_private.h"
 
 int64_t eng_child_claim_e8(const struct eng_child *child)
 {
@@ -68,6 +69,7 @@ uint32_t eng_child_make(struct eng_core *core, uint32_t order, const struct ipc_
     child->instrument = copied->instrument;
     child->product = copied->product;
     child->sibling = ENG_NONE;
+    child->born_era = (uint16_t)core->fold.era;
     if (LS_UNLIKELY(copied->newest_child == ENG_NONE))
         eng_flatten_list(core, position, fact->slot);
     copied->newest_child = index;
@@ -87,11 +89,11 @@ static int64_t *claim_sum(struct eng_position *position, const struct eng_child 
                                          : &position->opening_e8[side];
 }
 
-/* A close whose bytes are out and unanswered, or whose outcome nobody knows. */
+/* A close whose bytes are out and unanswered. One whose outcome nobody knows holds up no other: what
+ * it may still fill is taken, the rest of the position is certain (ORDER-SAFETY 3.2 d). */
 static bool is_flying(const struct eng_child *child)
 {
-    return (child->flags & ENG_CHILD_EXIT) &&
-           (child->state == ENG_STATE_SENDING || eng_state_in_doubt(child->state));
+    return (child->flags & ENG_CHILD_EXIT) && child->state == ENG_STATE_SENDING;
 }
 
 /* What of a close counts as ordered for its base: filled and working, but not what is being
@@ -233,7 +235,8 @@ static bool ended_refused(const struct eng_child *child)
         return !(child->flags & ENG_CHILD_CANCELLED);
     case ENG_STATE_SKIPPED:
         return child->reason != IPC_REASON_SUPERSEDED && child->reason != IPC_REASON_AT_TARGET &&
-               child->reason != IPC_REASON_MASTER_REJECTED;
+               child->reason != IPC_REASON_MASTER_REJECTED &&
+               child->reason != IPC_REASON_UNKNOWN_PENDING;
     case ENG_STATE_NONE:
     case ENG_STATE_INTENT:
     case ENG_STATE_SENDING:
@@ -279,8 +282,10 @@ static void carry_close(struct eng_position *position, const struct eng_child_to
         else if (ended_refused(child))
             position->flags |= ENG_POSITION_REFUSED;
     }
-    if (child->state == ENG_STATE_NOT_PLACED || child->state == ENG_STATE_MISSED)
-        position->flags |= ENG_POSITION_WANTS; /* after doubt it is derived anew */
+    /* After doubt it is derived anew: never placed, or from before the power was cut. */
+    if (child->state == ENG_STATE_NOT_PLACED || child->state == ENG_STATE_MISSED ||
+        (child->state == ENG_STATE_SKIPPED && child->reason == IPC_REASON_UNKNOWN_PENDING))
+        position->flags |= ENG_POSITION_WANTS;
 }
 
 /* What a change of an entry means for it: what was counted on and will not come is no part of F0,
@@ -326,6 +331,8 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
         position->unknown_count += one;
         if (slot->follower_no == child->follower_no)
             slot->unknown_count += one;
+        if (in_doubt)
+            eng_recon_doubts(core, touch->index);
     }
     bool ended = eng_state_ended(child->state);
     if (ended != eng_state_ended(touch->state) &&
@@ -354,6 +361,8 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
     if (LS_UNLIKELY(position->flatten != 0))
         eng_flatten_look(core, child->position);
     eng_position_wants(core, child->position);
+    if (LS_UNLIKELY(core->recon_links[touch->index].account != 0 || eng_recon_watches(child)))
+        eng_recon_changed(core, touch->index);
     if (!(child->flags & ENG_CHILD_EXIT))
         eng_money_change(core, touch->index, touch->claim_e8);
     if (LS_UNLIKELY(core->controls->values))
@@ -464,6 +473,8 @@ void eng_child_learn_id(
         return;
     memcpy(child->broker_order_id, id, IPC_BROKER_ORDER_ID_BYTES);
     eng_broker_id_index(core, index);
+    if (core->view != NULL)
+        eng_recon_works(core, eng_child_account(core, index));
 }
 
 /* --- settle list --------------------------------------------------------------------------------

@@ -54,8 +54,10 @@ enum ipc_rc eng_core_command(const struct eng_core *core, uint32_t index, struct
     out->trigger_e8 = child->trigger_e8;
     out->deadline_mono_ns = INT64_MAX;
     if (!is_exit)
-        out->deadline_mono_ns = eng_child_fresh_ns(child, order) +
-                                eng_entry_age_limit_ns(row, eng_child_age_type(child, order));
+        out->deadline_mono_ns =
+            (child->flags & ENG_CHILD_FRESH ? eng_child_born_ns(core, child)
+                                            : eng_child_fresh_ns(child, order)) +
+            eng_entry_age_limit_ns(row, eng_child_age_type(child, order));
     char action[IPC_TAG_ACTION_DIGITS] = {'0', '0', '0', '0'};
     if (LS_UNLIKELY(child->action != 0))
         ipc_tag_action_text(child->action, action);

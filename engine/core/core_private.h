@@ -37,6 +37,7 @@
 #define ENG_ORDER_COLLIDES  8u /* an earlier order has equal tag digits */
 #define ENG_ORDER_RUN_OVER  128u /* the master's fills came to zero in its run: nothing of M0 is left */
 #define ENG_ORDER_CLOSES    16u /* it is in the list of its master position's run of reductions */
+#define ENG_ORDER_ORPHAN    64u /* copies of it were adopted before it was seen */
 #define ENG_ORDER_OWN       32u /* nobody's: made by eng_flatten_decide to close a copied position */
 
 /* A master's order: the join of all its states. */
@@ -84,6 +85,9 @@ struct eng_order {
 #define ENG_CHILD_CANCELLED 1024u /* a cancel of ours left */
 #define ENG_CHILD_STEP 2048u      /* an opening that the broker's margin check refused */
 
+#define ENG_CHILD_CATCH  8192u    /* missed, and to be made good: what is wanted is decided next */
+#define ENG_CHILD_CAUGHT 16384u   /* missed, and a person or the follower's choice made it good */
+#define ENG_CHILD_FRESH  32768u   /* made by a catch-up: its age counts from there */
 #define ENG_CHILD_LEGS 4096u      /* an entry whose protective legs are to be decided anew */
 
 /* A child: one order of one follower. */
@@ -106,7 +110,8 @@ struct eng_child {
     uint8_t modifications;
     uint8_t places;  /* places that counted as attempts */
     uint8_t retries; /* requeues, for the back-off; saturates */
-    uint8_t reserved[7];
+    uint8_t reserved[5];
+    uint16_t born_era;       /* of the decision that made it, modulo 2^16 */
     uint32_t instrument;     /* that it trades; the order's, or what it is mapped to */
     uint32_t position_older; /* the next older child of the same position, ENG_NONE */
     uint32_t decision;       /* frame that made it: slices of one exit have one */
@@ -266,6 +271,7 @@ struct eng_link {
 #define ENG_ACCOUNT_AUTH_PAUSE 8u  /* its token was refused; until the version rises */
 #define ENG_ACCOUNT_FOLLOWS    32u /* it has a subscription */
 #define ENG_ACCOUNT_FILLS      64u /* a master whose fills somebody follows */
+#define ENG_ACCOUNT_GATED 128u /* it places nothing before its book was read (reconcile.h) */
 #define ENG_ACCOUNT_SHARED                                                                         \
     16u /* more than one subscription, or a limited shared address:                                \
            calls of one batch are counted together */
@@ -306,6 +312,10 @@ struct eng_address {
 };
 
 struct eng_money;
+struct eng_recon_account;
+struct eng_recon_child;
+struct eng_recon_link;
+struct eng_recon_place;
 struct eng_controls;
 
 struct eng_core {
@@ -322,6 +332,8 @@ struct eng_core {
     struct eng_slot *slots;
     struct eng_wave *waves;
     struct eng_account_fold *account_folds; /* by account number, [0] unused */
+    struct eng_recon_account *recon_accounts; /* by account number */
+    struct eng_recon_child *recon_children;   /* by child */
     struct eng_money *money;                /* money.h: lots, day figures, limits; partly derived */
     struct eng_controls *controls;          /* controls.h: breakers, caps; partly derived */
 
@@ -346,6 +358,7 @@ struct eng_core {
     uint32_t *slot_position_next; /* by position: 1 + the one before it */
     uint32_t applied[IPC_BATCH_CHILDREN_MAX];
     uint32_t applied_count;
+    int64_t applied_mono_ns; /* of the frame that is being applied */
 
     /* derived from the view */
     const struct ipc_snapshot_view *view;
@@ -358,6 +371,12 @@ struct eng_core {
     struct eng_broker_policy policies[64];
     struct eng_pace_rule pace_rules[64];
     int64_t pace_window_ns; /* a second and its guard */
+
+    /* reconcile_private.h */
+    struct eng_recon_link *recon_links;   /* by child */
+    struct eng_recon_place *recon_places; /* by account number; [0]: who left the snapshot */
+    uint32_t *recon_heap[2];              /* account numbers by time */
+    uint32_t recon_heap_count[2];
 };
 
 /* --- small helpers ------------------------------------------------------------------------------
@@ -390,7 +409,8 @@ static inline int64_t eng_abs(int64_t value)
  * what is about protective legs. */
 static inline bool eng_child_settles_alone(const struct eng_child *child)
 {
-    return (child->flags & (ENG_CHILD_STEP | ENG_CHILD_LEGS | ENG_CHILD_PROTECTS)) != 0;
+    return (child->flags & (ENG_CHILD_STEP | ENG_CHILD_LEGS | ENG_CHILD_PROTECTS |
+                               ENG_CHILD_CATCH)) != 0;
 }
 
 /* Sum of elapsed time and feed lag; times of another boot are infinitely old. */
@@ -418,10 +438,17 @@ static inline uint8_t eng_child_age_type(
     return child->flags & ENG_CHILD_ON_FILL ? (uint8_t)IPC_TYPE_MARKET : order->type;
 }
 
+/* When a catch-up made it (reconcile_apply.c). */
+int64_t eng_child_born_ns(const struct eng_core *core, const struct eng_child *child);
+
 /* Elapsed time since it, infinite when it is of another boot. */
 static inline int64_t eng_child_age_ns(const struct eng_core *core, const struct eng_child *child,
     const struct eng_order *order, int64_t now_mono_ns)
 {
+    if (LS_UNLIKELY(child->flags & ENG_CHILD_FRESH)) {
+        int64_t since = now_mono_ns - eng_child_born_ns(core, child);
+        return child->born_era != (uint16_t)core->fold.era ? ENG_AGE_INFINITE : since;
+    }
     if (!(child->flags & ENG_CHILD_ON_FILL))
         return eng_order_age_ns(core, order, now_mono_ns);
     if (order->filled_era != core->fold.era)

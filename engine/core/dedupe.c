@@ -60,18 +60,22 @@ uint32_t eng_order_by_digits(const struct eng_core *core, uint64_t order_digits)
     return cell == 0 ? ENG_NONE : cell_index(cell);
 }
 
-void eng_order_index(struct eng_core *core, uint32_t index)
+void eng_order_index_key(struct eng_core *core, uint32_t index)
 {
-    struct eng_order *order = &core->orders[index];
-    uint64_t hash = key_hash(order->key);
+    uint64_t hash = key_hash(core->orders[index].key);
     struct eng_map *map = &core->order_map;
     uint32_t at = eng_map_home(map, hash, 0);
     while (map->cells[at] != 0)
         at = eng_map_step(map, at);
     map->cells[at] = eng_map_cell(hash, index);
+}
 
-    hash = eng_mix(order->order_digits);
-    at = digits_cell(core, order->order_digits, hash);
+void eng_order_index(struct eng_core *core, uint32_t index)
+{
+    struct eng_order *order = &core->orders[index];
+    eng_order_index_key(core, index);
+    uint64_t hash = eng_mix(order->order_digits);
+    uint32_t at = digits_cell(core, order->order_digits, hash);
     uint64_t *cell = &core->digits_map.cells[at];
     order->digits_next = *cell == 0 ? ENG_NONE : cell_index(*cell);
     *cell = eng_map_cell(hash, index);

@@ -38,6 +38,8 @@ uint32_t eng_order_find(const struct eng_core *core, struct ipc_key key);
 uint32_t eng_order_by_digits(const struct eng_core *core, uint64_t order_digits);
 /* eng_order_index puts orders[index] into both maps; its digits_next is set here. */
 void eng_order_index(struct eng_core *core, uint32_t index);
+/* eng_order_index_key puts it into the map of keys alone: an order that got its key later. */
+void eng_order_index_key(struct eng_core *core, uint32_t index);
 
 /* Children: the newest child of (order, follower), ENG_NONE when there is none; follow `older`. */
 uint32_t eng_child_find(const struct eng_core *core, uint32_t order, uint32_t follower_no);

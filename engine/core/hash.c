@@ -3,6 +3,7 @@
 #include "engine/core/controls.h"
 #include "engine/core/core_private.h"
 #include "engine/core/money.h"
+#include "engine/core/reconcile_private.h"
 
 /* What is hashed bytewise has no padding; a new field that makes some fails here. */
 _Static_assert(sizeof(struct eng_order) == 16 + 19 * 8 + 10 * 4 + 8 + 16, "no padding");
@@ -41,5 +42,8 @@ uint64_t eng_core_hash(const struct eng_core *core)
     hash = eng_hash(hash, core->waves, core->limits.wave_max * sizeof *core->waves);
     hash = eng_hash(hash, core->account_folds,
         ((size_t)core->limits.account_max + 1) * sizeof *core->account_folds);
+    hash = eng_hash(hash, core->recon_accounts,
+        ((size_t)core->limits.account_max + 1) * sizeof *core->recon_accounts);
+    hash = eng_hash(hash, core->recon_children, fold->child_count * sizeof *core->recon_children);
     return eng_controls_hash(core, eng_money_hash(core, hash));
 }

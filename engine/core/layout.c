@@ -3,6 +3,7 @@
 #include "engine/core/core_private.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/money.h"
+#include "engine/core/reconcile_private.h"
 
 /* Walks through the block; with base NULL it only counts. */
 struct carve {
@@ -50,6 +51,10 @@ static size_t lay_out(struct eng_core *core, const struct eng_core_limits *limit
     core->account_folds =
         take(&carve, (size_t)limits->account_max + 1, sizeof *core->account_folds);
 
+    core->recon_accounts =
+        take(&carve, (size_t)limits->account_max + 1, sizeof *core->recon_accounts);
+    core->recon_children = take(&carve, limits->child_max, sizeof *core->recon_children);
+
     core->order_map = take_map(&carve, limits->order_max);
     core->digits_map = take_map(&carve, limits->order_max);
     core->child_map = take_map(&carve, limits->child_max);
@@ -75,6 +80,12 @@ static size_t lay_out(struct eng_core *core, const struct eng_core_limits *limit
 
     void *controls = take(&carve, 1, eng_controls_footprint(limits));
     core->controls = base == NULL ? NULL : eng_controls_init(controls, limits);
+    core->recon_links = take(&carve, limits->child_max, sizeof *core->recon_links);
+    core->recon_places = take(&carve, (size_t)limits->account_max + 1, sizeof *core->recon_places);
+    for (int which = 0; which < 2; which++)
+        core->recon_heap[which] =
+            take(&carve, (size_t)limits->account_max + 1, sizeof *core->recon_heap[which]);
+
     void *money = take(&carve, 1, eng_money_footprint(limits));
     core->money = base == NULL ? NULL : eng_money_init(money, limits);
     return ls_align_up(carve.used, 4096);

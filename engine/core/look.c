@@ -173,8 +173,7 @@ static void verify_positions(const struct eng_core *core)
             LS_CHECK(!pair || (core->children[child->sibling].sibling == i &&
                                   core->children[child->sibling].position == p));
             unknown += eng_state_in_doubt(child->state);
-            if ((child->flags & ENG_CHILD_EXIT) &&
-                (child->state == ENG_STATE_SENDING || eng_state_in_doubt(child->state))) {
+            if ((child->flags & ENG_CHILD_EXIT) && child->state == ENG_STATE_SENDING) {
                 flying++;
                 LS_CHECK(child->decision == position->flying_decision); /* one unanswered batch */
             }

@@ -65,6 +65,13 @@ static inline bool eng_account_session_valid(const struct eng_account *account)
            ENG_ACCOUNT_TOKEN;
 }
 
+/* eng_account_may_place: and its book was read where that comes first. */
+static inline bool eng_account_may_place(const struct eng_account *account)
+{
+    return (account->flags & (ENG_ACCOUNT_TOKEN | ENG_ACCOUNT_DISABLED | ENG_ACCOUNT_AUTH_PAUSE |
+                                 ENG_ACCOUNT_GATED)) == ENG_ACCOUNT_TOKEN;
+}
+
 /* eng_queue_put appends a child to its account's FIFO (list EXITS or ENTRIES), in order of
  * queue_seq; without an account (no view yet) it becomes UNBOUND. */
 void eng_queue_put(struct eng_core *core, uint32_t child, uint32_t account, enum eng_list list);

@@ -6,6 +6,7 @@
 #include "engine/core/fanout.h"
 #include "engine/core/pace.h"
 #include "engine/core/pipeline/work.h"
+#include "engine/core/reconcile_private.h"
 #include "engine/core/sighting.h"
 
 static void mark_in_flight(struct eng_core *core, uint32_t index, int64_t mono_ns)
@@ -42,6 +43,7 @@ enum ipc_rc eng_recover_open(
                 eng_doubt_start(&core->children[i], mono_ns);
         }
     }
+    eng_recon_open(core, fact, mono_ns);
     for (uint32_t i = 0; i < core->fold.child_count; i++) {
         if (core->children[i].flight != 0)
             mark_in_flight(core, i, mono_ns);

@@ -12,6 +12,7 @@
 #include "engine/core/masters.h"
 #include "engine/core/pace.h"
 #include "engine/core/positions.h"
+#include "engine/core/reconcile_private.h"
 #include "engine/core/recover.h"
 #include "engine/core/sighting.h"
 
@@ -44,6 +45,7 @@ static enum ipc_rc apply_event(struct eng_core *core, const struct eng_frame *fr
     if (fact->transition == IPC_TRANSITION_FOLLOW_UP)
         return eng_flatten_event(core, frame, index);
     bool is_new = index == ENG_NONE;
+    uint32_t placeholder = is_new ? eng_recon_placeholder(core, event) : ENG_NONE;
     bool needs_position =
         eng_master_find(core, event->account, event->instrument, event->product) == ENG_NONE;
     if ((is_new && core->fold.order_count >= core->limits.order_max) ||
@@ -56,8 +58,9 @@ static enum ipc_rc apply_event(struct eng_core *core, const struct eng_frame *fr
     struct eng_order before;
     struct eng_order *order;
     if (is_new) {
-        index = core->fold.order_count++;
+        index = placeholder == ENG_NONE ? core->fold.order_count++ : placeholder;
         order = &core->orders[index];
+        const struct eng_order kept = *order;
         eng_join_first(event, core->fold.era, order);
         ipc_tag_order_text(order->order_digits, order->digits);
         order->position_before_e8 = fact->master_position_e8;
@@ -68,9 +71,16 @@ static enum ipc_rc apply_event(struct eng_core *core, const struct eng_frame *fr
             order->flags |= ENG_ORDER_HISTORY;
         else if (fact->transition != IPC_TRANSITION_NEW)
             order->flags |= ENG_ORDER_TOMBSTONE;
-        if (eng_order_by_digits(core, order->order_digits) != ENG_NONE)
-            order->flags |= ENG_ORDER_COLLIDES;
-        eng_order_index(core, index);
+        if (LS_UNLIKELY(placeholder != ENG_NONE)) { /* its copies were adopted before it was seen */
+            order->flags |= ENG_ORDER_ORPHAN;
+            order->child_count = kept.child_count;
+            order->digits_next = kept.digits_next;
+            eng_order_index_key(core, index);
+        } else {
+            if (eng_order_by_digits(core, order->order_digits) != ENG_NONE)
+                order->flags |= ENG_ORDER_COLLIDES;
+            eng_order_index(core, index);
+        }
     } else {
         order = &core->orders[index];
         before = *order;
@@ -107,9 +117,19 @@ static void note_margin(struct eng_core *core, uint32_t index)
 /* --- UPDATE
  * ----------------------------------------------------------------------------------------- */
 
+/* A change that was read not done goes once more, from what the master's order is now. */
+static void change_once_more(struct eng_core *core, uint32_t index)
+{
+    if (core->recon_children[index].amended || eng_state_ended(core->children[index].state))
+        return;
+    core->recon_children[index].amended = 1;
+    core->children[index].waits = 1;
+}
+
 static enum ipc_rc apply_update(struct eng_core *core, const struct eng_frame *frame)
 {
-    const struct ipc_event *event = &((const struct ipc_fact_event *)frame->payload)->event;
+    const struct ipc_fact_event *fact = frame->payload;
+    const struct ipc_event *event = &fact->event;
     uint32_t index = eng_child_by_tag_text(core, event->client_tag);
     if (index == ENG_NONE || !ipc_status_valid(event->status) || event->filled_qty_e8 < 0)
         return IPC_BAD_INPUT;
@@ -117,7 +137,7 @@ static enum ipc_rc apply_update(struct eng_core *core, const struct eng_frame *f
     struct eng_child *child = touch.child;
     eng_child_learn_id(core, index, event->broker_order_id);
     eng_child_fill(core, child, event->filled_qty_e8, event->average_price_e8);
-    (void)eng_child_live(core, child, eng_sighting_event(event));
+    bool ghost = eng_child_live(core, child, eng_sighting_event(event)) == ENG_LIFE_GHOST;
     if (child->state == ENG_STATE_EXCH_REJECTED && child->state != touch.state &&
         eng_code_is_margin(event->reject_code))
         note_margin(core, index);
@@ -125,9 +145,11 @@ static enum ipc_rc apply_update(struct eng_core *core, const struct eng_frame *f
         eng_money_status(core, index, (enum eng_state)child->state, frame->mono_ns);
         eng_breaker_status(core, index, (enum eng_state)child->state);
     }
-    if (eng_sighting_settles_doubt(child, event)) {
+    if (fact->reduces && eng_sighting_settles_doubt(child, event)) {
         if (eng_sighting_shows_change(child, event))
             child->asked_qty_e8 = 0; /* else its answer may still come, later than anyone waits */
+        else
+            change_once_more(core, index);
         child->flags &= (uint16_t)~ENG_CHILD_DOUBT;
         child->qty_e8 = event->qty_e8;
         child->price_e8 = event->price_e8;
@@ -137,6 +159,8 @@ static enum ipc_rc apply_update(struct eng_core *core, const struct eng_frame *f
         eng_terms_known(child); /* seen before its reply: it stands there with the terms of its place */
     }
     eng_child_end(core, &touch);
+    if (LS_UNLIKELY(ghost))
+        eng_recon_ghost(core, index);
     core->fold.counters.updates++;
     return IPC_OK;
 }
@@ -224,6 +248,7 @@ static void modify_reply(
     case IPC_OUTCOME_ACKED:
         eng_terms_known(child);
         child->retries = 0;
+        core->recon_children[index].amended = 0;
         return;
     case IPC_OUTCOME_REJECTED:
         eng_terms_revert(child);
@@ -311,6 +336,7 @@ static void apply_one_reply(struct eng_core *core, const struct eng_frame *frame
     struct eng_child_touch touch = eng_child_begin(core, index);
     struct eng_child *child = touch.child;
     const struct ipc_outcome *outcome = &fact->outcome;
+    uint64_t ghosts = core->fold.counters.ghosts;
     if (LS_UNLIKELY(fact->request_no > child->request_no))
         request_was_lost(core, index, fact);
     bool current = child->request_no == fact->request_no && child->flight == fact->action;
@@ -335,6 +361,8 @@ static void apply_one_reply(struct eng_core *core, const struct eng_frame *frame
     else if (current && fact->action == IPC_ACTION_CANCEL)
         cancel_reply(core, index, outcome, frame->mono_ns);
     eng_child_end(core, &touch);
+    if (LS_UNLIKELY(core->fold.counters.ghosts != ghosts))
+        eng_recon_ghost(core, index);
 }
 
 static enum ipc_rc apply_reply(struct eng_core *core, const struct eng_frame *frame)
@@ -442,8 +470,9 @@ static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *fr
     case IPC_FACT_GUARD:
         return eng_breaker_apply(core, frame->payload, frame->mono_ns);
     case IPC_FACT_RECON:
+        return eng_recon_apply(core, frame);
     case IPC_FACT_CATCH_UP:
-        return IPC_BAD_INPUT;
+        return eng_catch_up_apply(core, frame);
     }
     return IPC_BAD_INPUT;
 }
@@ -451,6 +480,7 @@ static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *fr
 enum ipc_rc eng_apply(struct eng_core *core, const struct eng_frame *frame)
 {
     LS_CHECK(core->magic == ENG_CORE_MAGIC);
+    core->applied_mono_ns = frame->mono_ns;
     enum ipc_rc rc = apply_frame(core, frame);
     if (rc == IPC_OK) {
         core->fold.last_lsn = frame->lsn;

@@ -85,7 +85,7 @@ static bool decide_plain(
             fact->kind = IPC_CHILD_PLACE;
         return true;
     }
-    if (follower->sample->can_send && eng_account_session_valid(account) &&
+    if (follower->sample->can_send && eng_account_may_place(account) &&
         account->head[1] == ENG_NONE &&
         eng_pace_allows(work->core, account, number, plan->instrument->exchange, false, 0,
             work->sample->now_mono_ns, work->sample->now_wall_ns)) {
@@ -235,6 +235,8 @@ static bool decide_settled(
     struct eng_follower follower = follower_of(core, row, child->slot, work->sample, sample);
     if (LS_UNLIKELY(child->flags & (ENG_CHILD_LEGS | ENG_CHILD_PROTECTS)))
         return eng_decide_bracket(work, &follower, work->batch->children[at]);
+    if (LS_UNLIKELY(child->flags & ENG_CHILD_CATCH))
+        return eng_decide_catch_up(work, &follower, work->batch->children[at]);
     if (LS_UNLIKELY(child->flags & ENG_CHILD_STEP))
         return eng_decide_step_down(work, &follower, work->batch->children[at]);
     uint32_t newest = eng_child_find(core, work->batch->order, child->follower_no);
@@ -349,7 +351,8 @@ uint32_t eng_decide_batch(const struct eng_core *core, const struct eng_batch *b
     work.transition = (enum ipc_transition)batch->transition;
     const struct eng_wave *wave = eng_wave_by_number(core, batch->wave);
     work.may_have_copies =
-        batch->transition != IPC_TRANSITION_NEW || wave == NULL || wave->open_ended;
+        batch->transition != IPC_TRANSITION_NEW || wave == NULL || wave->open_ended ||
+        (core->orders[batch->order].flags & ENG_ORDER_ORPHAN);
     work.is_full = work.has_fill = work.has_open[0] = work.has_open[1] = false;
     work.has_flipped[0] = work.has_flipped[1] = false;
     work.mapped.of = NULL;

@@ -7,6 +7,7 @@
 #include "engine/core/limits_private.h"
 #include "engine/core/masters.h"
 #include "engine/core/positions.h"
+#include "engine/core/reconcile_private.h"
 #include "engine/core/sighting.h"
 
 static void text_into(char *out, size_t bytes, const char *text)
@@ -60,18 +61,35 @@ static uint32_t child_of_event(const struct eng_core *core, const struct ipc_eve
     uint32_t child = ENG_NONE;
     if (event->client_tag[0] != '\0')
         child = eng_child_by_tag_text(core, event->client_tag);
-    if (child != ENG_NONE && eng_child_account(core, child) == event->account)
+    if (child != ENG_NONE && eng_child_account(core, child) != event->account)
+        child = ENG_NONE;
+    if (child != ENG_NONE && !eng_child_is_other(&core->children[child], event->broker_order_id))
         return child;
-    return eng_child_by_broker_id(core, event->broker_order_id, event->account);
+    /* Of two orders with one tag, the second one is known by its id. */
+    uint32_t by_id = eng_child_by_broker_id(core, event->broker_order_id, event->account);
+    return by_id != ENG_NONE ? by_id : child;
+}
+
+/* The doubt about an order's terms ends with what is read a settle time after the change's answer was
+ * given up. The fold knows no broker's settle time: the fact says so. */
+static bool settles_doubt(
+    const struct eng_core *core, uint32_t index, const struct ipc_event *event)
+{
+    const struct eng_child *child = &core->children[index];
+    if (!eng_sighting_settles_doubt(child, event))
+        return false;
+    int64_t settle = eng_recon_settle_ns(core, event->account);
+    return eng_sighting_shows_change(child, event) ||
+           event->received_mono_ns > child->doubt_end_mono_ns - ENG_DOUBT_SETTLE_NS + settle;
 }
 
 /* true = the event was an order of ours: nothing else is to be made of it unless it is chained. */
-static bool step_update(const struct eng_core *core, const struct ipc_event *event,
-    uint8_t producer, uint64_t ring_sequence, struct eng_event_facts *out)
+bool eng_step_own(const struct eng_core *core, const struct ipc_event *event, uint8_t producer,
+    uint64_t ring_sequence, struct eng_event_facts *out)
 {
     uint32_t index = child_of_event(core, event);
     if (index == ENG_NONE)
-        return false;
+        return in_bounds(event) && eng_recon_orphan(core, event, out);
     const struct eng_child *child = &core->children[index];
     if (!in_bounds(event)) {
         add_alarm(out, IPC_ALARM_BAD_EVENT, event->account, event->client_tag,
@@ -79,9 +97,8 @@ static bool step_update(const struct eng_core *core, const struct ipc_event *eve
         return true;
     }
     if (eng_child_is_other(child, event->broker_order_id)) {
-        /* Never folded: the end or the fills of one are not those of the other. */
-        add_alarm(out, IPC_ALARM_GHOST, event->account, event->client_tag,
-            "two orders at the broker carry the tag of one child: look at its book");
+        /* The end or the fills of one are not those of the other: it becomes a child of its own. */
+        eng_recon_second(core, event, index, out);
         return true;
     }
     if (!eng_sighting_changes(child, event)) {
@@ -89,6 +106,7 @@ static bool step_update(const struct eng_core *core, const struct ipc_event *eve
         return true;
     }
     struct ipc_fact_event *fact = add_event(out, IPC_FACT_UPDATE, event, producer, ring_sequence);
+    fact->reduces = settles_doubt(core, index, event);
     /* The fold finds the child by its tag alone, with or without a view. */
     ipc_tag_compose(&(struct ipc_tag_parts){core->orders[child->order].order_digits,
                         child->follower_no, child->action},
@@ -224,7 +242,7 @@ static void step_order(const struct eng_core *core, const struct ipc_event *even
     }
     bool ours = false;
     if (row->roles & IPC_ROLE_FOLLOWER)
-        ours = step_update(core, event, producer, ring_sequence, out);
+        ours = eng_step_own(core, event, producer, ring_sequence, out);
     if (!(row->roles & IPC_ROLE_MASTER)) {
         if (!ours)
             out->why = IPC_REASON_NO_COPY;
@@ -281,10 +299,22 @@ void eng_step_event(const struct eng_core *core, const struct ipc_event *event, 
         step_book(core, event, out);
         return;
     case IPC_EVENT_FEED_GAP:
+        if (!eng_recon_want(core, event->account, IPC_RECON_WHY_OUTAGE, NULL, out))
+            out->count = 0; /* a master's, or wanted already */
         add_alarm(out, IPC_ALARM_FEED_GAP, event->account, NULL,
             "the order feed of the account was interrupted");
         return;
     case IPC_EVENT_OPERATOR:
+        if (event->reserved == IPC_OPERATOR_CATCH_UP) {
+            eng_catch_up_step(core, event, out);
+            return;
+        }
+        if (event->reserved == IPC_OPERATOR_RECONCILE) {
+            if (!eng_recon_want(
+                    core, event->account, IPC_RECON_WHY_PERSON, event->broker_order_id, out))
+                out->why = IPC_REASON_DUPLICATE_EVENT;
+            return;
+        }
         if (event->reserved != IPC_OPERATOR_GUARD_RESET)
             eng_limits_step(core, event, out);
         /* Whoever closes a follower's circuit resets its breakers too. */

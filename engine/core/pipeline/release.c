@@ -75,7 +75,7 @@ static int64_t child_due(const struct eng_core *core, const struct eng_account *
     bool reduction = is_reduction(child);
     /* Behind another close of its position it waits, and lets the rest of the queue pass. */
     if ((child->flags & ENG_CHILD_EXIT) && child->queued == IPC_ACTION_PLACE &&
-        order->era == core->fold.era &&
+        child->born_era == (uint16_t)core->fold.era &&
         (exit_quantity(core, child) == 0 || waits_for_answer(core, child)))
         return INT64_MAX;
     int64_t due =
@@ -178,10 +178,12 @@ static bool skip(struct ipc_fact_release *out, enum ipc_reason reason)
 
 /* Why an entry that aged in the queue did not go. */
 static enum ipc_reason age_reason(const struct eng_account *account,
-    const struct eng_follower_sample *sample, bool takes_entries, bool paced)
+    const struct eng_follower_sample *sample, bool takes_entries, bool paced, bool is_of_now)
 {
     if (!eng_account_session_valid(account))
         return IPC_REASON_SESSION_EXPIRED;
+    if (!eng_account_may_place(account) && is_of_now)
+        return IPC_REASON_UNKNOWN_PENDING;
     if (!takes_entries)
         return IPC_REASON_JOURNAL;
     if (paced)
@@ -234,8 +236,8 @@ static bool decide_place(const struct eng_core *core, const struct eng_child *ch
     out->kind = IPC_CHILD_PLACE;
     if (!(child->flags & ENG_CHILD_EXIT))
         return true;
-    if (core->orders[child->order].era != core->fold.era)
-        return skip(out, IPC_REASON_UNKNOWN_PENDING); /* it may have left before the cut */
+    if (child->born_era != (uint16_t)core->fold.era)
+        return skip(out, IPC_REASON_UNKNOWN_PENDING); /* of before the cut: derived anew */
     int64_t qty = exit_quantity(core, child);
     if (qty < 0)
         return skip(out, IPC_REASON_NO_POSITION);
@@ -301,14 +303,16 @@ bool eng_decide_release(const struct eng_core *core, const struct eng_candidate 
         if (reason != IPC_REASON_NONE)
             return skip(out, reason);
         if (eng_child_age_ns(core, child, order, now) > age_limit_ns(row, child, order))
-            return skip(
-                out, age_reason(account, sample, batch_sample->journal_takes_entries, paced));
+            return skip(out, age_reason(account, sample, batch_sample->journal_takes_entries, paced,
+                                 child->born_era == (uint16_t)core->fold.era));
         if (!batch_sample->journal_takes_entries)
             return false;
     }
     if (paced || !sample->can_send || child->not_before_mono_ns > now ||
         !eng_account_session_valid(account))
         return false;
+    if (child->queued == IPC_ACTION_PLACE && !eng_account_may_place(account))
+        return false; /* what stands at the broker is read first */
     if (child->queued == IPC_ACTION_PLACE)
         return decide_place(core, child, batch_sample, out);
     out->kind = child->queued == IPC_ACTION_MODIFY ? IPC_CHILD_MODIFY : IPC_CHILD_CANCEL;

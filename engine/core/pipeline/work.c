@@ -86,7 +86,7 @@ bool eng_work_may_leave(
 {
     const struct eng_account *account = follower->account;
     const struct eng_batch_sample *sample = work->sample;
-    if (!follower->sample->can_send || !eng_account_session_valid(account))
+    if (!follower->sample->can_send || !eng_account_may_place(account))
         return false;
     if (LS_UNLIKELY(!as_exit && work->immediate_count >= work->plan.calls_left))
         return false;

@@ -177,6 +177,12 @@ LS_MUST_USE bool eng_decide_copies(
 LS_MUST_USE bool eng_decide_step_down(
     struct eng_work *work, const struct eng_follower *follower, uint32_t child);
 
+/* eng_decide_catch_up decides a missed opening that is to be made good.
+ *   child  ENG_CHILD_CATCH, in the settle list
+ * Results as above. */
+LS_MUST_USE bool eng_decide_catch_up(
+    struct eng_work *work, const struct eng_follower *follower, uint32_t child);
+
 /* eng_step_gone_e8 returns what a child of ENG_CHILD_STEP gave up: its quantity less that of the
  * copy that went in its place, all of it when none did. newest  newest copy that the follower has
  * of the order */

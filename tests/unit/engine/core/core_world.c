@@ -1,5 +1,7 @@
 #include "tests/unit/engine/core/core_world.h"
 
+#include "engine/core/reconcile.h"
+
 #include "engine/core/recover.h"
 #include "ipc/prng.h"
 #include "ipc/tag.h"
@@ -415,6 +417,87 @@ void world_check(const struct world *world)
     eng_core_verify(core);
     LS_CHECK(eng_core_hash(core) == eng_core_hash(world->core));
     free(memory);
+}
+
+static uint32_t book_of(
+    const struct world *world, uint32_t account, struct ipc_event *rows, uint32_t most)
+{
+    uint32_t count = 0;
+    struct eng_child_view view;
+    for (uint32_t i = 0; eng_core_child(world->core, i, &view) && count + 1 < most; i++) {
+        if (view.broker_order_id[0] == '\0' || world->followers[view.slot].account != account)
+            continue;
+        enum ipc_status status = IPC_STATUS_OPEN;
+        if (view.state == ENG_STATE_FILLED)
+            status = IPC_STATUS_FILLED;
+        if (view.state == ENG_STATE_CANCELLED)
+            status = IPC_STATUS_CANCELLED;
+        if (view.state == ENG_STATE_EXPIRED)
+            status = IPC_STATUS_EXPIRED;
+        if (view.state == ENG_STATE_EXCH_REJECTED || view.state == ENG_STATE_REJECTED)
+            status = IPC_STATUS_REJECTED;
+        struct ipc_event *row = &rows[count++];
+        *row = (struct ipc_event){.kind = IPC_EVENT_ORDER,
+            .side = view.side,
+            .type = view.type,
+            .product = view.product,
+            .validity = IPC_VALIDITY_DAY,
+            .status = (uint8_t)status,
+            .flags = IPC_EVENT_OWN_TAG | IPC_EVENT_FROM_BOOK,
+            .account = account,
+            .instrument = view.instrument,
+            .qty_e8 = view.qty_e8,
+            .price_e8 = view.price_e8,
+            .trigger_e8 = view.trigger_e8,
+            .filled_qty_e8 = view.filled_qty_e8,
+            .average_price_e8 = view.average_price_e8};
+        memcpy(row->client_tag, view.tag, sizeof row->client_tag);
+        memcpy(row->broker_order_id, view.broker_order_id, sizeof row->broker_order_id);
+    }
+    rows[count] = (struct ipc_event){.kind = IPC_EVENT_ORDER,
+        .side = IPC_SIDE_BUY,
+        .type = IPC_TYPE_LIMIT,
+        .product = IPC_PRODUCT_MIS,
+        .validity = IPC_VALIDITY_DAY,
+        .status = IPC_STATUS_OPEN,
+        .account = account,
+        .instrument = 1,
+        .qty_e8 = LS_E8,
+        .price_e8 = LS_E8,
+        .broker_order_id = "STRANGER"};
+    return count + 1;
+}
+
+static void world_take(struct world *world, const struct eng_event_facts *facts)
+{
+    for (uint32_t i = 0; i < facts->count; i++)
+        world_apply(world, facts->fact[i].type, &facts->fact[i].event, facts->fact[i].bytes, 1);
+}
+
+uint32_t world_reconcile(struct world *world)
+{
+    uint32_t count = 0;
+    struct eng_book_ask asked;
+    struct ipc_event rows[1024];
+    for (; eng_recon_next(world->core, world->now_mono_ns, world->now_wall_ns, &asked); count++) {
+        world_take(world, &asked.facts);
+        struct eng_book_answer answer = {.account = asked.account,
+            .ask_no = asked.ask_no,
+            .result = IPC_BOOK_GOOD,
+            .complete = 1,
+            .http_status = 200,
+            .sent_mono_ns = world->now_mono_ns,
+            .received_mono_ns = world->now_mono_ns,
+            .orders = rows};
+        answer.orders_count = answer.order_count =
+            book_of(world, asked.account, rows, LS_COUNT_OF(rows));
+        struct eng_recon_walk walk = {0};
+        struct eng_event_facts facts;
+        while (eng_recon_answer(
+            world->core, &answer, &walk, world->now_mono_ns, world->now_wall_ns, &facts))
+            world_take(world, &facts);
+    }
+    return count;
 }
 
 void world_restart(struct world *world, bool same_boot)

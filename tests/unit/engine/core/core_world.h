@@ -112,6 +112,10 @@ struct ipc_fact_child world_last_fact(const struct world *world, uint32_t slot);
 /* world_restart folds the journal into a fresh core without a view, compares the hashes, applies an
  * OPEN fact and adopts; the world goes on with the new core. */
 void world_restart(struct world *world, bool same_boot);
+/* world_reconcile answers every question about an order book that is due: with what the children of
+ * the account are known to be, and a stranger's order beside them.
+ *   returns  questions */
+uint32_t world_reconcile(struct world *world);
 /* world_check compares the state with the fold of the journal and walks all invariants. */
 void world_check(const struct world *world);
 
