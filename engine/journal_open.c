@@ -283,13 +283,9 @@ enum ipc_rc eng_journal_open(
     return IPC_OK;
 }
 
-bool eng_journal_segment_prepare(struct eng_journal *journal, uint8_t *base, uint64_t segment_no)
+static bool header_prepare(struct eng_journal *journal, uint8_t *base, uint64_t segment_no)
 {
     struct ipc_segment_header *header = (struct ipc_segment_header *)base;
-    /* First of all it stops being a segment in use: who reads it now goes to the disk file. */
-    atomic_store_explicit(&header->magic, 0, memory_order_release);
-    atomic_thread_fence(memory_order_seq_cst);
-    memset(base + sizeof header->magic, 0, journal->config.segment_bytes - sizeof header->magic);
     header->abi = IPC_ABI;
     header->shard = journal->config.shard;
     memcpy(header->engine_uuid, journal->config.engine_uuid, sizeof header->engine_uuid);
@@ -297,6 +293,16 @@ bool eng_journal_segment_prepare(struct eng_journal *journal, uint8_t *base, uin
     header->segment_no = segment_no;
     header->segment_bytes = journal->config.segment_bytes;
     return getrandom(&header->salt, sizeof header->salt, 0) == (ssize_t)sizeof header->salt;
+}
+
+bool eng_journal_segment_prepare(struct eng_journal *journal, uint8_t *base, uint64_t segment_no)
+{
+    struct ipc_segment_header *header = (struct ipc_segment_header *)base;
+    /* First of all it stops being a segment in use: who reads it now goes to the disk file. */
+    atomic_store_explicit(&header->magic, 0, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst);
+    memset(base + sizeof header->magic, 0, journal->config.segment_bytes - sizeof header->magic);
+    return header_prepare(journal, base, segment_no);
 }
 
 /* Makes one segment's file in memory: allocated, mapped, touched, locked. */
@@ -336,7 +342,7 @@ static enum ipc_rc segment_make(struct eng_journal *journal, struct eng_journal_
             bytes, strerror(errno));
         return IPC_SYSTEM;
     }
-    if (!eng_journal_segment_prepare(journal, base, segment_no)) { /* touches every page */
+    if (!header_prepare(journal, base, segment_no)) { /* the rest is new, and so all zeros */
         ipc_error_set(error, "the kernel gives no random bytes: %s", strerror(errno));
         return IPC_SYSTEM;
     }

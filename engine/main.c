@@ -24,6 +24,7 @@
 #include "engine/recovery.h"
 #include "engine/scribe.h"
 #include "engine/turn.h"
+#include "engine/verify.h"
 #include "ipc/secret.h"
 #include "version.h"
 
@@ -41,6 +42,8 @@ static const char usage[] =
     "  --journal DIR     over the file: directory of the disk journal\n"
     "  --key FILE        over the file: key that opens tokens (/etc/lockstep/NAME.key)\n"
     "  --accept-corrupt  a person has decided: go on past a damaged place of the journal\n"
+    "  --verify-journal  make every stored decision again from its samples, compare, and exit: 0\n"
+    "                    when all are the same; a running engine does not notice\n"
     "  --check           validate, say what a start would do, and exit\n"
     "  --debug           log more\n"
     "  --version, --help\n"
@@ -50,7 +53,7 @@ static const char usage[] =
 struct options {
     const char *config, *instance, *io, *journal, *key;
     int shard; /* -1 = not given */
-    bool check, debug, accept_corrupt;
+    bool check, debug, accept_corrupt, verify;
 };
 
 /* All that a start makes, so that the end can take it apart whatever failed. */
@@ -77,7 +80,7 @@ struct engine {
 
 static int options_read(int argc, char **argv, struct options *options)
 {
-    enum { OPT_CHECK = 256, OPT_VERSION, OPT_HELP, OPT_DEBUG, OPT_CORRUPT };
+    enum { OPT_CHECK = 256, OPT_VERSION, OPT_HELP, OPT_DEBUG, OPT_CORRUPT, OPT_VERIFY };
     static const struct option names[] = {
         {"config", required_argument, NULL, 'c'},
         {"instance", required_argument, NULL, 'i'},
@@ -88,6 +91,7 @@ static int options_read(int argc, char **argv, struct options *options)
         {"check", no_argument, NULL, OPT_CHECK},
         {"debug", no_argument, NULL, OPT_DEBUG},
         {"accept-corrupt", no_argument, NULL, OPT_CORRUPT},
+        {"verify-journal", no_argument, NULL, OPT_VERIFY},
         {"version", no_argument, NULL, OPT_VERSION},
         {"help", no_argument, NULL, OPT_HELP},
         {NULL, 0, NULL, 0},
@@ -135,6 +139,9 @@ static int options_read(int argc, char **argv, struct options *options)
             break;
         case OPT_CORRUPT:
             options->accept_corrupt = true;
+            break;
+        case OPT_VERIFY:
+            options->verify = true;
             break;
         case OPT_VERSION:
             (void)printf("lockstep-engine %s (%s)\n", LS_VERSION, LS_COMMIT);
@@ -543,6 +550,8 @@ int main(int argc, char **argv)
     }
     (void)snprintf(name, sizeof(name), "engine[%u]", engine.config.shard);
     ipc_log_init(name, options.debug ? IPC_LOG_DEBUG : IPC_LOG_INFO);
+    if (options.verify)
+        return eng_verify_journal(&engine.config);
     if (options.check) {
         int status = check_report(&engine.config, &error);
         if (status != 0)

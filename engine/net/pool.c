@@ -123,6 +123,10 @@ uint32_t eng_pool_lane(struct eng_pool *pool, const struct eng_lane_key *key)
         if (lane != ENG_POOL_NO_LANE && same_key(&pool->lanes[lane].key, key))
             return lane;
     }
+    /* Thousands of accounts in a row share one lane. */
+    if (pool->lanes[pool->lane_found].state == LANE_OPEN &&
+        same_key(&pool->lanes[pool->lane_found].key, key))
+        return pool->lane_found;
     for (uint32_t i = 0; i < pool->config.lanes; i++) {
         const uint32_t at = (pool->lane_hint + i) % pool->config.lanes;
         if (pool->lanes[at].state == LANE_FREE && spare == ENG_POOL_NO_LANE) {
@@ -130,8 +134,10 @@ uint32_t eng_pool_lane(struct eng_pool *pool, const struct eng_lane_key *key)
             if (key->account != 0)
                 break;
         }
-        if (pool->lanes[at].state == LANE_OPEN && same_key(&pool->lanes[at].key, key))
+        if (pool->lanes[at].state == LANE_OPEN && same_key(&pool->lanes[at].key, key)) {
+            pool->lane_found = at;
             return at;
+        }
     }
     if (spare == ENG_POOL_NO_LANE)
         return ENG_POOL_NO_LANE;
@@ -146,6 +152,7 @@ uint32_t eng_pool_lane(struct eng_pool *pool, const struct eng_lane_key *key)
     memset(lane->members, 0, lane->member_count * sizeof *lane->members);
     pool->wanted += lane->member_count;
     pool->lane_hint = spare + 1 < pool->config.lanes ? spare + 1 : 0;
+    pool->lane_found = spare;
     return spare;
 }
 

@@ -74,7 +74,9 @@ struct eng_pool {
     struct eng_connection **dirty; /* with bytes to seal */
     struct eng_connection **retired; /* to be taken back by the porter */
     uint32_t list_count, dirty_count, retired_count;
-    uint32_t wanted, connecting, lane_hint, want_cursor, care_cursor, idle_cursor;
+    uint32_t wanted, connecting, want_cursor, care_cursor, idle_cursor;
+    uint32_t lane_hint;  /* behind the newest lane: where free ones are looked for */
+    uint32_t lane_found; /* the one that was asked for last */
     int64_t now_mono_ns, care_mono_ns;
     struct eng_h2_bodies bodies;
     void *bodies_memory;
