@@ -125,9 +125,27 @@ static bool begin_next(struct eng_work *work, uint32_t count, uint32_t wides)
     return false;
 }
 
+/* A copy that was made as ordered, before its follower took to fills, and still works. */
+static uint32_t ordered_copy(const struct eng_work *work, const struct eng_follower *follower)
+{
+    uint32_t newest = eng_child_find(work->core, work->batch->order, follower->row->follower_no);
+    for (uint32_t at = newest; at != ENG_NONE; at = work->core->children[at].older) {
+        const struct eng_child *child = &work->core->children[at];
+        if (!(child->flags & (ENG_CHILD_ON_FILL | ENG_CHILD_PROTECTS)) &&
+            !eng_state_ended(child->state))
+            return newest;
+    }
+    return ENG_NONE;
+}
+
 static bool decide_by_fill(
     struct eng_work *work, const struct eng_follower *follower, uint32_t slot)
 {
+    if (work->transition != IPC_TRANSITION_NEW && work->transition != IPC_TRANSITION_FILLED_MORE) {
+        uint32_t newest = ordered_copy(work, follower);
+        if (newest != ENG_NONE)
+            return eng_decide_copies(work, follower, slot, newest);
+    }
     if (work->transition == IPC_TRANSITION_AMENDED)
         return skip(work, follower, slot, IPC_REASON_AT_TARGET); /* nothing of it is pending */
     if (work->plan.is_exit)
@@ -143,8 +161,7 @@ static bool decide_by_fill(
 }
 
 /* An order that is known filled more, was amended, or ended. */
-static bool decide_known(
-    struct eng_work *work, const struct eng_follower *follower, uint32_t slot)
+static bool decide_known(struct eng_work *work, const struct eng_follower *follower, uint32_t slot)
 {
     uint32_t count = work->count, wides = work->wide_count;
     if (!eng_decide_gone(work, follower, slot))
@@ -155,8 +172,7 @@ static bool decide_known(
     uint32_t child = eng_child_find(work->core, work->batch->order, follower->row->follower_no);
     if (child == ENG_NONE)
         return any || skip(work, follower, slot, IPC_REASON_NO_COPY);
-    if (LS_UNLIKELY(eng_work_room(work) == 0) ||
-        !eng_decide_copies(work, follower, slot, child))
+    if (LS_UNLIKELY(eng_work_room(work) == 0) || !eng_decide_copies(work, follower, slot, child))
         return begin_next(work, count, wides);
     return true;
 }

@@ -174,6 +174,28 @@ static void unknown_instruments_are_skipped(void **state)
     world_close(&world);
 }
 
+/* A copy that was made as ordered goes with its order, also when its follower follows fills now. */
+static void an_ordered_copy_goes_with_its_order(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 1);
+    world_adopt(&world);
+    struct ipc_event order = world_order(&world, IPC_SIDE_BUY, 10, E8(99));
+    assert_int_equal(world_event(&world, &order), 1);
+    assert_int_equal(world_waves(&world), 1);
+    world_ack(&world, &world.commands[0]);
+    world.followers[0].copy = IPC_COPY_ON_FILL;
+    world_adopt(&world);
+    order.version = 0;
+    order.status = IPC_STATUS_CANCELLED;
+    assert_int_equal(world_event(&world, &order), 1);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[1].action, IPC_ACTION_CANCEL);
+    world_check(&world);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +204,7 @@ int main(void)
         cmocka_unit_test(rounding_and_caps_of_a_policy_hold),
         cmocka_unit_test(market_protection_is_sent),
         cmocka_unit_test(unknown_instruments_are_skipped),
+        cmocka_unit_test(an_ordered_copy_goes_with_its_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
