@@ -10,7 +10,7 @@ packages_build=(build-essential cmake ninja-build pkg-config git ca-certificates
 packages_test=(clang libclang-rt-14-dev llvm nghttp2-server nghttp2-client valgrind binutils gdb
     openssl python3-h2)
 packages_servers=(nginx haproxy apache2 caddy h2o nghttp2-proxy)
-packages_bench=(python3-httpx python3-h2)
+packages_bench=(python3-httpx python3-h2 python3-matplotlib)
 
 programs=(lockstep-engine lockstep-ingest lockstep-brokersim lockstepctl lockstep-whatif)
 
@@ -25,7 +25,8 @@ Usage: ./lockstep.sh COMMAND
   build [PRESET]    build one preset: release (default), debug, asan, tsan, fuzz
   soak [OPTIONS]    the simulated world for a long time: over a million events by default.
                     --hours H, --events N, --seed N, --json
-  bench [OPTIONS]   lockstep-bench fanout, then peers, on this machine
+  bench [NAME]      every measurement of lockstep-bench, at most 15 minutes; budgets on the
+                    terminal, values and plots under bench/results/. Or one: bench fanout --rounds 20
   clean             remove build/ and what a kept demo left behind
 
 Programs land in build/release/bin/. Nothing needs a network beyond the package manager.
@@ -156,7 +157,10 @@ demo) command_demo "$@" ;;
 test) command_test "$@" ;;
 build) install "${packages_build[@]}"; [ "${1:-}" = fuzz ] && install "${packages_test[@]}"; build "${1:-release}" ;;
 bench) install "${packages_build[@]}" "${packages_bench[@]}"; build release
-    build/release/bin/lockstep-bench fanout "$@"; exec build/release/bin/lockstep-bench peers "$@" ;;
+    case ${1:-} in
+    ''|-*) exec python3 bench/run.py --bin build/release/bin "$@" ;;
+    *) exec build/release/bin/lockstep-bench "$@" ;;
+    esac ;;
 soak) install "${packages_build[@]}"; build release lockstep-sim; exec build/release/bin/lockstep-sim --soak "$@" ;;
 clean) command_clean ;;
 help|-h|--help) usage ;;

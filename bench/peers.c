@@ -432,8 +432,12 @@ static void print_series(const char *name, const struct bench_series *series, FI
 {
     struct bench_summary s = bench_summarize(series);
     (void)fprintf(out,
-        "\"%s\":{\"p10\":%.2f,\"p50\":%.2f,\"p90\":%.2f,\"p99\":%.2f,\"max\":%.2f,\"count\":%u}",
+        "\"%s\":{\"p10\":%.2f,\"p50\":%.2f,\"p90\":%.2f,\"p99\":%.2f,\"max\":%.2f,\"count\":%u,"
+        "\"rounds\":[",
         name, s.p10, s.p50, s.p90, s.p99, s.max, s.count);
+    for (uint32_t i = 0; i < series->count; i++)
+        (void)fprintf(out, "%s%.2f", i == 0 ? "" : ",", series->value[i]);
+    (void)fputs("]}", out);
 }
 
 void bench_peers_json(const struct bench_peers *peers, FILE *out)
