@@ -611,6 +611,8 @@ static void apply_child(struct eng_core *core, const struct batch_apply *apply,
         core->applied[at] = apply_place_again(core, apply, fact, index, at);
     else if (fact->kind != IPC_CHILD_FLATTEN)
         core->applied[at] = apply_request(core, apply, fact, index, at);
+    if (LS_UNLIKELY(fact->reason == IPC_REASON_DUPLICATE_SUSPECT))
+        core->controls->fold.suspects++;
     if (LS_UNLIKELY(apply->wide[at] != NULL))
         note_carry(core, apply, fact, at);
     if (LS_UNLIKELY(apply->moves_legs))
@@ -659,8 +661,6 @@ enum ipc_rc eng_apply_batch(struct eng_core *core, const struct eng_frame *frame
     apply.instrument = order->instrument;
     apply.master = order->master_position;
     apply.source = core->master_positions[apply.master].instrument;
-    for (uint32_t i = 0; i < batch->child_count; i++)
-        core->controls->fold.suspects += facts[i].reason == IPC_REASON_DUPLICATE_SUSPECT;
     apply.moves_legs = apply.wave != NULL && (order->stop_e8 | order->target_e8) != 0 &&
                        (batch->transition == IPC_TRANSITION_AMENDED ||
                            batch->transition == IPC_TRANSITION_FILLED_MORE);

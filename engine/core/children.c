@@ -447,7 +447,6 @@ void eng_child_fly(struct eng_core *core, uint32_t index, enum ipc_action action
     LS_CHECK(child->flight == 0);
     child->flight = (uint8_t)action;
     child->request_no++;
-    core->controls->calls++;
     child->sent_mono_ns = sending->mono_ns;
     child->sent_day = sending->day;
     child->era = (uint16_t)core->fold.era;

@@ -66,7 +66,6 @@ struct eng_controls {
     uint32_t due_count;
 
     /* derived: caps */
-    uint32_t calls; /* of the frame that is being applied */
     uint32_t day, day_calls;
     struct eng_window second, minute;
     struct eng_symbol *symbols;

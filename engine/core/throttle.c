@@ -15,11 +15,12 @@ void eng_throttle_frame(struct eng_core *core, int64_t mono_ns, int64_t wall_ns)
 {
     struct eng_controls *controls = core->controls;
     const struct eng_controls_config *config = &core->config.controls;
-    uint32_t calls = controls->calls;
-    controls->calls = 0;
     if (LS_LIKELY((config->messages_per_second | config->messages_per_minute |
                       config->messages_per_day) == 0))
         return;
+    uint32_t calls = 0;
+    for (uint32_t i = 0; i < core->applied_count; i++)
+        calls += core->applied[i] != ENG_NONE;
     uint32_t day = eng_market_day(wall_ns);
     eng_window_add(&controls->second, eng_window_bucket(mono_ns, SECOND_NS), calls);
     eng_window_add(&controls->minute, eng_window_bucket(mono_ns, ENG_MINUTE_NS), calls);

@@ -9,7 +9,8 @@
 
 #include "engine/core/controls.h"
 
-/* eng_throttle_frame counts what a frame let go: calls, and openings that were made. */
+/* eng_throttle_frame counts the calls that the frame just applied let go; eng_throttle_made the
+ * openings that it made. */
 void eng_throttle_frame(struct eng_core *core, int64_t mono_ns, int64_t wall_ns);
 void eng_throttle_made(struct eng_core *core, uint32_t order, uint32_t openings, int64_t mono_ns);
 /* eng_throttle_value carries what an opening may still fill into the exposure of the firm. */

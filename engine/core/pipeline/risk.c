@@ -391,17 +391,21 @@ static bool entry_guards(const struct eng_plan *plan, const struct ipc_row_follo
     return true;
 }
 
-/* Last: what no follower sets (ORDER-SAFETY 3.9). */
-static bool entry_controls(struct eng_plan *plan, const struct eng_follower *follower,
-    int64_t own_e8, struct ipc_fact_child *fact)
+/* Values of the day, and what no follower sets (ORDER-SAFETY 3.9). */
+__attribute__((noinline)) static bool asked_values(struct eng_plan *plan,
+    const struct eng_follower *follower, int64_t own_e8, struct ipc_fact_child *fact)
 {
+    int64_t price_e8 = value_price_e8(plan, follower->row);
+    enum ipc_reason reason = eng_day_value(plan, follower, fact->qty_e8, own_e8, price_e8);
+    if (reason != IPC_REASON_NONE)
+        return refuse(fact, reason);
     const struct eng_controls_order order = {.qty_e8 = fact->qty_e8,
         .own_e8 = own_e8,
-        .price_e8 = value_price_e8(plan, follower->row),
+        .price_e8 = price_e8,
         .instrument = plan->order->instrument,
         .side = plan->order->side};
     bool suspect;
-    enum ipc_reason reason = eng_controls_order(plan, follower, &order, &suspect);
+    reason = eng_controls_order(plan, follower, &order, &suspect);
     if (reason != IPC_REASON_NONE)
         return refuse(fact, reason);
     if (suspect)
@@ -440,13 +444,7 @@ bool eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower, 
         return false;
     if (row->max_order_value_e8 != 0 && !entry_value_cap(plan, row, fact))
         return false;
-    if (LS_UNLIKELY(asks_day)) {
-        reason = eng_day_value(plan, follower, fact->qty_e8, own_e8, value_price_e8(plan, row));
-        if (reason != IPC_REASON_NONE) {
-            fact->reason = (uint8_t)reason;
-            return false;
-        }
-    }
-    return entry_guards(plan, row, follower->slot, fact) &&
-           (LS_LIKELY(!asks_day) || entry_controls(plan, follower, own_e8, fact));
+    if (LS_UNLIKELY(asks_day) && !asked_values(plan, follower, own_e8, fact))
+        return false;
+    return entry_guards(plan, row, follower->slot, fact);
 }
