@@ -27,7 +27,7 @@ static const char help_text[] =
     "  --from LSN     first record (default: the oldest kept)\n"
     "  --to LSN       last record\n"
     "  --type NAME    only one type: open adopt event batch release reply update checkpoint alarm\n"
-    "                 book\n"
+    "                 book limit recon guard catch-up positions\n"
     "  --follow       ls, export: go on as the engine writes, until interrupted\n"
     "  --disk DIR     where the disk files are, when the journal is no longer in memory (after a\n"
     "                 reboot): the directory that holds journal.<shard>\n"

@@ -457,6 +457,60 @@ static void alarm_tell(struct why *why, const struct ipc_journal_entry *entry)
     step_end(why, entry->flags);
 }
 
+/* What a book that was asked, or the time, made of this order. */
+static void recon_tell(struct why *why, const struct ipc_journal_entry *entry)
+{
+    const struct ipc_fact_recon *recon = (const void *)entry->payload;
+    const uint32_t bytes = entry->frame->payload_bytes;
+    if (bytes < sizeof *recon || bytes < ipc_fact_recon_bytes(recon))
+        return;
+    if (recon->act == IPC_RECON_ACT_ORPHAN) {
+        if (memcmp(ipc_fact_recon_orphan(recon)->tag, why->tag, IPC_TAG_BYTES) != 0)
+            return;
+        why->is_decided = true;
+        step_start(why, entry->frame, "orphan");
+        ipc_text_put(&why->text, "found at the broker and not known here: adopted, order ");
+        put_foreign(
+            why, ipc_fact_recon_orphan(recon)->event.broker_order_id, IPC_BROKER_ORDER_ID_BYTES);
+        step_end(why, entry->flags);
+        return;
+    }
+    for (uint32_t i = 0; i < recon->child_count; i++) {
+        const struct ipc_fact_recon_child *child = &ipc_fact_recon_children(recon)[i];
+        if (memcmp(child->tag, why->tag, sizeof child->tag) != 0)
+            continue;
+        step_start(why, entry->frame, "reconcile");
+        ipc_text_put(&why->text, "%s", NAME(ipc_verdict, child->verdict));
+        if (recon->act == IPC_RECON_ACT_ASK)
+            ipc_text_put(&why->text, ": book %u of account %u, because %s", recon->ask_no,
+                recon->account, NAME(ipc_recon_why, recon->why));
+        if (recon->act == IPC_RECON_ACT_ANSWER)
+            ipc_text_put(&why->text, ": book %u of account %u, HTTP %u, %s, %u orders%s",
+                recon->ask_no, recon->account, recon->http_status, NAME(ipc_book, recon->result),
+                recon->order_count,
+                (recon->flags & IPC_RECON_SENTINEL) != 0 ? ", with a sentinel" : "");
+        step_end(why, entry->flags);
+    }
+}
+
+static void catch_up_tell(struct why *why, const struct ipc_journal_entry *entry)
+{
+    struct ipc_fact_catch_up fact;
+    if (entry->frame->payload_bytes < sizeof fact)
+        return;
+    memcpy(&fact, entry->payload, sizeof fact);
+    if (memcmp(fact.tag, why->tag, sizeof fact.tag) != 0)
+        return;
+    step_start(why, entry->frame, "catch-up");
+    ipc_text_put(&why->text, "by ");
+    put_foreign(why, fact.by, sizeof fact.by);
+    if (fact.refused != 0) {
+        ipc_text_put(&why->text, ", refused: ");
+        put_foreign(why, fact.text, sizeof fact.text);
+    }
+    step_end(why, entry->flags);
+}
+
 static void frame_tell(struct why *why, const struct ipc_journal_entry *entry)
 {
     if (!ipc_fact_type_valid(entry->frame->type))
@@ -488,9 +542,13 @@ static void frame_tell(struct why *why, const struct ipc_journal_entry *entry)
     case IPC_FACT_BOOK:
     case IPC_FACT_LIMIT:
     case IPC_FACT_GUARD:
-    case IPC_FACT_RECON:
-    case IPC_FACT_CATCH_UP:
     case IPC_FACT_POSITIONS:
+        break;
+    case IPC_FACT_RECON:
+        recon_tell(why, entry);
+        break;
+    case IPC_FACT_CATCH_UP:
+        catch_up_tell(why, entry);
         break;
     }
 }

@@ -207,9 +207,47 @@ static void take_update(struct ctl_order_table *table, const struct ipc_event *e
             event->filled_qty_e8 < copy->filled_qty_e8)
             continue;
         copy->status = event->status;
+        if (copy->outcome.broker_order_id[0] == '\0') /* found in the book, not told by a reply */
+            memcpy(copy->outcome.broker_order_id, event->broker_order_id,
+                sizeof(copy->outcome.broker_order_id));
         copy->filled_qty_e8 = event->filled_qty_e8;
         copy->average_price_e8 = event->average_price_e8;
     }
+}
+
+/* What a book, or the time, made of orders whose outcome was unknown. */
+static void take_recon(
+    struct ctl_order_table *table, const struct ipc_fact_recon *recon, size_t bytes)
+{
+    if (recon->act == IPC_RECON_ACT_ORPHAN || bytes < ipc_fact_recon_bytes(recon))
+        return;
+    for (uint32_t i = 0; i < recon->child_count; i++) {
+        const struct ipc_fact_recon_child *child = &ipc_fact_recon_children(recon)[i];
+        for (uint32_t at = find_tag(table, child->tag); at != NONE;
+             at = table->copies[at].next_of_tag)
+            if (memcmp(table->copies[at].tag, child->tag, IPC_TAG_BYTES) == 0)
+                table->copies[at].verdict = child->verdict;
+    }
+}
+
+static const char *verdict_word(uint8_t verdict)
+{
+    if (!ipc_verdict_valid(verdict))
+        return NULL;
+    switch ((enum ipc_verdict)verdict) {
+    case IPC_VERDICT_ASKED:
+    case IPC_VERDICT_ABSENT:
+    case IPC_VERDICT_AGAIN:
+        return "RECONCILING";
+    case IPC_VERDICT_NOT_PLACED:
+        return "NOT_PLACED";
+    case IPC_VERDICT_MISSED:
+    case IPC_VERDICT_DAY_END:
+        return "MISSED";
+    case IPC_VERDICT_UNRESOLVED:
+        return "UNRESOLVED";
+    }
+    return NULL;
 }
 
 void ctl_order_table_take(
@@ -222,6 +260,8 @@ void ctl_order_table_take(
         take_batch(table, frame, payload);
     } else if (frame->type == IPC_FACT_UPDATE && bytes >= sizeof(struct ipc_fact_event)) {
         take_update(table, &((const struct ipc_fact_event *)payload)->event);
+    } else if (frame->type == IPC_FACT_RECON && bytes >= sizeof(struct ipc_fact_recon)) {
+        take_recon(table, payload, bytes);
     } else if (frame->type == IPC_FACT_REPLY) {
         const struct ipc_fact_reply *replies = payload;
         for (uint32_t i = 0; i < frame->count && (i + 1) * sizeof(*replies) <= bytes; i++)
@@ -250,6 +290,8 @@ void ctl_copy_outcome(const struct ctl_copy *copy, char *out, size_t out_bytes)
         snprintf(out, out_bytes, "SKIP %s", ipc_reason_name((enum ipc_reason)copy->release_reason));
     else if (copy->status != 0)
         snprintf(out, out_bytes, "%s", ipc_status_name((enum ipc_status)copy->status));
+    else if (verdict_word(copy->verdict) != NULL)
+        snprintf(out, out_bytes, "%s", verdict_word(copy->verdict));
     else if (copy->has_reply)
         snprintf(out, out_bytes, "%s%s%s",
             ipc_outcome_class_name((enum ipc_outcome_class)copy->outcome.outcome),

@@ -20,7 +20,8 @@ struct ctl_copy {
     uint8_t has_reply;
     uint8_t was_released; /* a queued one that left later */
     uint8_t release_reason;
-    uint8_t status; /* enum ipc_status of its newest state at the broker, 0 = none seen */
+    uint8_t status;  /* enum ipc_status of its newest state at the broker, 0 = none seen */
+    uint8_t verdict; /* enum ipc_verdict of the newest doubt about it, 0 = none */
     int64_t filled_qty_e8, average_price_e8;
     int64_t accepted_mono_ns, parsed_mono_ns;
     struct ipc_outcome outcome;

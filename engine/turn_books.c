@@ -8,12 +8,6 @@
 
 #include "engine/turn_private.h"
 
-/* Linked when core/reconcile.c is. */
-#pragma weak eng_recon_next
-#pragma weak eng_recon_answer
-#pragma weak eng_recon_time
-#pragma weak eng_recon_want
-
 #define ASK_EVERY_NS      (2 * LS_NS_PER_MS)
 #define TIME_EVERY_NS     (100 * LS_NS_PER_MS)
 #define OUTAGE_EVERY_NS   (10 * LS_NS_PER_MS)
@@ -265,7 +259,7 @@ static void day_end_look(struct eng_turn *turn)
 
 void turn_books_step(struct eng_turn *turn)
 {
-    if (turn->generation == NULL || !turn->pages_known || eng_recon_next == NULL)
+    if (turn->generation == NULL || !turn->pages_known)
         return;
     answers_take(turn);
     if (turn->stopping || turn->wave_open)

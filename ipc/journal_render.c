@@ -389,6 +389,64 @@ static bool render_alarm(const struct render *render)
     return true;
 }
 
+static void render_recon_children(const struct render *render, const struct ipc_fact_recon *recon)
+{
+    ipc_text_put(render->text, render->json ? ",\"children\":[" : "");
+    for (uint32_t i = 0; i < recon->child_count; i++) {
+        const struct ipc_fact_recon_child *child = &ipc_fact_recon_children(recon)[i];
+        element_start(render, i, child->tag);
+        put_word(render, "verdict", NAME(ipc_verdict, child->verdict));
+        put_u64(render, "absences", child->absences);
+        ipc_text_put(render->text, render->json ? "}" : "");
+    }
+    ipc_text_put(render->text, render->json ? "]" : "");
+}
+
+static bool render_recon(const struct render *render)
+{
+    const struct ipc_fact_recon *recon = (const void *)list_at(render, 0);
+    if (render->frame->payload_bytes < sizeof *recon ||
+        render->frame->payload_bytes < ipc_fact_recon_bytes(recon) ||
+        recon->child_count > IPC_RECON_CHILDREN_MAX)
+        return false;
+    put_word(render, "act", NAME(ipc_recon_act, recon->act));
+    put_u64(render, "account", recon->account);
+    if (recon->why != 0)
+        put_word(render, "why", NAME(ipc_recon_why, recon->why));
+    put_text(render, "by", recon->by, sizeof recon->by);
+    put_u64(render, "ask_no", recon->ask_no);
+    if (recon->act == IPC_RECON_ACT_ORPHAN) {
+        const struct ipc_fact_orphan *orphan = ipc_fact_recon_orphan(recon);
+        put_text(render, "tag", orphan->tag, sizeof orphan->tag);
+        put_text(render, "broker_order_id", orphan->event.broker_order_id,
+            sizeof orphan->event.broker_order_id);
+        put_u64(render, "follower_no", orphan->follower_no);
+        put_u64(render, "orphan_flags", orphan->flags);
+        return true;
+    }
+    if (recon->act == IPC_RECON_ACT_ANSWER) {
+        put_word(render, "result", NAME(ipc_book, recon->result));
+        put_u64(render, "http_status", recon->http_status);
+        put_u64(render, "orders", recon->order_count);
+        put_u64(render, "own", recon->own_count);
+        put_u64(render, "flags", recon->flags);
+    }
+    render_recon_children(render, recon);
+    return true;
+}
+
+static bool render_catch_up(const struct render *render)
+{
+    struct ipc_fact_catch_up fact;
+    if (!fixed_take(render, &fact, sizeof fact))
+        return false;
+    put_text(render, "tag", fact.tag, sizeof fact.tag);
+    put_text(render, "by", fact.by, sizeof fact.by);
+    put_u64(render, "refused", fact.refused);
+    put_text(render, "text", fact.text, sizeof fact.text);
+    return true;
+}
+
 static bool render_positions(const struct render *render)
 {
     struct ipc_fact_positions fact;
@@ -520,8 +578,9 @@ static bool render_payload(const struct render *render)
     case IPC_FACT_GUARD:
         return render_guard(render);
     case IPC_FACT_RECON:
+        return render_recon(render);
     case IPC_FACT_CATCH_UP:
-        return true;
+        return render_catch_up(render);
     }
     return false;
 }

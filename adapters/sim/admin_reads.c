@@ -412,6 +412,7 @@ void adp_sim_admin_stats(struct adp_sim_admin *admin, struct adp_sim_call *call,
         adp_sim_text_put(out, first ? "{\"account\":" : ",{\"account\":");
         adp_sim_text_quote(out, account_id(broker->book, a));
         put_int(out, "orders_per_second_max", member->orders_in_second_max);
+        put_int(out, "reads", (int64_t)member->reads);
         put_int(out, "rate_limit_breaches", (int64_t)member->breaches);
         adp_sim_text_put(out, "}");
         first = false;

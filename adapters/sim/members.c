@@ -175,6 +175,7 @@ bool adp_sim_members_take_read(struct adp_sim_members *members, uint32_t account
         member->breaches++;
         return false;
     }
+    member->reads++;
     member->reads_in_quarter++;
     return true;
 }

@@ -24,6 +24,7 @@ struct adp_sim_member {
     uint32_t orders_in_second, orders_in_second_max;
     int64_t quarter;
     uint32_t reads_in_quarter;
+    uint64_t reads;
     uint64_t breaches;
 };
 

@@ -81,6 +81,7 @@ static void reads_are_limited_by_quarter_of_an_hour(void **state)
         assert_true(adp_sim_members_take_read(&members, 0, 5));
     assert_false(adp_sim_members_take_read(&members, 0, 899 * LS_NS_PER_S));
     assert_true(adp_sim_members_take_read(&members, 0, 900 * LS_NS_PER_S));
+    assert_int_equal(members.rows[0].reads, 4); /* what was refused is none */
     adp_sim_members_free(&members);
 }
 
