@@ -95,6 +95,19 @@ static bool decide_plain(
     return true;
 }
 
+/* An order is copied to its end as it began, whatever the setting is now. */
+static bool began_by_fill(
+    const struct eng_work *work, const struct ipc_row_follower *row, bool by_setting)
+{
+    if (LS_LIKELY(!work->may_have_copies))
+        return by_setting;
+    const struct eng_core *core = work->core;
+    uint32_t at = eng_child_find(core, work->batch->order, row->follower_no);
+    while (at != ENG_NONE && (core->children[at].flags & ENG_CHILD_PROTECTS))
+        at = core->children[at].older;
+    return at == ENG_NONE ? by_setting : (core->children[at].flags & ENG_CHILD_ON_FILL) != 0;
+}
+
 /* It follows what fills: by its setting, or because the pending order would be another thing in its
  * hands. A stop of the master is a target of who copies him reversed, and the other way round. */
 static bool follows_fills(const struct eng_work *work, const struct ipc_row_follower *row)
@@ -125,27 +138,9 @@ static bool begin_next(struct eng_work *work, uint32_t count, uint32_t wides)
     return false;
 }
 
-/* A copy that was made as ordered, before its follower took to fills, and still works. */
-static uint32_t ordered_copy(const struct eng_work *work, const struct eng_follower *follower)
-{
-    uint32_t newest = eng_child_find(work->core, work->batch->order, follower->row->follower_no);
-    for (uint32_t at = newest; at != ENG_NONE; at = work->core->children[at].older) {
-        const struct eng_child *child = &work->core->children[at];
-        if (!(child->flags & (ENG_CHILD_ON_FILL | ENG_CHILD_PROTECTS)) &&
-            !eng_state_ended(child->state))
-            return newest;
-    }
-    return ENG_NONE;
-}
-
 static bool decide_by_fill(
     struct eng_work *work, const struct eng_follower *follower, uint32_t slot)
 {
-    if (work->transition != IPC_TRANSITION_NEW && work->transition != IPC_TRANSITION_FILLED_MORE) {
-        uint32_t newest = ordered_copy(work, follower);
-        if (newest != ENG_NONE)
-            return eng_decide_copies(work, follower, slot, newest);
-    }
     if (work->transition == IPC_TRANSITION_AMENDED)
         return skip(work, follower, slot, IPC_REASON_AT_TARGET); /* nothing of it is pending */
     if (work->plan.is_exit)
@@ -203,8 +198,9 @@ static bool decide_follower(
         return false;
     if (LS_LIKELY(work->is_plain && row->copy == IPC_COPY_ON_ORDER && eng_row_is_plain(row)))
         return decide_plain(work, &follower, eng_work_add(work, &follower, slot));
-    return LS_UNLIKELY(follows_fills(work, row)) ? decide_by_fill(work, &follower, slot)
-                                                 : decide_by_order(work, &follower, slot);
+    bool by_fill = began_by_fill(work, row, follows_fills(work, row));
+    return LS_UNLIKELY(by_fill) ? decide_by_fill(work, &follower, slot)
+                                : decide_by_order(work, &follower, slot);
 }
 
 /* --- outside a wave -----------------------------------------------------------------------------
@@ -366,9 +362,9 @@ uint32_t eng_decide_batch(const struct eng_core *core, const struct eng_batch *b
     work.sample = sample;
     work.transition = (enum ipc_transition)batch->transition;
     const struct eng_wave *wave = eng_wave_by_number(core, batch->wave);
-    work.may_have_copies =
-        batch->transition != IPC_TRANSITION_NEW || wave == NULL || wave->open_ended ||
-        (core->orders[batch->order].flags & ENG_ORDER_ORPHAN);
+    work.may_have_copies = batch->transition != IPC_TRANSITION_NEW || wave == NULL ||
+                           wave->open_ended ||
+                           (core->orders[batch->order].flags & ENG_ORDER_ORPHAN);
     work.is_full = work.has_fill = work.has_open[0] = work.has_open[1] = false;
     work.has_flipped[0] = work.has_flipped[1] = false;
     work.mapped.of = NULL;

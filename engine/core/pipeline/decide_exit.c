@@ -230,6 +230,22 @@ static bool leaves_nothing(const struct eng_work *work, const struct eng_positio
     return closable == 0 && (order->run == 0 || *coming_e8 == 0);
 }
 
+/* The order has a close of this position, whose total is decided with its amendment. */
+static bool is_amended(const struct eng_work *work, const struct eng_position *position)
+{
+    const struct eng_core *core = work->core;
+    if (work->transition != IPC_TRANSITION_AMENDED || work->plan.order->run == 0)
+        return false;
+    uint32_t at = eng_child_find(core, work->batch->order, position->follower_no);
+    for (; at != ENG_NONE; at = core->children[at].older) {
+        const struct eng_child *child = &core->children[at];
+        if ((child->flags & (ENG_CHILD_EXIT | ENG_CHILD_PROTECTS)) == ENG_CHILD_EXIT &&
+            &core->positions[child->position] == position)
+            return true;
+    }
+    return false;
+}
+
 static bool gone_position(struct eng_work *work, const struct eng_follower *follower, uint32_t slot,
     const struct eng_position *position)
 {
@@ -243,6 +259,9 @@ static bool gone_position(struct eng_work *work, const struct eng_follower *foll
         work->is_full = true;
         return false;
     }
+    bool amended = is_amended(work, position);
+    if (amended && coming == 0)
+        return true;
     const struct eng_run_sum none = {.base_e8 = 1};
     struct eng_close close = close_of(work, position, plan, false, side);
     close.run = work->plan.is_exit ? &work->run[0] : &none;
@@ -261,7 +280,8 @@ static bool gone_position(struct eng_work *work, const struct eng_follower *foll
     }
     bool halted =
         verdict.reason == IPC_REASON_KILL_SWITCH || verdict.reason == IPC_REASON_UNKNOWN_PENDING;
-    if ((halted || verdict.leg_count != 0) && !note_close(work, follower, slot, &close, &verdict))
+    if (!amended && (halted || verdict.leg_count != 0) &&
+        !note_close(work, follower, slot, &close, &verdict))
         return false;
     if (halted && coming == 0)
         return true;                /* a halt stops all but cancels */

@@ -648,6 +648,82 @@ static void figures_too_old_are_decided_the_same_again(void **state)
     }
 }
 
+/* One state of the master's order says that it was amended and that it left him flat: its close is
+ * decided once. */
+static void an_amendment_that_leaves_the_master_flat_closes_once(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    struct ipc_event pending = world_order(&world, IPC_SIDE_BUY, 270, E8(99));
+    (void)world_event(&world, &pending);
+    assert_int_equal(world_waves(&world), 1);
+    uint32_t entry = world.commands[0].child;
+    world_ack(&world, &world.commands[0]);
+    pending.version = 0;
+    pending.filled_qty_e8 = E8(120);
+    pending.average_price_e8 = E8(99);
+    (void)world_event(&world, &pending);
+    (void)world_waves(&world);
+    (void)world_update(&world, entry, IPC_STATUS_OPEN, 120, E8(99));
+    struct ipc_event leave = world_order(&world, IPC_SIDE_SELL, 60, E8(101));
+    (void)world_event(&world, &leave);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[1].qty_e8, E8(60));
+    world_ack(&world, &world.commands[1]);
+    (void)world_update(&world, world.commands[1].child, IPC_STATUS_FILLED, 60, E8(101));
+    leave.version = 0;
+    leave.qty_e8 = E8(130);
+    leave.filled_qty_e8 = E8(120);
+    leave.average_price_e8 = E8(101);
+    (void)world_event(&world, &leave);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[2].side, IPC_SIDE_SELL);
+    assert_int_equal(world.commands[2].qty_e8, E8(60));
+    world_ack(&world, &world.commands[2]);
+    (void)world_update(&world, world.commands[2].child, IPC_STATUS_FILLED, 60, E8(101));
+    assert_int_equal(world_waves(&world), 0);
+    world_check(&world);
+    world_restart(&world, true);
+    world_close(&world);
+}
+
+/* The setting says how the next order is copied; one that has copies is copied to its end as it
+ * began. */
+static void an_order_is_copied_to_its_end_as_it_began(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 2);
+    world.followers[1].copy = IPC_COPY_ON_FILL;
+    world_adopt(&world);
+    struct ipc_event entry = world_order(&world, IPC_SIDE_BUY, 100, E8(100));
+    entry.filled_qty_e8 = E8(10);
+    entry.average_price_e8 = E8(100);
+    (void)world_event(&world, &entry);
+    assert_int_equal(world_waves(&world), 2);
+    for (uint32_t i = 0; i < 2; i++)
+        world_ack(&world, &world.commands[i]);
+    world.followers[0].copy = IPC_COPY_ON_FILL;
+    world.followers[1].copy = IPC_COPY_ON_ORDER;
+    world_adopt(&world);
+    entry.version = 0;
+    entry.filled_qty_e8 = E8(40);
+    (void)world_event(&world, &entry);
+    assert_int_equal(world_waves(&world), 1); /* of fills: the second one's, as it began */
+    assert_int_equal(world.commands[2].slot, 1);
+    assert_int_equal(world.commands[2].qty_e8, E8(30));
+    world_ack(&world, &world.commands[2]);
+    entry.version = 0;
+    entry.status = IPC_STATUS_CANCELLED;
+    (void)world_event(&world, &entry);
+    assert_int_equal(world_waves(&world), 1); /* what rests of the first one's copy */
+    assert_int_equal(world.commands[3].slot, 0);
+    assert_int_equal(world.commands[3].action, IPC_ACTION_CANCEL);
+    world_check(&world);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -666,6 +742,8 @@ int main(void)
         cmocka_unit_test(a_pending_order_that_closes_all_closes_what_was_copied),
         cmocka_unit_test(a_copy_of_an_earlier_subscription_is_not_amended),
         cmocka_unit_test(figures_too_old_are_decided_the_same_again),
+        cmocka_unit_test(an_amendment_that_leaves_the_master_flat_closes_once),
+        cmocka_unit_test(an_order_is_copied_to_its_end_as_it_began),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
