@@ -85,7 +85,8 @@ LS_MUST_USE bool eng_recon_next(const struct eng_core *core, int64_t now_mono_ns
  * that it shows (those of a feed), ORPHAN facts, alarms, and at the end the ANSWER fact with what
  * becomes of children that it does not show.
  *   walk     zeroed before the first call
- *   returns  true with out->count >= 1 facts: journal and apply them in order, then call again;
+ *   returns  true with out->count facts, none after 64 rows that say nothing new: journal and apply
+ *            them in order, then call again;
  *            false: the answer is dealt with and may be given back. An answer whose ask_no is not
  *            the account's newest proves nothing absent; what it shows counts all the same */
 LS_MUST_USE bool eng_recon_answer(const struct eng_core *core, const struct eng_book_answer *answer,

@@ -3,6 +3,8 @@
 #include "engine/core/pace.h"
 #include "engine/core/reconcile_private.h"
 
+#define ROWS_PER_STEP 64u /* that say nothing new */
+
 enum phase { PHASE_ORDERS = 0, PHASE_CHILDREN = 1, PHASE_END = 2 };
 
 static bool shows_something(const struct eng_book_answer *answer)
@@ -24,7 +26,10 @@ static bool was_known(const struct eng_core *core, const struct ipc_event *event
 static bool next_order(const struct eng_core *core, const struct eng_book_answer *answer,
     struct eng_recon_walk *walk, struct eng_event_facts *out)
 {
-    while (walk->at < answer->orders_count) {
+    for (uint32_t looked = 0; walk->at < answer->orders_count; looked++) {
+        out->count = 0;
+        if (looked == ROWS_PER_STEP)
+            return true;
         struct ipc_event event = answer->orders[walk->at];
         if (event.kind != IPC_EVENT_ORDER || event.account != answer->account) {
             walk->at++;
@@ -35,7 +40,6 @@ static bool next_order(const struct eng_core *core, const struct eng_book_answer
         event.flags |= IPC_EVENT_FROM_BOOK;
         /* It may have been read any time after the request left. */
         event.received_mono_ns = answer->sent_mono_ns;
-        out->count = 0;
         (void)eng_step_own(core, &event, IPC_PRODUCER_BOOK, answer->ask_no, out);
         walk->at++;
         if (out->count != 0)

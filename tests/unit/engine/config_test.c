@@ -48,6 +48,8 @@ static void test_refusals(void **state)
         {"limits: { token_row_bytes: 100 }\n", "multiple of 8"},
         {"pacing: { exit_share: 0 }\n", "exit_share"},
         {"turn: { budget_us: 0 }\n", "budget_us"},
+        {"books: { per_broker: 65 }\n", "books.per_broker is 65"},
+        {"books: { deadline_ms: 99 }\n", "books.deadline_ms is 99"},
         {"protection: { equity: [ { below: \"100\", percent: \"2\" } ] }\n", "last step"},
         {"protection: { equity: [ { percent: \"2\", distance: \"1\" } ] }\n", "either"},
         {"protection: { equity: [ { below: \"1\" }, { percent: \"2\" } ] }\n", "either"},
