@@ -151,6 +151,8 @@ static void take_batch(struct ctl_order_table *table, const struct ipc_frame *fr
     const struct ipc_fact_wide *wides = ipc_fact_batch_wides(batch);
     uint32_t next = 0;
     for (uint32_t i = 0; i < batch->child_count; i++) {
+        if (children[i].follower_no == 0)
+            continue; /* the mark that ends a wave which a restart or a new generation cut */
         take_child(table, wave_index, &children[i], batch->first_place + i);
         if (next < batch->wide_count && wides[next].at == i)
             take_wide(table, &wides[next++]);

@@ -69,14 +69,14 @@ class Scene:
             [world.binary("lockstep-ingest"), "--instance", world.instance, "--key", world.path("seal.key"), "ndjson",
              "-"], stdin=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL, stderr=self.feed_log, env=world.env)
 
-    def say(self, order=None, symbol=SYMBOLS[0], side="BUY", qty=10, price=None, status="OPEN", filled=0):
+    def say(self, order=None, symbol=SYMBOLS[0], side="BUY", qty=10, price=None, status="OPEN", filled=0, account="M0001"):
         """One state of a master's order; a new limit order far from the market when nothing is said."""
         if order is None:
             self.number += 1
             order = f"T{self.number:06}"
         if price is None:
             price = round(self.prices[symbol] * (0.9 if side == "BUY" else 1.1))
-        row = {"account": "M0001", "broker_order_id": order, "exchange": "NSE", "symbol": symbol, "side": side,
+        row = {"account": account, "broker_order_id": order, "exchange": "NSE", "symbol": symbol, "side": side,
                "type": "LIMIT", "product": "MIS", "qty": str(qty), "price": str(price), "status": status,
                "filled_qty": str(filled)}
         if filled:
