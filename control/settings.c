@@ -123,11 +123,13 @@ static const struct setting settings[] = {
     {"caps", "max_modifications", COUNT, .at = AT(modifications_max), .high = COUNT_MAX},
 
     {"guards", "max_slippage_pct", PCT, .at = AT(slippage_cap_e8), .high = ALL_PCT},
+    {"guards", "price_collar_pct", PCT, .at = AT(price_collar_e8), .high = ALL_PCT},
     {"guards", "market_protection_pct", PCT, .at = AT(market_protection_e8), .high = ALL_PCT},
     {"guards", "copy_window", WINDOW, .at = AT(window_from_min)},
     {"guards", "mis_cutoff", TIME, .at = AT(intraday_cutoff_min)},
     {"guards", "duplicate_window_ms", COUNT, .at = AT(duplicate_window_ms), .high = DAY_MS},
     {"guards", "on_duplicate", WORDS, FLAG(DUPLICATE_SKIPS), .words = "alert|skip"},
+    {"guards", "on_missed", WORDS, FLAG(CATCH_UP), .words = "alert|catch_up"},
 
     {"limits", "max_daily_loss", NUMBER, .at = AT(daily_loss_e8), .high = IPC_MONEY_E8_MAX},
     {"limits", "max_daily_loss_pct", PCT, .at = AT(daily_loss_fraction_e8), .high = ALL_PCT},

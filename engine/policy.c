@@ -14,6 +14,7 @@ void eng_policy_fill(const struct ipc_row_broker *row, const struct adp_capabili
         .refuses_market = can->refuses_market,
         .no_pacing = (row->flags & IPC_BROKER_NO_PACING) != 0,
         .idempotency = (uint8_t)can->idempotency,
+        .one_in_flight = can->idempotency == ADP_IDEMPOTENCY_NONE,
         .book_by_tag = can->book_by_tag,
         .book_lag_ns = can->book_lag_ns,
         .dedupe_window_ns = can->dedupe_window_ns,

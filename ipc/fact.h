@@ -212,7 +212,8 @@ struct ipc_fact_reply {
     char tag[IPC_TAG_BYTES];
     uint32_t request_no;
     uint8_t action; /* enum ipc_action of the request */
-    uint8_t reserved8[7];
+    uint8_t again;  /* 1 = UNKNOWN at a broker that enforces ids: the same one goes once more */
+    uint8_t reserved8[6];
     int64_t accepted_mono_ns; /* when the kernel took its last byte; 0 = never */
     int64_t parsed_mono_ns;
     struct ipc_outcome outcome;
@@ -244,7 +245,8 @@ struct ipc_fact_book {
     X(IPC_ALARM_UNRESOLVED, 14, "UNRESOLVED") /* no proof either way in time: a person decides */  \
     X(IPC_ALARM_ORPHAN, 15, "ORPHAN")         /* an order of ours that the journal did not know */ \
     X(IPC_ALARM_CATCH_UP, 16, "CATCH_UP") /* a catch-up was refused, or asked for by a policy */   \
-    X(IPC_ALARM_POSITION, 17, "POSITION") /* the broker's position is not the fold of the fills */
+    X(IPC_ALARM_POSITION, 17, "POSITION") /* the broker's position is not the fold of the fills */ \
+    X(IPC_ALARM_GUARD, 20, "GUARD") /* a breaker tripped, or a control held something back */
 IPC_DECLARE_ENUM(ipc_alarm, IPC_ALARM_LIST)
 
 struct ipc_fact_alarm {

@@ -145,7 +145,8 @@ _Static_assert(sizeof(struct ipc_row_policy) == 640, "policy row");
 #define IPC_POLICY_POSITION_SKIPS  (1u << 12) /* on_cap = skip for max_position */
 #define IPC_POLICY_DUPLICATE_SKIPS (1u << 13) /* duplicate suspicion skips, not only alarms */
 #define IPC_POLICY_RISK_SKIPS      (1u << 14) /* on_cap = skip for max_trade_risk */
+#define IPC_POLICY_CATCH_UP        (1u << 15) /* a missed order is made good without a person */
 
-#define IPC_POLICY_LAST            IPC_POLICY_RISK_SKIPS /* the highest bit in use */
+#define IPC_POLICY_LAST            IPC_POLICY_CATCH_UP /* the highest bit in use */
 
 #endif

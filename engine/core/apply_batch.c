@@ -690,7 +690,7 @@ static uint32_t apply_one_release(struct eng_core *core, const struct eng_frame 
     uint32_t handle = ENG_NONE;
     if (fact->kind == IPC_CHILD_SKIP) {
         core->fold.counters.skips_by_reason[fact->reason]++;
-        if (action == IPC_ACTION_PLACE) {
+        if (action == IPC_ACTION_PLACE && eng_state_unsent(child->state)) {
             child->reason = fact->reason;
             (void)eng_child_live(core, child, ENG_LIFE_SKIP);
         }

@@ -27,23 +27,33 @@ static const char *refusal(const struct eng_core *core, uint32_t index, uint32_t
     return NULL;
 }
 
-void eng_catch_up_step(
-    const struct eng_core *core, const struct ipc_event *event, struct eng_event_facts *out)
+static void put_text(char *out, size_t bytes, const char *text)
 {
-    uint32_t index = eng_child_by_tag_text(core, event->client_tag);
-    const char *text = refusal(core, index, event->account);
+    for (size_t at = 0; at + 1 < bytes && text[at] != '\0'; at++)
+        out[at] = text[at];
+}
+
+void eng_catch_up_add(
+    struct eng_event_facts *out, const char tag[IPC_TAG_BYTES], const char *by, const char *refusal)
+{
+    LS_CHECK(out->count < ENG_EVENT_FACTS_MAX);
     out->fact[out->count].type = IPC_FACT_CATCH_UP;
     out->fact[out->count].bytes = sizeof(struct ipc_fact_catch_up);
     struct ipc_fact_catch_up *fact = &out->fact[out->count++].catch_up;
     memset(fact, 0, sizeof *fact);
-    memcpy(fact->tag, event->client_tag, sizeof fact->tag);
-    memcpy(fact->by, event->broker_order_id, sizeof fact->by);
-    fact->by[sizeof fact->by - 1] = '\0';
-    fact->refused = text != NULL;
-    if (text == NULL)
-        text = "what is still wanted of it is decided now";
-    for (size_t at = 0; at + 1 < sizeof fact->text && text[at] != '\0'; at++)
-        fact->text[at] = text[at];
+    memcpy(fact->tag, tag, sizeof fact->tag);
+    put_text(fact->by, sizeof fact->by, by);
+    fact->refused = refusal != NULL;
+    put_text(fact->text, sizeof fact->text,
+        refusal != NULL ? refusal : "what is still wanted of it is decided now");
+}
+
+void eng_catch_up_step(
+    const struct eng_core *core, const struct ipc_event *event, struct eng_event_facts *out)
+{
+    uint32_t index = eng_child_by_tag_text(core, event->client_tag);
+    eng_catch_up_add(
+        out, event->client_tag, event->broker_order_id, refusal(core, index, event->account));
 }
 
 enum ipc_rc eng_catch_up_apply(struct eng_core *core, const struct eng_frame *frame)

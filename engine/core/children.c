@@ -344,7 +344,8 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
      * alive must not go again. */
     if (child->queued != 0 &&
         (eng_state_ended(child->state) ||
-            (child->queued == IPC_ACTION_PLACE && !eng_state_unsent(child->state))))
+            (child->queued == IPC_ACTION_PLACE && !eng_state_unsent(child->state) &&
+                !eng_state_may_go_again(child->state))))
         eng_child_unqueue(core, touch->index);
     if (child->waits && may_be_settled(child))
         eng_settle_put(core, touch->index);
@@ -460,6 +461,9 @@ void eng_child_fly(struct eng_core *core, uint32_t index, enum ipc_action action
         uint32_t number = eng_child_account(core, index);
         if (number <= core->limits.account_max)
             core->links[index].sent_token_version = core->accounts[number].token_version;
+        if (LS_UNLIKELY(action == IPC_ACTION_PLACE && number <= core->limits.account_max &&
+                        core->policies[core->accounts[number].broker].one_in_flight))
+            eng_recon_flew(core, number, index);
         eng_pace_note(core, number, sending->exchange, sending->mono_ns, sending->day);
     }
 }

@@ -25,11 +25,16 @@ enum ipc_rc eng_core_command(const struct eng_core *core, uint32_t index, struct
         return IPC_NOT_FOUND;
     /* The token of another broker may be another instrument: without the own one only what names
      * the order leaves. */
-    struct eng_contracts contracts;
-    struct eng_contract contract = {.token = instrument->token};
-    eng_contracts_of(core->view, instrument->instrument, &contracts);
-    if (!eng_contract_at(&contracts, row->broker, &contract) && child->flight == IPC_ACTION_PLACE)
-        return IPC_NOT_FOUND;
+    const char *token = instrument->token;
+    if (LS_UNLIKELY(core->view->contract_count != 0)) {
+        struct eng_contracts contracts;
+        struct eng_contract contract = {.token = token};
+        eng_contracts_of(core->view, instrument->instrument, &contracts);
+        if (!eng_contract_at(&contracts, row->broker, &contract) &&
+            child->flight == IPC_ACTION_PLACE)
+            return IPC_NOT_FOUND;
+        token = contract.token;
+    }
 
     bool is_exit = child->flight == IPC_ACTION_CANCEL || (child->flags & ENG_CHILD_EXIT);
     /* Side, type, product and validity lie alike in both. */
@@ -63,7 +68,7 @@ enum ipc_rc eng_core_command(const struct eng_core *core, uint32_t index, struct
         ipc_tag_action_text(child->action, action);
     ipc_tag_join(out->tag, order->digits, slot->digits, action);
     memcpy(out->broker_order_id, child->broker_order_id, sizeof out->broker_order_id);
-    memcpy(out->token, contract.token, sizeof out->token);
+    memcpy(out->token, token, sizeof out->token);
     return IPC_OK;
 }
 
@@ -79,6 +84,24 @@ static enum eng_life reply_event(uint8_t outcome)
     if (outcome == IPC_OUTCOME_ACKED)
         return ENG_LIFE_ACKED;
     return outcome == IPC_OUTCOME_REJECTED ? ENG_LIFE_REJECTED : ENG_LIFE_LOST;
+}
+
+/* A broker that enforces ids is asked with the same one once more: it takes the order, or says that
+ * it has it. Whether it is fresh still is judged when its turn comes. */
+static bool asks_again(const struct eng_core *core, const struct eng_child *child,
+    const struct ipc_fact_reply *reply)
+{
+    if (reply->action != IPC_ACTION_PLACE || reply->outcome.outcome != IPC_OUTCOME_UNKNOWN ||
+        reply->outcome.evidence == IPC_EVIDENCE_RECOVERY || core->view == NULL ||
+        child->state != ENG_STATE_SENDING || child->request_no != reply->request_no ||
+        child->places >= ENG_PLACES_MAX)
+        return false;
+    const struct ipc_row_follower *row = eng_follower_row(core->view, child->slot);
+    if (row == NULL || row->follower_no != child->follower_no)
+        return false;
+    const struct eng_broker_policy *policy = &core->policies[row->broker];
+    return policy->idempotency == ENG_ID_ENFORCED &&
+           reply->parsed_mono_ns - child->sent_mono_ns <= policy->dedupe_window_ns;
 }
 
 enum ipc_rc eng_decide_reply(const struct eng_core *core, uint32_t index, uint32_t request_no,
@@ -99,6 +122,7 @@ enum ipc_rc eng_decide_reply(const struct eng_core *core, uint32_t index, uint32
     out->accepted_mono_ns = accepted_mono_ns;
     out->parsed_mono_ns = parsed_mono_ns;
     out->outcome = *outcome;
+    out->again = asks_again(core, child, out);
 
     memset(alarm, 0, sizeof *alarm);
     memcpy(alarm->tag, out->tag, sizeof alarm->tag);

@@ -81,6 +81,12 @@ static inline bool eng_state_in_doubt(uint8_t state)
            state == ENG_STATE_UNRESOLVED;
 }
 
+/* eng_state_may_go_again: what may be asked with the same id where the broker enforces ids. */
+static inline bool eng_state_may_go_again(uint8_t state)
+{
+    return state == ENG_STATE_UNKNOWN || state == ENG_STATE_RECONCILING;
+}
+
 /* eng_state_unsent: the place waits in a queue, no byte of it is out. */
 static inline bool eng_state_unsent(uint8_t state)
 {

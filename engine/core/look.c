@@ -5,6 +5,7 @@
 #include "engine/core/fanout.h"
 #include "engine/core/money.h"
 #include "engine/core/positions.h"
+#include "engine/core/reconcile_private.h"
 
 const struct ipc_snapshot_view *eng_core_view(const struct eng_core *core)
 {
@@ -138,7 +139,8 @@ static void verify_child(const struct eng_core *core, uint32_t index)
     if (child->state == ENG_STATE_SENDING)
         LS_CHECK(child->flight == IPC_ACTION_PLACE);
     if (child->queued == IPC_ACTION_PLACE)
-        LS_CHECK(eng_state_unsent(child->state));
+        LS_CHECK(eng_state_unsent(child->state) ||
+                 (eng_state_may_go_again(child->state) && core->recon_children[index].asked_again));
     if (child->queued != 0)
         LS_CHECK(core->links[index].list != ENG_LIST_NONE);
     else

@@ -1,8 +1,11 @@
 #include "engine/core/pace.h"
 
+#include "engine/core/reconcile_private.h"
+
 #include "engine/core/throttle.h"
 
 #define GUARD_MS_DEFAULT   50
+#define ONE_FLIES_NS       (20 * LS_NS_PER_MS) /* looked at again where one order is out at a time */
 #define EXIT_SHARE_DEFAULT 2u
 /* A second and the guard against the broker's second, in seven equal buckets. */
 #define ADDRESS_WINDOW_NS  (7 * 150 * LS_NS_PER_MS)
@@ -51,6 +54,7 @@ void eng_pace_rules(struct eng_core *core)
         const struct eng_broker_policy *policy = &core->policies[i];
         struct eng_pace_rule *rule = &core->pace_rules[i];
         memset(rule, 0, sizeof *rule);
+        rule->has_windows = policy->one_in_flight;
         if (policy->no_pacing)
             continue;
         if (policy->orders_per_second != 0) {
@@ -60,11 +64,20 @@ void eng_pace_rules(struct eng_core *core)
             rule->calls[1] = (uint8_t)calls;
         }
         rule->has_windows = policy->orders_per_minute != 0 || policy->orders_per_day != 0 ||
-                            policy->address_orders_per_second != 0;
+                            policy->address_orders_per_second != 0 || policy->one_in_flight;
     }
 }
 
 int64_t eng_pace_due(const struct eng_core *core, const struct eng_account *account,
+    uint8_t exchange, bool is_exit, uint32_t planned, int64_t now_mono_ns, int64_t now_wall_ns)
+{
+    if (LS_UNLIKELY(core->policies[account->broker].one_in_flight) &&
+        (planned != 0 || eng_recon_flies(core, (uint32_t)(account - core->accounts))))
+        return now_mono_ns + ONE_FLIES_NS;
+    return eng_pace_calls_due(core, account, exchange, is_exit, planned, now_mono_ns, now_wall_ns);
+}
+
+int64_t eng_pace_calls_due(const struct eng_core *core, const struct eng_account *account,
     uint8_t exchange, bool is_exit, uint32_t planned, int64_t now_mono_ns, int64_t now_wall_ns)
 {
     const struct eng_broker_policy *policy = &core->policies[account->broker];

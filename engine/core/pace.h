@@ -26,6 +26,10 @@ static inline uint32_t eng_market_day(int64_t wall_ns)
 int64_t eng_pace_due(const struct eng_core *core, const struct eng_account *account,
     uint8_t exchange, bool is_exit, uint32_t planned, int64_t now_mono_ns, int64_t now_wall_ns);
 
+/* eng_pace_calls_due is the same without regard to whether an order of it is out. */
+int64_t eng_pace_calls_due(const struct eng_core *core, const struct eng_account *account,
+    uint8_t exchange, bool is_exit, uint32_t planned, int64_t now_mono_ns, int64_t now_wall_ns);
+
 /* eng_pace_allows: eng_pace_due is now; the hot path. The whole of it is in cache when neither
  * windows nor a second exchange are in play. */
 static inline bool eng_pace_allows(const struct eng_core *core, const struct eng_account *account,

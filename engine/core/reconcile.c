@@ -230,7 +230,8 @@ static bool may_ask(
         return false;
     const struct eng_account *paced = &core->accounts[account];
     uint8_t exchange = paced->log_count == 0 ? (uint8_t)IPC_EXCHANGE_NSE : paced->log_exchange[0];
-    return eng_pace_due(core, paced, exchange, false, 0, now_mono_ns, now_wall_ns) <= now_mono_ns;
+    return eng_pace_calls_due(core, paced, exchange, false, 0, now_mono_ns, now_wall_ns) <=
+           now_mono_ns;
 }
 
 static void fill_ask(const struct eng_core *core, uint32_t account, struct eng_book_ask *out)
@@ -305,21 +306,33 @@ bool eng_recon_want(const struct eng_core *core, uint32_t account, enum ipc_reco
 /* --- time ---------------------------------------------------------------------------------------
  */
 
+/* The follower chose that what it missed is made good without asking. */
+static bool chose_catch_up(const struct eng_core *core, const struct eng_child *child)
+{
+    const struct ipc_row_follower *row = eng_follower_row(core->view, child->slot);
+    return row != NULL && row->follower_no == child->follower_no && row->policy != 0 &&
+           (core->view->policies[row->policy - 1].flags & IPC_POLICY_CATCH_UP);
+}
+
 static void give_up(const struct eng_core *core, uint32_t account, uint32_t index,
     struct ipc_fact_recon_room *room, struct eng_event_facts *out)
 {
     bool is_exit = (core->children[index].flags & ENG_CHILD_EXIT) != 0;
     bool missed = core->children[index].state == ENG_STATE_NOT_PLACED;
+    bool by_choice = missed && !is_exit && chose_catch_up(core, &core->children[index]);
     eng_recon_child_fact(core, index, missed ? IPC_VERDICT_MISSED : IPC_VERDICT_UNRESOLVED,
         missed ? ENG_STATE_MISSED : ENG_STATE_UNRESOLVED, &room->children[0]);
     room->recon.child_count = 1;
     if (missed)
         eng_recon_alarm(out, IPC_ALARM_MISSED, account, room->children[0].tag,
-            is_exit ? "the exit was never placed: what is still held is closed anew"
-                    : "never placed: lockstepctl catch-up makes it good");
+            is_exit     ? "the exit was never placed: what is still held is closed anew"
+            : by_choice ? "never placed: it is made good, as the follower chose"
+                        : "never placed: lockstepctl catch-up makes it good");
     else
         eng_recon_alarm(out, IPC_ALARM_UNRESOLVED, account, room->children[0].tag,
             "nobody knows whether it was placed: look at the broker's order book");
+    if (by_choice)
+        eng_catch_up_add(out, room->children[0].tag, "policy", NULL);
 }
 
 static bool account_time(

@@ -153,6 +153,26 @@ void eng_recon_works(struct eng_core *core, uint32_t account)
     account_changed(core, account);
 }
 
+void eng_recon_flew(struct eng_core *core, uint32_t account, uint32_t index)
+{
+    if (account != 0 && account <= core->limits.account_max)
+        core->recon_places[account].newest = index + 1;
+}
+
+bool eng_recon_flies(const struct eng_core *core, uint32_t account)
+{
+    uint32_t newest = core->recon_places[account].newest;
+    if (newest != 0 && core->children[newest - 1].flight == IPC_ACTION_PLACE)
+        return true;
+    uint32_t at = core->recon_places[account].head;
+    for (; at != 0; at = core->recon_links[at - 1].next) {
+        if (eng_state_may_go_again(core->children[at - 1].state) &&
+            core->children[at - 1].queued == 0)
+            return true;
+    }
+    return false;
+}
+
 void eng_recon_bind(struct eng_core *core, bool first)
 {
     for (uint32_t i = 0; first && i < core->fold.child_count; i++) {

@@ -39,7 +39,7 @@ struct eng_recon_child {
     uint8_t absences;      /* books that lack it, [0, 2] */
     uint8_t repeats;       /* cancels that were repeated; saturates */
     uint8_t amended;       /* 1 = its change went once more after a doubt */
-    uint8_t reserved;
+    uint8_t asked_again; /* 1 = its place goes twice with one id: one answer alone proves nothing */
 };
 _Static_assert(sizeof(struct eng_recon_child) == 24, "no padding");
 
@@ -58,8 +58,8 @@ struct eng_recon_place {
     int64_t due[2];  /* by heap */
     uint32_t at[2];  /* place in the heap, 0 = not in it */
     uint32_t head;   /* of its children that something is open about */
-    uint8_t is_open; /* it may have working orders */
-    uint8_t reserved[3];
+    uint32_t newest; /* newest place that left, where one order is out at a time */
+    uint32_t is_open; /* it may have working orders */
 };
 
 /* eng_recon_watches: something is open about the child that a book or the time decides. */
@@ -104,6 +104,9 @@ void eng_recon_orphan_apply(
  * are cancelled. */
 void eng_recon_ghost(struct eng_core *core, uint32_t child);
 
+/* eng_recon_flew: a place of the account left (noted where one order is out at a time). */
+void eng_recon_flew(struct eng_core *core, uint32_t account, uint32_t child);
+
 /* --- pure ---------------------------------------------------------------------------------------
  */
 
@@ -116,6 +119,10 @@ int64_t eng_recon_time_due(const struct eng_core *core, uint32_t account);
 
 /* eng_recon_repeat_ns returns when an accepted cancel that was not done goes again. */
 int64_t eng_recon_repeat_ns(const struct eng_core *core, uint32_t child);
+
+/* eng_recon_flies: a place of the account has no outcome yet, or an unknown one that is being asked
+ * about. */
+bool eng_recon_flies(const struct eng_core *core, uint32_t account);
 
 /* The parts of a fact about a child. */
 void eng_recon_child_fact(const struct eng_core *core, uint32_t child, enum ipc_verdict verdict,
@@ -141,6 +148,11 @@ uint32_t eng_recon_placeholder(const struct eng_core *core, const struct ipc_eve
  *   returns  true = the order is ours */
 bool eng_step_own(const struct eng_core *core, const struct ipc_event *event, uint8_t producer,
     uint64_t ring_sequence, struct eng_event_facts *out);
+
+/* eng_catch_up_add appends a CATCH_UP fact.
+ *   refusal  why nothing changes, NULL = it is made good */
+void eng_catch_up_add(struct eng_event_facts *out, const char tag[IPC_TAG_BYTES], const char *by,
+    const char *refusal);
 
 /* eng_catch_up_step decides about a person's act CATCH_UP. */
 void eng_catch_up_step(

@@ -230,7 +230,11 @@ static void place_reply(
             eng_terms_known(child);
     }
     uint8_t was = child->state;
-    (void)eng_child_live(core, child, place_event(outcome->outcome));
+    enum eng_life event = place_event(outcome->outcome);
+    /* Of two places with one id no refusal says that the other was refused, too. */
+    if (LS_UNLIKELY(core->recon_children[index].asked_again) && event != ENG_LIFE_ACKED)
+        event = ENG_LIFE_LOST;
+    (void)eng_child_live(core, child, event);
     if (child->state == ENG_STATE_REJECTED && was != ENG_STATE_REJECTED) {
         child->reason = IPC_REASON_BROKER_REJECT;
         if (eng_reject_is_margin(outcome))
@@ -352,9 +356,16 @@ static void apply_one_reply(struct eng_core *core, const struct eng_frame *frame
         (enum ipc_outcome_class)outcome->outcome, frame->mono_ns);
     eng_breaker_reply(core, index, (enum ipc_action)fact->action,
         (enum ipc_outcome_class)outcome->outcome, frame->mono_ns);
-    if (fact->action == IPC_ACTION_PLACE)
+    if (fact->action == IPC_ACTION_PLACE) {
         place_reply(core, index, outcome, frame->mono_ns); /* a late one always counts */
-    else if (current && fact->action == IPC_ACTION_MODIFY)
+        if (LS_UNLIKELY(fact->again) && child->state == ENG_STATE_UNKNOWN && child->flight == 0 &&
+            child->queued == 0 && child->places < ENG_PLACES_MAX) {
+            core->recon_children[index].asked_again = 1;
+            eng_child_queue(core, index, IPC_ACTION_PLACE,
+                backed_off(child, BACKOFF_SEND_NS, frame->mono_ns));
+        }
+    }
+    if (current && fact->action == IPC_ACTION_MODIFY)
         modify_reply(core, index, outcome, frame->mono_ns);
     else if (fact->action == IPC_ACTION_MODIFY)
         late_modify_reply(core, index, fact, frame->mono_ns);

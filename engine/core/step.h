@@ -94,6 +94,10 @@ struct eng_core_config {
     struct eng_controls_config controls;
 };
 
+#define ENG_ID_NONE     0u
+#define ENG_ID_ECHOED   1u
+#define ENG_ID_ENFORCED 2u
+
 /* What the core must know of a broker beyond its row; the shell fills it from the dialect's
  * capabilities, row values over dialect values. Index = broker number. */
 struct eng_broker_policy {
@@ -106,7 +110,9 @@ struct eng_broker_policy {
     bool no_pacing;                             /* IPC_BROKER_NO_PACING: measurements only */
     /* what a repeated client id does, as enum adp_idempotency: 0 = there is none, 1 = it is only
      * echoed, 2 = ENFORCED: it is refused or gives the first order */
-    uint8_t idempotency;
+    uint8_t idempotency; /* ENG_ID_* */
+    bool one_in_flight;       /* a broker without client ids: an account's next order waits until
+                                 the outcome of the one before it is known */
     bool book_by_tag;         /* one order can be asked for by its tag */
     int64_t book_lag_ns;      /* how long an accepted order may be missing from the book */
     int64_t dedupe_window_ns; /* ENFORCED: how long an id is remembered */

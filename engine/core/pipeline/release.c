@@ -75,7 +75,7 @@ static int64_t child_due(const struct eng_core *core, const struct eng_account *
     bool reduction = is_reduction(child);
     /* Behind another close of its position it waits, and lets the rest of the queue pass. */
     if ((child->flags & ENG_CHILD_EXIT) && child->queued == IPC_ACTION_PLACE &&
-        child->born_era == (uint16_t)core->fold.era &&
+        eng_state_unsent(child->state) && child->born_era == (uint16_t)core->fold.era &&
         (exit_quantity(core, child) == 0 || waits_for_answer(core, child)))
         return INT64_MAX;
     int64_t due =
@@ -205,7 +205,7 @@ static enum ipc_reason entry_end(const struct eng_core *core, const struct eng_c
         return IPC_REASON_FOLLOWER_DISABLED;
     if (row->flags & IPC_FOLLOWER_PAUSED)
         return IPC_REASON_COPY_PAUSED;
-    if (child->queued == IPC_ACTION_PLACE &&
+    if (child->queued == IPC_ACTION_PLACE && eng_state_unsent(child->state) &&
         eng_position_unknown(core, child->slot, child->follower_no, child->instrument))
         return IPC_REASON_UNKNOWN_PENDING;
     if (child->queued != IPC_ACTION_PLACE)
@@ -234,8 +234,8 @@ static bool decide_place(const struct eng_core *core, const struct eng_child *ch
     const struct eng_batch_sample *batch_sample, struct ipc_fact_release *out)
 {
     out->kind = IPC_CHILD_PLACE;
-    if (!(child->flags & ENG_CHILD_EXIT))
-        return true;
+    if (!(child->flags & ENG_CHILD_EXIT) || !eng_state_unsent(child->state))
+        return true; /* asked again, with the same words */
     if (child->born_era != (uint16_t)core->fold.era)
         return skip(out, IPC_REASON_UNKNOWN_PENDING); /* of before the cut: derived anew */
     int64_t qty = exit_quantity(core, child);

@@ -160,6 +160,7 @@ static const struct field_case field_cases[] = {
     {R ",\"guards\":{\"mis_cutoff\":\"15:20\"}", P(intraday_cutoff_min), 920},
     {R ",\"guards\":{\"duplicate_window_ms\":500}", P(duplicate_window_ms), 500},
     {R ",\"guards\":{\"on_duplicate\":\"skip\"}", FLAG(DUPLICATE_SKIPS)},
+    {R ",\"guards\":{\"on_missed\":\"catch_up\"}", FLAG(CATCH_UP)},
     {R ",\"limits\":{\"max_daily_loss\":50000}", P(daily_loss_e8), 50000 * LS_E8},
     {R ",\"limits\":{\"max_daily_loss_pct\":2.5}", P(daily_loss_fraction_e8), 2500000},
     {R ",\"limits\":{\"max_drawdown\":7}", P(drawdown_e8), 7 * LS_E8},

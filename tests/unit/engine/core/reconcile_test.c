@@ -906,6 +906,121 @@ static void a_lost_change_is_read_and_goes_once_more(void **state)
     doubt_close(&doubt);
 }
 
+/* --- the same id once more ----------------------------------------------------------------------
+ */
+
+static void an_enforced_id_goes_once_more_while_fresh(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        uint8_t idempotency;
+        int64_t wait_s, window_s;
+        enum ipc_outcome_class first, second;
+        int sent; /* places in total */
+        enum eng_state expected;
+    } cases[] = {
+        {"accepted at last", ENG_ID_ENFORCED, 0, 60, IPC_OUTCOME_UNKNOWN, IPC_OUTCOME_ACKED, 2,
+            ENG_STATE_ACKED},
+        {"refused as a duplicate: the book says the rest", ENG_ID_ENFORCED, 0, 60,
+            IPC_OUTCOME_UNKNOWN, IPC_OUTCOME_REJECTED, 2, ENG_STATE_UNKNOWN},
+        {"lost again", ENG_ID_ENFORCED, 0, 60, IPC_OUTCOME_UNKNOWN, IPC_OUTCOME_UNKNOWN, 2,
+            ENG_STATE_UNKNOWN},
+        {"the second was not sent: that says nothing of the first", ENG_ID_ENFORCED, 0, 60,
+            IPC_OUTCOME_UNKNOWN, IPC_OUTCOME_NOT_SENT, 2, ENG_STATE_UNKNOWN},
+        {"too old by then", ENG_ID_ENFORCED, 6, 60, IPC_OUTCOME_UNKNOWN, 0, 1, ENG_STATE_UNKNOWN},
+        {"ids are remembered for a while", ENG_ID_ENFORCED, 0, 0, IPC_OUTCOME_UNKNOWN, 0, 1,
+            ENG_STATE_UNKNOWN},
+        {"ids are echoed", ENG_ID_ECHOED, 0, 60, IPC_OUTCOME_UNKNOWN, 0, 1, ENG_STATE_UNKNOWN},
+        {"no ids", ENG_ID_NONE, 0, 60, IPC_OUTCOME_UNKNOWN, 0, 1, ENG_STATE_UNKNOWN},
+        {"a definite refusal", ENG_ID_ENFORCED, 0, 60, IPC_OUTCOME_REJECTED, 0, 1,
+            ENG_STATE_REJECTED},
+    };
+    for (size_t i = 0; i < LS_COUNT_OF(cases); i++) {
+        struct world world;
+        world_open(&world, 1);
+        world.policies[0].idempotency = cases[i].idempotency;
+        world.policies[0].dedupe_window_ns = SECONDS(cases[i].window_s);
+        world_adopt(&world);
+        struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+        (void)world_event(&world, &event);
+        assert_int_equal(world_waves(&world), 1);
+        struct ipc_command first = world.commands[0];
+        world.now_mono_ns += LS_NS_PER_MS;
+        world_reply(&world, &first, cases[i].first, IPC_EVIDENCE_TIMEOUT, NULL);
+        pass(&world, SECONDS(cases[i].wait_s) + 100 * LS_NS_PER_MS);
+        (void)world_release(&world);
+        if ((int)world.command_count != cases[i].sent)
+            print_error("%s\n", cases[i].what);
+        assert_int_equal(world.command_count, cases[i].sent);
+        if (cases[i].sent == 2) {
+            assert_string_equal(world.commands[1].tag, first.tag);
+            assert_int_equal(world.commands[1].qty_e8, first.qty_e8);
+            assert_int_equal(world.commands[1].price_e8, first.price_e8);
+            world_reply(&world, &world.commands[1], cases[i].second,
+                cases[i].second == IPC_OUTCOME_UNKNOWN    ? IPC_EVIDENCE_RESET
+                : cases[i].second == IPC_OUTCOME_NOT_SENT ? IPC_EVIDENCE_NO_BYTES
+                                                          : IPC_EVIDENCE_REPLY,
+                cases[i].second == IPC_OUTCOME_ACKED ? "B1" : NULL);
+        }
+        pass(&world, SECONDS(1));
+        assert_int_equal(world_release(&world), 0); /* never a third time */
+        assert_int_equal(world_child(&world, 0).state, cases[i].expected);
+        world_check(&world);
+        world_close(&world);
+    }
+}
+
+/* Without client ids nothing tells two orders apart: an account has one out at a time. */
+static void without_ids_one_order_is_out_at_a_time(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    world.policies[0].one_in_flight = true;
+    world_adopt(&world);
+    for (uint32_t instrument = 1; instrument <= 3; instrument++) {
+        struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 390, E8(100));
+        event.instrument = instrument;
+        (void)world_event(&world, &event);
+    }
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world_release(&world), 0);
+    world_reply(&world, &world.commands[0], IPC_OUTCOME_UNKNOWN, IPC_EVIDENCE_RESET, NULL);
+    pass(&world, SECONDS(1));
+    assert_int_equal(world_release(&world), 0); /* what became of it is asked first */
+    struct eng_book_ask asked;
+    assert_true(ask(&world, &asked));
+    struct ipc_event shown = row(&world, world.commands[0].child, "B1", IPC_STATUS_OPEN, 0);
+    answer(&world, &asked, IPC_BOOK_GOOD, &shown, 1);
+    assert_int_equal(world_release(&world), 1);
+    assert_int_equal(world_release(&world), 0);
+    world_ack(&world, &world.commands[1]);
+    assert_int_equal(world_release(&world), 1);
+    world_check(&world);
+    world_close(&world);
+}
+
+/* By the follower's choice nobody is asked. */
+static void a_follower_may_choose_to_catch_up(void **state)
+{
+    (void)state;
+    struct doubt doubt;
+    doubt_open(&doubt, IPC_SIDE_BUY);
+    struct world *world = &doubt.world;
+    struct ipc_row_policy policy = {.flags = IPC_POLICY_CATCH_UP};
+    world->view.policies = &policy;
+    world->view.policy_count = 1;
+    world->followers[0].policy = 1;
+    world_adopt(world);
+    uint32_t before = world->command_count;
+    miss(&doubt);
+    assert_int_equal(world_waves(world), 1);
+    assert_int_equal(world->commands[before].qty_e8, E8(10));
+    assert_int_equal(alarms(world, IPC_ALARM_MISSED), 1);
+    doubt_close(&doubt);
+}
+
 /* --- the budget ---------------------------------------------------------------------------------
  */
 
@@ -984,6 +1099,9 @@ int main(void)
         cmocka_unit_test(the_same_boot_asks_the_unsettled),
         cmocka_unit_test(a_cancel_is_repeated_until_it_is_done),
         cmocka_unit_test(a_lost_change_is_read_and_goes_once_more),
+        cmocka_unit_test(an_enforced_id_goes_once_more_while_fresh),
+        cmocka_unit_test(without_ids_one_order_is_out_at_a_time),
+        cmocka_unit_test(a_follower_may_choose_to_catch_up),
         cmocka_unit_test(questions_take_a_fifth_at_most),
         cmocka_unit_test(due_is_when_something_is_due),
     };

@@ -233,7 +233,7 @@ static void a_million_followers_fit(void **state)
         .pace_logs = 1};
     size_t each = eng_core_footprint(&limits) / 1000000;
     print_message("%zu bytes a follower with three children each\n", each);
-    assert_true(each <= 1990);
+    assert_true(each <= 2250);
 }
 
 int main(void)
