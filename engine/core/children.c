@@ -461,8 +461,7 @@ void eng_child_fly(struct eng_core *core, uint32_t index, enum ipc_action action
         uint32_t number = eng_child_account(core, index);
         if (number <= core->limits.account_max)
             core->links[index].sent_token_version = core->accounts[number].token_version;
-        if (LS_UNLIKELY(action == IPC_ACTION_PLACE && number <= core->limits.account_max &&
-                        core->policies[core->accounts[number].broker].one_in_flight))
+        if (LS_UNLIKELY(core->one_in_flight) && action == IPC_ACTION_PLACE)
             eng_recon_flew(core, number, index);
         eng_pace_note(core, number, sending->exchange, sending->mono_ns, sending->day);
     }

@@ -371,6 +371,7 @@ struct eng_core {
     struct eng_broker_policy policies[64];
     struct eng_pace_rule pace_rules[64];
     int64_t pace_window_ns; /* a second and its guard */
+    bool one_in_flight;     /* a broker of the view has no client ids */
 
     /* reconcile_private.h */
     struct eng_recon_link *recon_links;   /* by child */

@@ -50,11 +50,13 @@ void eng_pace_rules(struct eng_core *core)
         core->config.pace_guard_ms ? (int64_t)core->config.pace_guard_ms : GUARD_MS_DEFAULT;
     core->pace_window_ns = LS_NS_PER_S + guard_ms * LS_NS_PER_MS;
     uint32_t share = core->config.exit_share ? core->config.exit_share : EXIT_SHARE_DEFAULT;
+    core->one_in_flight = false;
     for (size_t i = 0; i < LS_COUNT_OF(core->pace_rules); i++) {
         const struct eng_broker_policy *policy = &core->policies[i];
         struct eng_pace_rule *rule = &core->pace_rules[i];
         memset(rule, 0, sizeof *rule);
         rule->has_windows = policy->one_in_flight;
+        core->one_in_flight |= policy->one_in_flight;
         if (policy->no_pacing)
             continue;
         if (policy->orders_per_second != 0) {
