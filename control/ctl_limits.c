@@ -1,4 +1,4 @@
-/* lockstepctl limits, breaker and flatten: which money limits have tripped, from the journal; and a
+/* lockstepctl limits and flatten: which money limits have tripped, from the journal; and a
  * person's word that entries may go again, or that copied positions are closed, which reaches the
  * engine through its ring and becomes a fact. */
 #include <inttypes.h>
@@ -20,17 +20,14 @@ static const char help_text[] =
     "Usage: lockstepctl limits show [FOLLOWER] [--shard K] [--disk DIR]\n"
     "       lockstepctl limits resume FOLLOWER --by NAME\n"
     "       lockstepctl limits resume --master LOGIN --by NAME\n"
-    "       lockstepctl limits resume --all --by NAME [--shard K]\n"
-    "       lockstepctl breaker reset FOLLOWER --by NAME\n\n"
+    "       lockstepctl limits resume --all --by NAME [--shard K]\n\n"
     "show tells which money limits have stopped entries, since when, and what lifts them. Limits "
     "of\n"
     "the day lift when the market's next session opens; trailing capital and equity stops wait for "
     "a\n"
     "person. resume lets entries go again: limits of the day are then not judged before the next\n"
     "session, trailing capital starts anew, and an equity stop that is still reached trips again:\n"
-    "change its limit first. breaker reset closes the circuit that consecutive broker errors "
-    "opened.\n"
-    "Both return when the engine has journaled it.\n\n"
+    "change its limit first. It returns when the engine has journaled it.\n\n"
     "  --by NAME   who decides; it is in the journal for good\n"
     "  --shard K   the shard (default: the follower's, else 0)\n"
     "  --disk DIR  where the disk files are, when the journal is no longer in memory\n";
@@ -315,8 +312,6 @@ static int is_answer(const struct ipc_journal_entry *entry, void *context)
         return -1;
     memcpy(&fact, entry->payload, sizeof(fact));
     enum ipc_limit_act wanted = IPC_LIMIT_ACT_RESUME;
-    if (act->event.reserved == IPC_OPERATOR_BREAKER_RESET)
-        wanted = IPC_LIMIT_ACT_BREAKER;
     if (act->event.reserved == IPC_OPERATOR_FLATTEN ||
         act->event.reserved == IPC_OPERATOR_FLATTEN_ALL)
         wanted = IPC_LIMIT_ACT_FLATTEN;
@@ -422,23 +417,6 @@ int ctl_limits_main(const struct ctl_cli *cli, int argc, char **argv)
     if (code == CTL_DONE && options.instrument != NULL)
         code = ctl_usage("limits", "limits are a follower's, not an instrument's");
     return code != CTL_DONE ? code : run_act(cli, &options, IPC_OPERATOR_RESUME);
-}
-
-int ctl_breaker_main(const struct ctl_cli *cli, int argc, char **argv)
-{
-    struct options options;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(help_text, stdout);
-        return CTL_DONE;
-    }
-    if (argc < 2 || strcmp(argv[1], "reset") != 0)
-        return ctl_usage("breaker", "say reset FOLLOWER --by NAME");
-    int code = parse("breaker", 2, argc, argv, &options);
-    if (code == CTL_DONE)
-        code = check_act("breaker", &options);
-    if (code == CTL_DONE && options.name == NULL)
-        code = ctl_usage("breaker", "a circuit is a follower's: name one");
-    return code != CTL_DONE ? code : run_act(cli, &options, IPC_OPERATOR_BREAKER_RESET);
 }
 
 int ctl_flatten_main(const struct ctl_cli *cli, int argc, char **argv)

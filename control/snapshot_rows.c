@@ -307,8 +307,8 @@ static enum ipc_rc same_login(
 enum ipc_rc ctl_read_account(struct ctl_reading *r, uint32_t object)
 {
     static const char *const keys[] = {"account", "broker", "login", "name", "roles", "lanes",
-        "source_address", "shard", "token", "poll_interval_ms", "api_trader", "chaining", "enabled",
-        NULL};
+        "source_address", "shard", "token", "poll_interval_ms", "max_open_orders", "api_trader",
+        "chaining", "enabled", NULL};
     if (ctl_document_only(r->document, object, keys, r->error) != IPC_OK)
         return IPC_BAD_INPUT;
     uint32_t number = 0;
@@ -333,6 +333,8 @@ enum ipc_rc ctl_read_account(struct ctl_reading *r, uint32_t object)
             r, object, "shard", 0, (uint16_t)(r->cluster.shard_count - 1), &row->shard)) ||
         ctl_read_failed(
             ctl_read_u32(r, object, "poll_interval_ms", 10, 3600000, &row->poll_interval_ms)) ||
+        ctl_read_failed(
+            ctl_read_u32(r, object, "max_open_orders", 0, 1000000, &row->open_orders_max)) ||
         ctl_read_failed(ctl_read_flag(r, object, "api_trader", false, &api_trader)) ||
         ctl_read_failed(ctl_read_flag(r, object, "chaining", false, &chaining)) ||
         ctl_read_failed(ctl_read_flag(r, object, "enabled", true, &enabled)))

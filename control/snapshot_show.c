@@ -130,6 +130,7 @@ static void show_account(
     }
     put_count(&o, "shard", row->shard);
     put_count(&o, "poll_interval_ms", row->poll_interval_ms);
+    put_count(&o, "max_open_orders", row->open_orders_max);
     put_flag(&o, "api_trader", row->flags & IPC_ACCOUNT_API_TRADER, false);
     put_flag(&o, "chaining", row->flags & IPC_ACCOUNT_CHAINING, false);
     put_flag(&o, "enabled", !(row->flags & IPC_ACCOUNT_DISABLED), true);

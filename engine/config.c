@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engine/config_controls.h"
+
 /* The file as libcyaml reads it: a field that the file lacks stays NULL. Decimal numbers arrive as
  * text and are scaled here, so that no float is involved. */
 struct raw_band {
@@ -68,6 +70,7 @@ struct raw_config {
     struct raw_turn *turn;
     struct raw_books *books;
     struct raw_protection *protection;
+    struct eng_raw_controls *controls;
 };
 
 #define OPTIONAL (CYAML_FLAG_OPTIONAL)
@@ -182,6 +185,7 @@ static const cyaml_schema_field_t config_fields[] = {
     PART(struct raw_config, turn, turn_fields),
     PART(struct raw_config, books, books_fields),
     PART(struct raw_config, protection, protection_fields),
+    PART(struct raw_config, controls, eng_raw_controls_fields),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t config_value = {
@@ -243,6 +247,7 @@ void eng_config_defaults(struct eng_config *config)
     };
     memcpy(config->equity_bands, equity_default, sizeof(equity_default));
     memcpy(config->option_bands, option_default, sizeof(option_default));
+    eng_config_controls_defaults(&config->controls);
 }
 
 /* decimal_e8 reads "0.5" as 50,000,000; at most 9 digits before and 8 behind the point. */
@@ -402,6 +407,9 @@ static enum ipc_rc raw_take(
         TAKE(config->books_per_broker, raw->books->per_broker);
         TAKE(config->books_deadline_ms, raw->books->deadline_ms);
     }
+    if (raw->controls != NULL &&
+        eng_config_controls_take(&config->controls, raw->controls, error) != IPC_OK)
+        return IPC_BAD_INPUT;
     if (raw->protection != NULL) {
         enum ipc_rc rc = bands_take("equity", raw->protection->equity,
             raw->protection->equity_count, config->equity_bands, &config->equity_band_count, error);
@@ -612,6 +620,7 @@ void eng_config_core(
         .exit_price_max_age_ms = config->exit_price_max_age_ms,
         .cash_band_count = config->equity_band_count,
         .option_band_count = config->option_band_count,
+        .controls = config->controls,
     };
     memcpy(core->cash_bands, config->equity_bands, sizeof(core->cash_bands));
     memcpy(core->option_bands, config->option_bands, sizeof(core->option_bands));

@@ -71,6 +71,8 @@ struct eng_config {
     uint32_t equity_band_count, option_band_count; /* market-price protection */
     struct eng_band equity_bands[ENG_BANDS_MAX];
     struct eng_band option_bands[ENG_BANDS_MAX];
+
+    struct eng_controls_config controls; /* pre-trade controls of the whole shard */
 };
 
 /* eng_config_defaults fills every field with its default. */

@@ -15,7 +15,7 @@
 struct eng_pages {
     struct ipc_switches switches;
     bool has_switches;
-    uint8_t clock_word;       /* close-only after a step of the wall clock, until acknowledged */
+    uint8_t clock_word;       /* close-only from a step of the wall clock until its fact is journaled */
     uint8_t halt_word;        /* of the halt file */
     uint64_t switch_sequence; /* read before any word */
     struct ipc_prices prices[IPC_SWITCHES_BROKERS]; /* by broker number; cells NULL = no page */

@@ -350,9 +350,6 @@ static void messages_take(struct eng_turn *turn)
             break;
         case ENG_TO_TURN_HALT:
             turn->pages.halt_word = (uint8_t)message.index;
-            /* A person made and removed the file: the clock's alarm is acknowledged too. */
-            if (turn->pages.halt_word == IPC_SWITCH_RUN)
-                turn->pages.clock_word = IPC_SWITCH_RUN;
             break;
         case ENG_TO_TURN_STOP:
             turn->stopping = true;
@@ -423,7 +420,7 @@ static void counters_set(struct eng_turn *turn)
 }
 
 /* A step of wall against monotonic time makes ages and trading days doubtful: entries stop until a
- * person has looked (ORDER-SAFETY 3.7). A slew stays far below the limit between two looks. */
+ * named person has looked (ORDER-SAFETY 3.7). A slew stays far below the limit between two looks. */
 static void clock_watch(struct eng_turn *turn)
 {
     int64_t before_ns = ipc_clock_mono_ns();
@@ -437,10 +434,7 @@ static void clock_watch(struct eng_turn *turn)
     turn->clock_offset_ns = offset_ns;
     if (is_first || (step_ns < CLOCK_STEP_NS && step_ns > -CLOCK_STEP_NS))
         return;
-    struct ipc_fact_alarm alarm = {.alarm = IPC_ALARM_CLOCK};
-    strcpy(alarm.text, "wall clock stepped: entries stop until the halt file comes and goes");
-    turn->pages.clock_word = IPC_SWITCH_CLOSE_ONLY;
-    turn_alarm(turn, &alarm);
+    turn_guards_clock(turn, step_ns);
 }
 
 static void timers_run(struct eng_turn *turn)
@@ -515,6 +509,7 @@ static void turn_once(struct eng_turn *turn)
     turn_waiting_check(turn);
     turn_held_go(turn);
 
+    turn_guards_step(turn);
     turn_rings_poll(turn, IPC_RING_ORDERS, config->events_per_turn);
     turn_waves_step(turn);
     turn_rings_poll(turn, IPC_RING_UPDATES, config->updates_per_turn);

@@ -113,6 +113,7 @@ struct eng_turn {
     bool wants_replies;      /* an order found no stream or window free */
     int64_t replies_mono_ns; /* when sockets were last read */
 
+    int64_t clock_step_ns; /* of a step whose GUARD fact is not journaled yet, 0 = none */
     /* Outcomes of this turn, not journaled yet. */
     struct ipc_fact_reply *replies;
     uint32_t *reply_children;
@@ -173,6 +174,11 @@ bool turn_barred(const struct eng_turn *turn, const struct ipc_command *command)
  * turn_reserve_reset starts the next batch. */
 bool turn_can_send(struct eng_turn *turn, uint32_t account);
 void turn_reserve_reset(struct eng_turn *turn);
+/* turn_guards.c: breakers. turn_guards_step journals what is due, before anything is decided;
+ * turn_guards_clock is told of a step of the wall clock. */
+void turn_guards_step(struct eng_turn *turn);
+void turn_guards_clock(struct eng_turn *turn, int64_t step_ns);
+
 /* turn_dispatch makes the orders of one frame leave, or holds them until the disk has the frame. */
 void turn_dispatch(struct eng_turn *turn, uint64_t lsn, struct eng_track *track,
     const uint32_t *children, uint32_t count, uint64_t decide_tsc);

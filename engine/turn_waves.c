@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "engine/core/breaker.h"
 #include "engine/turn_private.h"
 #include "ipc/tag.h"
 
@@ -19,6 +20,8 @@ bool turn_barred(const struct eng_turn *turn, const struct ipc_command *command)
             eng_pages_follower_word(&turn->pages, row->broker, command->slot));
     if (command->action == IPC_ACTION_CANCEL)
         return false;
+    if (eng_breaker_engine(turn->wiring.core) != IPC_REASON_NONE)
+        word = eng_stricter(word, IPC_SWITCH_CLOSE_ONLY);
     return word == IPC_SWITCH_HALT || (word == IPC_SWITCH_CLOSE_ONLY && !command->is_exit);
 }
 

@@ -512,6 +512,7 @@ class Peers(unittest.TestCase):
         feed = start(self, world, {"LD_PRELOAD": CLOCK, "LS_CLOCK_STEP_FILE": step})
         order = feed.new(qty=1)
         rows_when(world, 4)
+        self.assertEqual(world.ctl("breaker", "list").stdout.strip(), "no breaker has tripped")
         with open(step, "w"):
             pass
         wait_log(world, "ALARM CLOCK")
@@ -525,9 +526,13 @@ class Peers(unittest.TestCase):
         wait_log(world, "halt file is there")
         os.remove(halt)
         wait_log(world, "halt file is gone")
-        time.sleep(0.05)
+        feed.new(qty=1)   # no file acknowledges it, a named person does
+        wait_log(world, r"Replication: 0/0 successful in \S+ \(4 skipped\)", count=2)
+        self.assertIn("clock-step", world.ctl("breaker", "list").stdout)
+        world.ctl("breaker", "reset", "--clock", "--by", "anna")
         feed.new(qty=1)
         rows_when(world, 8)
+        self.assertIn('"act":"reset","guard":"clock-step","scope":"engine"', world.ctl("journal", "export").stdout)
 
     def test_pinned_thread_never_allocates(self):
         """Orders, amendments, resets, time-outs and a new generation, with the allocator trapped."""

@@ -54,6 +54,11 @@ static void test_refusals(void **state)
         {"protection: { equity: [ { percent: \"2\", distance: \"1\" } ] }\n", "either"},
         {"protection: { equity: [ { below: \"1\" }, { percent: \"2\" } ] }\n", "either"},
         {"protection: { options: [ { percent: \"21\" } ] }\n", "at most 20"},
+        {"controls: { slices_per_follower: 37 }\n", "controls.slices_per_follower"},
+        {"controls: { reject_streak: 60001 }\n", "controls.reject_streak"},
+        {"controls: { price_collar_pct: \"101\" }\n", "controls.price_collar_pct"},
+        {"controls: { exposure_max: \"-1\" }\n", "controls.exposure_max"},
+        {"controls: { order_value_max: \"1e5\" }\n", "controls.order_value_max"},
         {"protection: { options: [ { percent: \"0\" } ] }\n", "positive"},
         {"protection: { options: [ { percent: \"1e2\" } ] }\n", "positive"},
         {"protection: { options: [ { distance: \"0.123456789\" } ] }\n", "positive"},
@@ -85,7 +90,9 @@ static void test_values_arrive(void **state)
                        "limits: { follower_slots: 10, children: 100 }\n"
                        "pacing: { guard_ms: 9 }\nturn: { orders_per_look: 32 }\n"
                        "protection: { options: [ { below: \"10.5\", distance: \"0.05\" },"
-                       " { percent: \"0.25\" } ] }\n";
+                       " { percent: \"0.25\" } ] }\n"
+                       "controls: { reject_streak: 7, price_collar_pct: \"2.5\","
+                       " exposure_max: \"1000000.5\" }\n";
     assert_int_equal(load(text, &config, &error), IPC_OK);
     assert_string_equal(config.instance, "demo-1");
     assert_int_equal(config.shard, 3);
@@ -114,6 +121,10 @@ static void test_values_arrive(void **state)
     assert_int_equal(config.option_bands[1].below_e8, INT64_MAX);
     assert_int_equal(config.option_bands[1].fraction_e8, 250000);
     assert_int_equal(config.equity_band_count, 3);
+    assert_int_equal(config.controls.reject_streak, 7);
+    assert_int_equal(config.controls.slices_per_follower, 20);
+    assert_int_equal(config.controls.price_collar_e8, 2500000);
+    assert_int_equal(config.controls.exposure_max_e8, 1000000 * LS_E8 + LS_E8 / 2);
 }
 
 static void test_example_is_the_defaults(void **state)

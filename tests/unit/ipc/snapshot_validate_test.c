@@ -96,7 +96,7 @@ SPOIL(
 SPOIL(account_name, world_account(w, 4)->name[0] = 27)
 SPOIL(account_name_utf8, memcpy(world_account(w, 4)->name, "Z\xc3\xbcrich", 8))
 SPOIL(account_poll, world_account(w, 4)->poll_interval_ms = 3600001)
-SPOIL(account_reserved, world_account(w, 4)->reserved = 1)
+SPOIL(account_open_orders, world_account(w, 4)->open_orders_max = 1000001)
 
 SPOIL(instrument_number, world_instrument(w, 2)->instrument = 3)
 SPOIL(instrument_exchange, world_instrument(w, 2)->exchange = 10)
@@ -364,7 +364,7 @@ SPOIL(policy_scope, world_policy(w, 1)->trip_scope = 5)
 SPOIL(policy_scope_good, world_policy(w, 1)->trip_scope = 4)
 SPOIL(policy_reserved16, world_policy(w, 1)->reserved16 = 1)
 SPOIL(policy_reserved8, world_policy(w, 1)->reserved8[1] = 1)
-SPOIL(policy_reserved, world_policy(w, 1)->reserved[13] = 1)
+SPOIL(policy_reserved, world_policy(w, 1)->reserved[12] = 1)
 SPOIL(tier_count, world_policy(w, 1)->tier_count = 9)
 SPOIL(tier_mult_zero, world_policy(w, 1)->tiers[0].mult_e8 = 0)
 SPOIL(tier_mult_large, world_policy(w, 1)->tiers[0].mult_e8 = IPC_RATIO_E8_MAX + 1)
@@ -554,7 +554,7 @@ static const struct spoil spoils[] = {
     {account_name, "accounts, row 3", "name"},
     {account_name_utf8, NULL, NULL},
     {account_poll, "accounts, row 3", "poll_interval_ms"},
-    {account_reserved, "accounts, row 3", "reserved"},
+    {account_open_orders, "accounts, row 3", "open_orders_max"},
 
     {instrument_number, "instruments, row 1", "instrument"},
     {instrument_exchange, "instruments, row 1", "exchange"},
