@@ -18,7 +18,8 @@
 
 #define COMPARES           8u   /* accounts that are compared at one time */
 #define LINES_MAX          256u /* instruments and products of one account */
-#define TRIES_MAX          6u   /* readings of an account before what is there is told */
+#define TRIES_MAX          6u   /* readings of an account before what is there is told, */
+#define UNREAD_MAX         3u   /* and when it cannot be read */
 #define AGAIN_NS           (2 * LS_NS_PER_S)
 #define ACCOUNTS_PER_LOOK  1024u
 #define POSITIONS_PER_STEP 4096u
@@ -201,12 +202,13 @@ static void alarm_tell(struct eng_turn *turn, uint32_t account, enum ipc_book re
     turn_alarm(turn, &alarm);
 }
 
-static void result_tell(struct eng_turn *turn, const struct eng_book *book, uint32_t differing)
+static void result_tell(
+    struct eng_turn *turn, const struct eng_book *book, enum ipc_book result, uint32_t differing)
 {
     struct turn_positions *positions = turn->positions;
     struct ipc_fact_positions fact = {
         .account = book->answer.account,
-        .result = book->answer.result,
+        .result = (uint8_t)result,
         .compared = positions->line_count,
         .differing = differing,
         .read_wall_ns = turn->now_wall_ns - (turn->now_mono_ns - book->answer.sent_mono_ns),
@@ -225,9 +227,8 @@ static void result_tell(struct eng_turn *turn, const struct eng_book *book, uint
     } while (told < differing);
     ipc_metric_add(turn->wiring.telemetry->positions_compared, positions->line_count);
     ipc_metric_add(turn->wiring.telemetry->positions_differing, differing);
-    if (differing > 0 || book->answer.result != IPC_BOOK_GOOD)
-        alarm_tell(turn, book->answer.account, (enum ipc_book)book->answer.result, differing,
-            positions->lines);
+    if (differing > 0 || result != IPC_BOOK_GOOD)
+        alarm_tell(turn, book->answer.account, result, differing, positions->lines);
 }
 
 static struct compare *compare_of(struct turn_positions *positions, uint32_t account)
@@ -246,8 +247,12 @@ static void compare_end(struct eng_turn *turn, const struct eng_book *book)
     uint64_t hash = 0;
     uint32_t differing = 0;
     LS_CHECK(compare != NULL && compare->is_asked);
+    enum ipc_book result = (enum ipc_book)book->answer.result;
+    if (result == IPC_BOOK_GOOD && positions->is_short)
+        result = IPC_BOOK_TOO_LARGE;
+    const bool is_read = result == IPC_BOOK_GOOD;
     bool is_sure = false;
-    if (book->answer.result == IPC_BOOK_GOOD) {
+    if (is_read) {
         differing = differing_find(positions, &hash);
         is_sure = differing == 0 || hash == compare->differences;
     } else {
@@ -257,9 +262,9 @@ static void compare_end(struct eng_turn *turn, const struct eng_book *book)
     compare->tries++;
     compare->differences = hash;
     compare->due_mono_ns = turn->now_mono_ns + AGAIN_NS;
-    if (!is_sure && compare->tries < TRIES_MAX)
+    if (!is_sure && compare->tries < (is_read ? TRIES_MAX : UNREAD_MAX))
         return;
-    result_tell(turn, book, differing);
+    result_tell(turn, book, result, differing);
     compare->account = 0;
 }
 

@@ -4,10 +4,12 @@
 
 doubt    seven followers, each with a fault of its own around one order of the master: the answer is lost, the order is
          lost, it is taken late, the book lags, fails, is empty, the session ends; and one that nothing happens to
+hostile  what comes instead of a book
 restart  working orders after a SIGKILL, a request in flight, a journal that is gone
 compare  positions against the broker's: equal, by hand, different
 """
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -36,10 +38,11 @@ class Recon(World):
     """Own lanes, books that only the engine reads (`polled`: followers that ingest reads too, and how often in ms),
     answers waited for a second."""
 
-    def __init__(self, binaries, name, followers, polled=None,
+    def __init__(self, binaries, name, followers, polled=None, books=None,
                  symbols=("RELIANCE-EQ", "SBIN-EQ", "INFY-EQ"), **more):
         super().__init__(binaries, tempfile.mkdtemp(prefix=f"lockstep-recon-{name}-"), lanes="own", **more)
         self.broker_options = {"reply_timeout_ms": 1000}
+        self.engine_options = {"books": books} if books else {}
         self.make_market([("NSE", symbol) for symbol in symbols])
         self.add_account(MASTER, ["master"], poll_interval_ms=50)
         for number, follower in enumerate(followers, start=1):
@@ -123,7 +126,10 @@ def doubt(binaries):
             wait_for("the lost answer's order adopted",
                      lambda: outcome(world, order, lost)["state"] == "OPEN" and sent, 4)
             found = time.monotonic() - sent
-            say(f"answer lost: adopted after {found:.1f} s")
+            local = addresses(world, "engine")
+            expect(local.count("127.0.1.1") == 2, f"its lane and its book come from its address: {sorted(local)}")
+            expect(all(address.startswith("127.0.1.") for address in local), f"from elsewhere: {sorted(local)}")
+            say(f"answer lost: adopted after {found:.1f} s, asked from the account's own address")
 
             # Meanwhile nothing new of this instrument is sent for those that are in doubt.
             second = world.terminal(MASTER, "RELIANCE-EQ", "BUY", 5, "LIMIT", "1290")
@@ -202,6 +208,20 @@ def doubt(binaries):
             raise
 
 
+def addresses(world, name):
+    """Local addresses of a process's connections to the broker, by its own descriptors."""
+    inodes = set()
+    for descriptor in os.scandir(f"/proc/{world.processes[name].child.pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            target = os.readlink(descriptor.path)
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    with open("/proc/net/tcp") as file:
+        rows = [line.split() for line in file][1:]
+    return [".".join(str(byte) for byte in reversed(bytes.fromhex(row[1][:8]))) for row in rows
+            if row[9] in inodes and row[3] == "01" and int(row[2][9:], 16) == world.sim_port]
+
+
 class Reads(threading.Thread):
     """Reads of each account at the broker, sampled."""
 
@@ -236,6 +256,66 @@ def keep(world):
     print(f"logs are in {world.directory}", file=sys.stderr)
     for line in open(world.path("engine.log")).read().splitlines()[-15:]:
         print("   ", line, file=sys.stderr)
+
+
+def answers(world, login):
+    """Results of the account's book queries, oldest first."""
+    number = next(a["account"] for a in world.accounts if a["login"] == login)
+    return [fact["result"] for fact in world.facts("recon") if fact["act"] == "answer" and fact["account"] == number]
+
+
+def hostile(binaries):
+    """Books that are none: whatever comes instead proves nothing, and the order is found when the book is there."""
+    bad = {
+        "MOVED": {"kind": "reply", "status": 302, "location": "/open-api/od/v1/orders/book"},
+        "PAGE": {"kind": "reply", "status": 200, "body": "html"},
+        "HALF": {"kind": "reply", "status": 200, "body": "truncated"},
+        "DRIP": {"kind": "drip", "bytes": 1, "every_ms": 50},
+        "STREAM": {"kind": "rst_stream", "code": "REFUSED_STREAM"},
+        "RESET": {"kind": "reset"},
+        "SILENT": {"kind": "drop_reply"},
+        "BUSY": {"kind": "reply", "status": 429},
+    }
+    # A proxy that nobody should ask.
+    proxy = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY")}
+    with Recon(binaries, "hostile", list(bad), env=proxy, books={"deadline_ms": 1500}) as world:
+        try:
+            sentinels(world, bad)
+            world.faults(*[place(login, kind="drop_reply") for login in bad],
+                         *[{"match": {"account": login, "path": "book"}, "action": action}
+                           for login, action in bad.items()])
+            time.sleep(0.3)  # what was asked before the faults is answered
+            before = {login: len(answers(world, login)) for login in bad}
+            order = world.terminal(MASTER, "RELIANCE-EQ", "BUY", 10, "LIMIT", "1300")
+            wait_for("two answers of each",
+                     lambda: all(len(answers(world, login)) >= before[login] + 2 for login in bad), 15, 0.2)
+            for login in bad:
+                got = set(answers(world, login)[before[login]:])
+                expect(got <= {"error", "no-connection"}, f"{login}: {got}")
+                state = outcome(world, order, login)["state"]
+                expect(state in ("RECONCILING", "UNKNOWN"), f"{login}: {state} by a book that is none")
+            fired = world.admin("GET", "/sim/stats")["faults_fired"]
+            expect(not world.alarms("MISSED"), str(world.alarms("MISSED")))
+            say(f"eight answers that are no books ({sum(fired.values())} faults): nothing is believed")
+            world.faults()
+            wait_for("the orders", lambda: all(outcome(world, order, login)["state"] == "OPEN" for login in bad), 15, 0.2)
+            expect(len(world.copies("RELIANCE-EQ")) == len(bad), "something was sent again")
+            world.no_tag_twice()
+            say("the books are back: every order was found, none was sent again")
+
+            # Somebody else's certificate: no book is asked for.
+            world.processes["brokersim"].stop()
+            world.sim_options = {"_certificate": "wrong-host.pem", "_key": "wrong-host.key"}
+            world.start_sim()
+            world.ctl("positions", "compare", "--account", "MOVED", check=False)
+            expect(world.alarms("POSITION") and "no-connection" in world.alarms("POSITION")[0],
+                   str(world.alarms("POSITION")))
+            stats = world.admin("GET", "/sim/stats")
+            expect(stats["requests"]["book"] == 0 and stats["handshakes_failed"] > 0, str(stats["requests"]))
+            say("another's certificate: the query ends before a byte of it leaves")
+        except WorldError:
+            keep(world)
+            raise
 
 
 def restart(binaries):
@@ -347,7 +427,7 @@ def main():
     parser.add_argument("--bin", required=True)
     parser.add_argument("--only")
     arguments = parser.parse_args()
-    tests = {"doubt": doubt, "restart": restart, "compare": compare}
+    tests = {"doubt": doubt, "hostile": hostile, "restart": restart, "compare": compare}
     try:
         for name, test in tests.items():
             if arguments.only in (None, name):
