@@ -196,6 +196,25 @@ static void note_definite(struct sim *sim, struct sim_call *call)
         tag->last_definite = 1;
 }
 
+/* A broker that enforces ids answers a repeated one with the first order. */
+static bool answer_again(const struct sim_broker *broker, uint32_t account, struct sim_call *call)
+{
+    char text[256];
+    for (uint32_t i = 0; call->tag[0] != '\0' && i < adp_sim_book_order_count(broker->book); i++) {
+        const struct adp_sim_order *order = adp_sim_book_order(broker->book, i);
+        if (order->refusal != 0 || order->origin.account != account ||
+            strcmp(order->terms.tag, call->tag) != 0)
+            continue;
+        snprintf(text, sizeof(text),
+            "{\"status\":\"Ok\",\"message\":\"Success\",\"result\":[{\"requestTime\":\"21-Nov-2026 "
+            "10:00:00\",\"brokerOrderId\":\"%s\"}]}",
+            order->broker_order_id);
+        answer_text(call, 200, text);
+        return true;
+    }
+    return false;
+}
+
 static void execute(struct sim *sim, struct sim_broker *broker, struct sim_call *call)
 {
     bool method_ok = false;
@@ -213,6 +232,9 @@ static void execute(struct sim *sim, struct sim_broker *broker, struct sim_call 
         note_definite(sim, call);
         return;
     }
+    if (broker->character.idempotency == ADP_IDEMPOTENCY_ENFORCED &&
+        answer_again(broker, account, call))
+        return;
     adp_sim_api_run(&broker->api, &call->call, path, account, 0, NULL);
 }
 

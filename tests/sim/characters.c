@@ -35,6 +35,8 @@ static void book_draw(struct sim *sim, struct sim_character *is)
     static const int64_t lags_ms[] = {0, 0, 200, 1000, 2000};
     is->book_lag_ns = lags_ms[sim_below(sim, LS_COUNT_OF(lags_ms))] * LS_NS_PER_MS;
     is->has_complete_book = sim_chance(sim, 7, 8);
+    is->book_by_tag = sim_chance(sim, 1, 4);
+    is->idempotency = sim_chance(sim, 1, 4) ? ADP_IDEMPOTENCY_ENFORCED : ADP_IDEMPOTENCY_TAG_ONLY;
     is->odds[SIM_FAULT_BOOK_OLD] = is->book_lag_ns == 0 ? 0 : 500; /* a replica, or it flips */
     if (sim_chance(sim, 1, 2))
         return;
@@ -67,6 +69,7 @@ void sim_character_draw(struct sim *sim, struct sim_character *is)
         .table_bytes = sim_chance(sim, 1, 2) ? 0 : 4096,
         .trusts_goaway = sim_chance(sim, 1, 2),
         .has_complete_book = true,
+        .idempotency = ADP_IDEMPOTENCY_TAG_ONLY,
     };
     if (sim->is_calm)
         return;
@@ -90,7 +93,9 @@ void sim_character_heal(struct sim_character *is)
         .window_bytes = 65535,
         .trusts_goaway = is->trusts_goaway,
         .book_lag_ns = is->book_lag_ns,
-        .has_complete_book = is->has_complete_book};
+        .has_complete_book = is->has_complete_book,
+        .book_by_tag = is->book_by_tag,
+        .idempotency = is->idempotency};
 }
 
 int64_t sim_character_takes(struct sim *sim, const struct sim_character *is)

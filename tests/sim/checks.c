@@ -214,6 +214,10 @@ static void batch_read(struct sim *sim, const struct ipc_fact_batch *fact, uint6
             judge->tag_count++;
             memcpy(tag->tag, text, sizeof(text));
         }
+        if (child->kind == IPC_CHILD_PLACE || child->kind == IPC_CHILD_PLACE_QUEUED)
+            tag->ordered_e8 = child->qty_e8;
+        else if (child->kind == IPC_CHILD_MODIFY)
+            tag->ordered_e8 = ls_max_i64(tag->ordered_e8, child->qty_e8);
         permit(sim, tag, action_of(child->kind));
     }
 }
@@ -229,6 +233,8 @@ static void release_read(struct sim *sim, const struct ipc_fact_release *facts, 
             if (tag->is_exit)
                 sim_line_of(sim, tag)->is_excused = 1;
         }
+        if (facts[i].kind == IPC_CHILD_PLACE)
+            tag->ordered_e8 = facts[i].qty_e8;
         permit(sim, tag, action_of(facts[i].kind));
     }
 }
@@ -250,6 +256,8 @@ void sim_check_journal(struct sim *sim)
             sim_positions_update(sim, (const void *)(frame + 1));
         else if (frame->type == IPC_FACT_LIMIT)
             sim_positions_limit(sim, (const void *)(frame + 1));
+        else if (frame->type == IPC_FACT_RECON)
+            sim_absence_fact(sim, (const void *)(frame + 1));
     }
 }
 
@@ -258,6 +266,8 @@ void sim_check_crash(struct sim *sim, bool power)
     for (uint32_t i = 0; i < SIM_TAGS; i++) {
         if (sim->judge.tags[i].permits[IPC_ACTION_PLACE] != 0) /* its bytes never left */
             sim->judge.tags[i].is_unanswered = 0;
+        if (sim->judge.tags[i].is_unanswered)
+            sim->judge.tags[i].is_unanswered = SIM_IN_DOUBT;
         memset(sim->judge.tags[i].permits, 0, sizeof(sim->judge.tags[i].permits));
         if (power) /* the frames that counted its requests may be gone */
             sim->judge.tags[i].last_request_no = 0;
@@ -320,6 +330,8 @@ void sim_check_handed(
         sim_fail(sim, "order: request %u of %s leaves after request %u", request->request_no,
             tag->tag, tag->last_request_no);
     tag->last_request_no = request->request_no;
+    if (request->action == IPC_ACTION_PLACE)
+        tag->left_ns = sim->now_ns;
     if (request->action == IPC_ACTION_PLACE && !tag->is_exit)
         check_age(sim, tag);
     const struct ipc_row_follower *row = &sim->shell.adopted->followers[request->slot];
@@ -341,7 +353,9 @@ void sim_check_arrival(struct sim *sim, struct sim_call *call)
     if (tag->arrivals > 2)
         sim_fail(sim, "twice: place of %s reaches the broker for the %uth time", tag->tag,
             tag->arrivals);
-    if (tag->arrivals == 2 && !tag->last_definite)
+    const struct sim_broker *broker = &sim->brokers[call->connection->broker];
+    if (tag->arrivals == 2 && !tag->last_definite &&
+        broker->character.idempotency != ADP_IDEMPOTENCY_ENFORCED)
         sim_fail(sim, "twice: place of %s is sent again although the first may have been taken",
             tag->tag);
     tag->last_definite = 0;
@@ -567,7 +581,8 @@ static bool waits_for_other(const struct sim *sim, const struct eng_child_view *
     struct eng_child_view other;
     for (uint32_t i = 0; child->is_exit && i < eng_core_child_count(sim->shell.core); i++) {
         if (eng_core_child(sim->shell.core, i, &other) && other.handle != child->handle &&
-            (other.state == ENG_STATE_UNKNOWN || other.state == ENG_STATE_ACKED ||
+            (other.state == ENG_STATE_UNKNOWN || other.state == ENG_STATE_RECONCILING ||
+                other.state == ENG_STATE_UNRESOLVED || other.state == ENG_STATE_ACKED ||
                 other.state == ENG_STATE_OPEN || other.state == ENG_STATE_PARTIAL ||
                 other.state == ENG_STATE_ADOPTED) &&
             other.follower_no == child->follower_no && other.instrument == child->instrument)
@@ -582,8 +597,6 @@ static bool book_agrees(
     struct eng_child_view child;
     uint32_t handle = eng_core_find_tag(sim->shell.core, order->terms.tag);
     if (handle == ENG_NONE || !eng_core_child(sim->shell.core, handle, &child)) {
-        if (sim->judge.lost_tail)
-            return true; /* an orphan: the sweep of orphans is reconciliation's */
         snprintf(why, why_bytes, "the broker has %s, the engine does not", order->terms.tag);
         return false;
     }
@@ -615,6 +628,12 @@ bool sim_check_settled(const struct sim *sim, char *why, size_t why_bytes)
         struct eng_child_view child;
         if (!eng_core_child(sim->shell.core, i, &child))
             continue;
+        if (child.state == ENG_STATE_UNKNOWN || child.state == ENG_STATE_RECONCILING ||
+            child.state == ENG_STATE_NOT_PLACED) {
+            snprintf(why, why_bytes, "%s is still %s", child.tag,
+                eng_state_name((enum eng_state)child.state));
+            return false;
+        }
         if ((child.is_queued || child.state == ENG_STATE_SENDING ||
                 child.state == ENG_STATE_INTENT || child.state == ENG_STATE_NOT_SENT) &&
             !waits_for_other(sim, &child)) {

@@ -159,6 +159,15 @@ static void update_make(
     event->event_key = ipc_event_key(event);
 }
 
+bool sim_feed_event(struct sim *sim, const struct adp_sim_order *order, struct ipc_event *event)
+{
+    uint8_t status = status_of(order);
+    if (status == 0)
+        return false;
+    update_make(sim, order, status, event);
+    return true;
+}
+
 void sim_feed_poll(struct sim *sim, bool whole)
 {
     for (uint32_t broker = 0; broker < SIM_BROKERS; broker++) {

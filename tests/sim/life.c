@@ -5,7 +5,8 @@
 
 #include "tests/sim/sim.h"
 
-#define HEAL_STEPS    900u
+#define HEAL_STEPS    700u
+#define HEAL_SHORT    200u /* of them are short, the others ten times as long */
 #define EVENTS_A_STEP 60u
 
 /* Something that people or machines do at this step. */
@@ -135,6 +136,7 @@ static void advance(struct sim *sim, int64_t length_ns)
     for (uint32_t events = 0; events < EVENTS_A_STEP; events++) {
         int64_t next = ls_min_i64(sim_net_due(sim), sim_broker_due(sim));
         next = ls_min_i64(next, ls_min_i64(sim_feed_due(sim), sim_shell_due(sim)));
+        next = ls_min_i64(next, sim_books_due(sim));
         if (events + 1 == EVENTS_A_STEP)
             next = until;
         sim->now_ns = ls_min_i64(ls_max_i64(next, sim->now_ns + 20 * LS_NS_PER_US), until);
@@ -142,6 +144,7 @@ static void advance(struct sim *sim, int64_t length_ns)
         sim_feed_room(sim);
         sim_net_up(sim);
         sim_broker_step(sim);
+        sim_books_step(sim);
         turn(sim);
         sim_net_sweep(sim);
         if (sim->now_ns >= until)
@@ -176,7 +179,7 @@ static void heal(struct sim *sim)
         if (i % 5 == 0)
             sim_broker_fill_exits(sim);
         sim_journal_sync(&sim->journal, &sim->prng, true);
-        advance(sim, 50 * LS_NS_PER_MS);
+        advance(sim, (i < HEAL_SHORT ? 50 : 500) * LS_NS_PER_MS);
         if (i <= 20 || i % 10 != 9 || !sim->shell.lives ||
             !sim_check_settled(sim, why, sizeof(why)))
             continue;
@@ -189,7 +192,8 @@ static void heal(struct sim *sim)
         sim_masters_flat(sim);
         i = 0;
     }
-    sim_fail(sim, "liveness: %s, %u s after the last fault", why, HEAL_STEPS / 20);
+    sim_fail(sim, "liveness: %s, %u s after the last fault", why,
+        HEAL_SHORT / 20 + (HEAL_STEPS - HEAL_SHORT) / 2);
 }
 
 static void world_reset(struct sim *sim, const struct sim_options *options, uint64_t seed)
@@ -201,6 +205,10 @@ static void world_reset(struct sim *sim, const struct sim_options *options, uint
     struct sim_feed feed = sim->feed;
     struct sim_tag *tags = sim->judge.tags;
     struct sim_faults *faults = sim->faults;
+    struct sim_answers *answers = sim->answers;
+    struct ipc_event *rows[SIM_ACCOUNTS];
+    for (uint32_t i = 0; i < SIM_ACCOUNTS; i++)
+        rows[i] = sim->questions[i].rows;
     nghttp2_session_callbacks *callbacks = sim->callbacks;
     for (uint32_t i = 0; i < SIM_CONNECTIONS; i++) {
         struct sim_connection *connection = &connections[i];
@@ -231,6 +239,11 @@ static void world_reset(struct sim *sim, const struct sim_options *options, uint
     sim->judge.tags = tags;
     sim->faults = faults;
     faults->count = 0;
+    sim->answers = answers;
+    for (uint32_t i = 0; i < SIM_ACCOUNTS; i++) {
+        sim->questions[i].rows = rows[i];
+        answers[i].count = 0;
+    }
     sim->callbacks = callbacks;
     sim->options = options;
     sim->seed = seed;
@@ -273,7 +286,13 @@ struct sim *sim_make(void)
     sim->connections = calloc(SIM_CONNECTIONS, sizeof(*sim->connections));
     sim->judge.tags = calloc(SIM_TAGS, sizeof(*sim->judge.tags));
     sim->faults = calloc(1, sizeof(*sim->faults));
+    sim->answers = calloc(SIM_ACCOUNTS, sizeof(*sim->answers));
     LS_CHECK(sim->connections != NULL && sim->judge.tags != NULL && sim->faults != NULL);
+    LS_CHECK(sim->answers != NULL);
+    for (uint32_t i = 0; i < SIM_ACCOUNTS; i++) {
+        sim->questions[i].rows = calloc(SIM_BOOK_ROWS, sizeof(*sim->questions[i].rows));
+        LS_CHECK(sim->questions[i].rows != NULL);
+    }
     sim_journal_open(&sim->journal, 0);
     return sim;
 }

@@ -64,7 +64,9 @@ void sim_figures_print(const struct sim_figures *f, bool json, double seconds)
         {"decided_again", f->redecided}, {"replays", f->replays}, {"by_hand", f->by_hand},
         {"trips", f->trips}, {"flattens", f->flattens}, {"sizes_checked", f->sizes_checked},
         {"closes_checked", f->closes_checked}, {"flats_checked", f->flats_checked},
-        {"ring_gaps", f->gaps}, {"simulated_seconds", f->seconds}};
+        {"ring_gaps", f->gaps}, {"simulated_seconds", f->seconds}, {"questions", f->questions},
+        {"missed", f->missed}, {"unresolved", f->unresolved}, {"orphans", f->orphans},
+        {"breakers", f->guards}};
     for (size_t i = 0; i < LS_COUNT_OF(rows); i++)
         printf(
             json ? "\"%s\":%llu," : "%s %llu, ", rows[i].name, (unsigned long long)rows[i].value);

@@ -127,9 +127,8 @@ static void place(struct sim *sim)
     if (state->type == IPC_TYPE_MARKET && (sim->is_calm || sim_chance(sim, 1, 2)))
         fill(sim, order, state->qty_e8);
     sim_note(sim, "master %u places %s (L%s): %s %lld of %u", state->account,
-        state->broker_order_id, digits_of(state, digits),
-        ipc_side_name((enum ipc_side)state->side), (long long)(state->qty_e8 / LS_E8),
-        state->instrument);
+        state->broker_order_id, digits_of(state, digits), ipc_side_name((enum ipc_side)state->side),
+        (long long)(state->qty_e8 / LS_E8), state->instrument);
     told(sim, order);
 }
 

@@ -403,6 +403,37 @@ static bool is_tripped(
     return false;
 }
 
+static bool same_line(const struct sim_tag *a, const struct sim_tag *b)
+{
+    return a->follower_no == b->follower_no && a->incarnation == b->incarnation &&
+           a->source == b->source && a->instrument == b->instrument && a->product == b->product;
+}
+
+/* A close goes alone: no other of its line is unanswered. Of what is in doubt the worst counts:
+ * exits as done, entries as not. */
+static void check_exit(struct sim *sim, const struct sim_tag *tag)
+{
+    const struct sim_tag *doubtful = NULL;
+    int64_t certain_e8 = 0; /* signed */
+    for (uint32_t i = 0; i < SIM_TAGS; i++) {
+        const struct sim_tag *other = &sim->judge.tags[i];
+        if (other->tag[0] == '\0' || !same_line(other, tag))
+            continue;
+        if (other != tag && other->is_exit && other->is_unanswered == SIM_UNANSWERED &&
+            other->decision != tag->decision)
+            sim_fail(
+                sim, "exits: %s goes although %s is sent and unanswered", tag->tag, other->tag);
+        if (other->is_exit && other->is_unanswered == SIM_IN_DOUBT)
+            doubtful = other;
+        bool may_fill = other->is_exit && (other == tag || (other->was_sent && !other->is_over));
+        int64_t part_e8 = may_fill ? other->ordered_e8 : other->filled_e8;
+        certain_e8 += other->side == IPC_SIDE_BUY ? part_e8 : -part_e8;
+    }
+    if (doubtful != NULL && (tag->side == IPC_SIDE_BUY ? certain_e8 > 0 : certain_e8 < 0))
+        sim_fail(sim, "exits: %s goes and may close %lld more than is certain: %s is in doubt",
+            tag->tag, (long long)(magnitude(certain_e8) / LS_E8), doubtful->tag);
+}
+
 /* A frame lets the bytes of a place leave. */
 void sim_positions_permit(struct sim *sim, struct sim_tag *tag)
 {
@@ -410,16 +441,8 @@ void sim_positions_permit(struct sim *sim, struct sim_tag *tag)
     if (sim->judge.lost_tail)
         return;
     if (tag->is_exit) {
-        for (uint32_t i = 0; i < SIM_TAGS; i++) {
-            const struct sim_tag *other = &sim->judge.tags[i];
-            if (other->tag[0] != '\0' && other->is_exit && other->is_unanswered &&
-                other->decision != tag->decision && other->follower_no == tag->follower_no &&
-                other->incarnation == tag->incarnation && other->source == tag->source &&
-                other->instrument == tag->instrument && other->product == tag->product)
-                sim_fail(
-                    sim, "exits: %s goes although %s is sent and unanswered", tag->tag, other->tag);
-        }
-        tag->is_unanswered = 1;
+        check_exit(sim, tag);
+        tag->is_unanswered = SIM_UNANSWERED;
         return;
     }
     if (row->follower_no != tag->follower_no)
@@ -446,8 +469,8 @@ void sim_positions_reply(struct sim *sim, const struct ipc_fact_reply *replies, 
         if (tag == NULL || replies[i].action != IPC_ACTION_PLACE)
             continue;
         uint8_t outcome = replies[i].outcome.outcome;
-        if (outcome != IPC_OUTCOME_UNKNOWN)
-            tag->is_unanswered = 0;
+        tag->is_unanswered =
+            outcome == IPC_OUTCOME_UNKNOWN && tag->is_unanswered ? SIM_IN_DOUBT : 0;
         if (outcome != IPC_OUTCOME_ACKED)
             excuse(sim, tag);
         if (outcome == IPC_OUTCOME_REJECTED)

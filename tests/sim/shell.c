@@ -101,7 +101,11 @@ static void policies_make(struct sim *sim)
             .orders_per_second =
                 row->orders_per_second ? row->orders_per_second : can->orders_per_second,
             .modifications_max = can->modifications_max,
-            .refuses_market = can->refuses_market};
+            .refuses_market = can->refuses_market,
+            .idempotency = sim->brokers[i].character.idempotency,
+            .book_by_tag = sim->brokers[i].character.book_by_tag,
+            .book_lag_ns = sim->brokers[i].character.book_lag_ns,
+            .dedupe_window_ns = 24 * 3600 * LS_NS_PER_S};
     }
 }
 
@@ -161,6 +165,7 @@ void sim_shell_kill(struct sim *sim, bool power)
     struct sim_shell *shell = &sim->shell;
     shell->lives = false;
     shell->crash_in = 0;
+    sim_books_forget(sim);
     shell->restart_ns =
         sim->now_ns +
         sim_between(sim, 0, sim_chance(sim, 1, 4) ? 8 * LS_NS_PER_S : 200 * LS_NS_PER_MS);
@@ -188,10 +193,9 @@ void sim_shell_kill(struct sim *sim, bool power)
     sim->boot_ns = sim->now_ns;
     sim->feed.ring_first = sim->feed.ring_count = 0;
     sim->feed.pending_count = 0;
-    /* Reconciliation does not exist: what was sent and lost is unknown to the engine, so after a
-     * lost tail a person halts it. With power's tier nothing that was sent can be lost. */
+    /* With power's tier nothing that was sent can be lost. */
     if (lost > 0 && !shell->is_power_tier)
-        shell->halt_word = sim->judge.lost_tail = true;
+        sim->judge.lost_tail = true;
     sim_note(sim, "the power fails, %llu frames are lost", (unsigned long long)lost);
     for (uint32_t account = 1; account <= sim->master_count; account++)
         sim_masters_rescan(sim, account, true);
@@ -456,6 +460,8 @@ void sim_shell_turn(struct sim *sim)
     sim_shell_expire(sim);
     events_take(sim);
     sim_shell_held(sim);
+    sim_shell_books(sim);
+    sim_shell_guards(sim);
     if (sim_chance(sim, 1, sim->is_healing ? 2 : 8))
         sim_shell_limits(sim);
     waves_run(sim);
@@ -469,6 +475,7 @@ int64_t sim_shell_due(const struct sim *sim)
     if (!shell->lives)
         return shell->restart_ns;
     int64_t due = eng_release_due(shell->core, sim_mono(sim), sim_wall(sim));
+    due = ls_min_i64(due, eng_recon_due(shell->core, sim_mono(sim), sim_wall(sim)));
     for (uint32_t i = 0; i < SIM_CONNECTIONS; i++) {
         const struct sim_connection *connection = &sim->connections[i];
         if (connection->number != 0 && connection->client_lives)

@@ -22,6 +22,7 @@
 #include "engine/core/step.h"
 #include "engine/net/h2.h"
 #include "ipc/prng.h"
+#include "tests/sim/books.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/journal.h"
 #include "tests/sim/tape.h"
@@ -183,6 +184,8 @@ struct sim_character {
     uint32_t max_streams, window_bytes, table_bytes;
     int64_t book_lag_ns;    /* its capability record's */
     bool has_complete_book; /* rejected and filled orders too */
+    bool book_by_tag;       /* one order can be asked for */
+    uint8_t idempotency;    /* enum adp_idempotency: what a repeated tag does */
 };
 
 struct sim_call {
@@ -207,6 +210,10 @@ struct sim_broker {
 
 /* ---- the judge ------------------------------------------------------------------------------- */
 
+/* sim_tag.is_unanswered of an exit that was sent. */
+#define SIM_UNANSWERED 1u
+#define SIM_IN_DOUBT   2u /* the answer is lost, or unknown */
+
 /* What is known of one tag, from the journal's frames and from the brokers. */
 struct sim_tag {
     char tag[IPC_TAG_BYTES]; /* empty = free */
@@ -214,6 +221,7 @@ struct sim_tag {
     uint64_t order_digits;
     uint8_t is_exit, instrument, source, master, product;
     uint8_t permits[4]; /* by action: frames that let its bytes leave, not yet used */
+    int64_t left_ns;    /* when bytes of its place left last, sim time */
     uint32_t arrivals;  /* place requests that reached the broker */
     uint32_t accepted;  /* of them, orders that the broker took */
     uint8_t last_definite;
@@ -269,8 +277,8 @@ struct sim_judge {
     uint32_t run_count;
     struct sim_trip trips[64];
     struct {
-        int64_t given_e8; /* entries of an order, so far */
-        int64_t ratio_e8; /* at the first of them */
+        int64_t given_e8;                   /* entries of an order, so far */
+        int64_t ratio_e8;                   /* at the first of them */
     } given[SIM_ORDERS * 2][SIM_FOLLOWERS]; /* by slot */
     uint32_t trip_count;
     bool lost_tail; /* a journaled send was lost with the power: orders of it are orphans */
@@ -292,7 +300,7 @@ struct sim_figures {
     uint64_t steps, turns, events, frames, requests, arrivals, accepted, fills, replies, losses;
     uint64_t crashes, boots, generations, flips, faults, waves, skips, unknown, redecided, replays;
     uint64_t by_hand, trips, flattens, sizes_checked, closes_checked, flats_checked;
-    uint64_t gaps, seconds;
+    uint64_t gaps, seconds, questions, missed, unresolved, orphans, guards;
     uint64_t by_kind[SIM_FAULT_COUNT];
 };
 
@@ -363,6 +371,8 @@ struct sim {
     uint64_t connection_number;
     struct sim_broker brokers[SIM_BROKERS];
     nghttp2_session_callbacks *callbacks;
+    struct sim_question questions[SIM_ACCOUNTS];
+    struct sim_answers *answers; /* SIM_ACCOUNTS */
     struct sim_judge judge;
     struct sim_figures figures;
     bool can_crash, can_lose_power;
@@ -480,6 +490,8 @@ void sim_feed_put(struct sim *sim, const struct ipc_event *event);
 void sim_feed_room(struct sim *sim);
 /* sim_feed_poll looks at the followers' books and tells of what changed. */
 void sim_feed_poll(struct sim *sim, bool whole);
+/* sim_feed_event makes the state of an order of a book; false for what no book shows. */
+bool sim_feed_event(struct sim *sim, const struct adp_sim_order *order, struct ipc_event *event);
 /* sim_feed_step moves what is due into the ring. */
 void sim_feed_step(struct sim *sim);
 int64_t sim_feed_due(const struct sim *sim);
