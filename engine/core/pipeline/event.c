@@ -213,9 +213,12 @@ static void step_master(const struct eng_core *core, const struct ipc_event *eve
         reduces = held != 0 && (held > 0) == (after.side == IPC_SIDE_SELL);
     else
         reduces = (before->flags & ENG_ORDER_EXIT) != 0;
-    /* What was never copied has nothing to amend or to cancel. */
+    /* What was never copied has nothing to amend or to cancel, unless copies of it were found at
+     * the brokers: they go when it goes. */
     bool copied = before == NULL ? transition == IPC_TRANSITION_NEW
-                                 : !(before->flags & (ENG_ORDER_HISTORY | ENG_ORDER_TOMBSTONE));
+                                 : !(before->flags & (ENG_ORDER_HISTORY | ENG_ORDER_TOMBSTONE)) ||
+                                       (before->child_count != 0 &&
+                                           transition == IPC_TRANSITION_CANCELLED);
     uint32_t first;
     uint32_t followers =
         copied && needs_wave(core, transition, before, &after) ? eng_followers_of(core, event->account, &first) : 0;

@@ -353,7 +353,11 @@ def restart(binaries):
             expect(len(world.book()) == before + 2, "something else was sent")
             states = [copy["state"] for wave in world.orders() for copy in wave["copies"]]
             expect(third and states == ["ACKED"] * 2 or states == ["OPEN"] * 2, str(states))
-            say("journal gone: orders of ours at the broker were adopted, and nothing was sent again")
+            world.admin("POST", "/sim/terminal/cancel", {"account": MASTER, "broker_order_id": second})
+            wait_for("the cancel of adopted orders", lambda: [
+                r["status"] for r in world.copies("RELIANCE-EQ")] == ["CANCELLED"] * 2, 8)
+            say("journal gone: orders of ours at the broker were adopted, none was sent again, they went with their "
+                "master's")
             world.no_tag_twice()
         except WorldError:
             keep(world)
