@@ -51,7 +51,9 @@ struct account {
     struct seen_table last;
     uint64_t route; /* roles and shards that the whole book went to */
     bool is_published, has_gap;
-    bool is_unsettled; /* the last book said something that a later one will say more firmly */
+    bool is_unsettled;    /* the last book said something that a later one will say more firmly */
+    bool is_refused;      /* a ring took no book, or half of one, since told_mono_ns */
+    int64_t told_mono_ns; /* when the last book that went out whole was read */
 };
 
 struct adp_feed {
@@ -419,6 +421,7 @@ static void give_up_book(struct adp_feed *feed)
     feed->book_failed = true;
     state->is_published = false;
     state->has_gap = true;
+    state->is_refused = true;
 }
 
 bool adp_feed_book_begin(
@@ -426,15 +429,23 @@ bool adp_feed_book_begin(
 {
     const struct ipc_row_account *row = adp_live_account(feed->live, account);
     LS_CHECK(feed->book_account == 0);
-    if (row == NULL || !adp_feed_accepts(feed, account))
+    if (row == NULL)
         return false;
     struct account *state = account_of(feed, account);
+    if (!adp_feed_accepts(feed, account)) {
+        state->is_refused = true;
+        return false;
+    }
     if (whole && state->is_published) {
         state->is_published = false;
         state->has_gap = true;
     }
     feed->book_account = account;
     feed->book_times = *times;
+    /* What a read saw and no ring took is as old as if it had not been read. */
+    if (state->is_refused)
+        feed->book_times.last_read_mono_ns =
+            ls_min_i64(times->last_read_mono_ns, state->told_mono_ns);
     feed->book_orders = 0;
     feed->book_failed = feed->book_is_unsettled = false;
     feed->book_is_whole = !state->is_published;
@@ -550,6 +561,8 @@ void adp_feed_book_end(struct adp_feed *feed)
     if (!feed->book_failed) {
         keep_frames(feed, state);
         state->is_unsettled = feed->book_is_unsettled;
+        state->is_refused = false;
+        state->told_mono_ns = feed->book_times.read_mono_ns;
         const struct seen_table old = state->last;
         state->last = feed->book_table;
         feed->book_table = old;

@@ -141,7 +141,7 @@ def play(world, options, dice):
         load.allowed = options.orders * (kills["engine"] + 2) // options.kills
         victim = "engine" if dice.random() < 0.8 else "ingest"
         # Mostly in the middle of work; sometimes right after the start, in the middle of recovery.
-        time.sleep(dice.uniform(0.0, 0.2) if dice.random() < 0.4 else dice.uniform(0.25, 0.7))
+        time.sleep(dice.uniform(0.0, 0.2) if dice.random() < 0.4 else dice.uniform(0.2, 0.5))
         kill_and_restart(world, dice, victim)
         kills[victim] += 1
         if victim == "engine" and kills["engine"] % 25 == 0:

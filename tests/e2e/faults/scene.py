@@ -127,19 +127,21 @@ class Scene:
     # --- the verdict ------------------------------------------------------------------------------
 
     def judge(self, order, copies, rows=None):
-        """No copy twice in the book, none there and said to be refused, none missing and said to work.
-        Returns the logins that the book has."""
+        """No copy twice in the book, none there and said to be refused, none missing and said to work; a second try only
+        after a definite refusal, and no third. Returns the logins that the book has."""
         rows = self.world.book() if rows is None else rows
-        tags = {}
+        tags, tries = {}, {}
         for row in rows:
-            tags.setdefault(row["tag"], []).append(row)
-        twice = [tag for tag, found in tags.items() if len(found) > 1]
+            tries[row["tag"]] = tries.get(row["tag"], 0) + 1
+            if row["status"] != "REFUSED":
+                tags[row["tag"]] = tags.get(row["tag"], 0) + 1
+        twice = [tag for tag, count in tries.items() if count > 2 or tags.get(tag, 0) > 1]
         if twice:
             raise WorldError(f"{order}: {len(twice)} tags are twice in the broker's book: {twice[:3]}")
         held = set()
         for login, copy in copies.items():
             state = copy["state"].split(" ")[0]
-            if copy["tag"] in tags and tags[copy["tag"]][0]["status"] != "REFUSED":
+            if copy["tag"] in tags:
                 held.add(login)
                 if state not in HELD:
                     raise WorldError(f"{order}: the broker has {login}'s copy, and the engine says {copy['state']}")
