@@ -222,4 +222,5 @@ void eng_core_verify(const struct eng_core *core)
     verify_positions(core);
     verify_queues(core);
     eng_money_verify(core);
+    eng_recon_verify(core);
 }

@@ -137,18 +137,6 @@ int64_t eng_recon_time_due(const struct eng_core *core, uint32_t account)
     return due;
 }
 
-int64_t eng_recon_due(const struct eng_core *core, int64_t now_mono_ns, int64_t now_wall_ns)
-{
-    (void)now_mono_ns;
-    (void)now_wall_ns;
-    int64_t due = INT64_MAX;
-    for (int which = 0; which < 2; which++) {
-        if (core->recon_heap_count[which] != 0)
-            due = ls_min_i64(due, core->recon_places[core->recon_heap[which][0]].due[which]);
-    }
-    return due;
-}
-
 bool eng_recon_settled(const struct eng_core *core, uint32_t account)
 {
     return account <= core->limits.account_max &&
@@ -268,20 +256,27 @@ static void fill_ask(const struct eng_core *core, uint32_t account, struct eng_b
     out->facts.fact[0].bytes = ipc_fact_recon_bytes(&room->recon);
 }
 
+/* 0 = none. */
+static uint32_t find_ask(const struct eng_core *core, int64_t now_mono_ns, int64_t now_wall_ns)
+{
+    for (uint32_t i = 0; i < core->recon_heap_count[ENG_RECON_ASK] && i < ASK_LOOK; i++) {
+        uint32_t account = core->recon_heap[ENG_RECON_ASK][i];
+        if (core->recon_places[account].due[ENG_RECON_ASK] <= now_mono_ns &&
+            may_ask(core, account, now_mono_ns, now_wall_ns))
+            return account;
+    }
+    return 0;
+}
+
 bool eng_recon_next(
     const struct eng_core *core, int64_t now_mono_ns, int64_t now_wall_ns, struct eng_book_ask *out)
 {
     if (core->view == NULL)
         return false;
-    for (uint32_t i = 0; i < core->recon_heap_count[ENG_RECON_ASK] && i < ASK_LOOK; i++) {
-        uint32_t account = core->recon_heap[ENG_RECON_ASK][i];
-        if (core->recon_places[account].due[ENG_RECON_ASK] > now_mono_ns ||
-            !may_ask(core, account, now_mono_ns, now_wall_ns))
-            continue;
+    uint32_t account = find_ask(core, now_mono_ns, now_wall_ns);
+    if (account != 0)
         fill_ask(core, account, out);
-        return true;
-    }
-    return false;
+    return account != 0;
 }
 
 bool eng_recon_want(const struct eng_core *core, uint32_t account, enum ipc_recon_why why,
@@ -301,6 +296,26 @@ bool eng_recon_want(const struct eng_core *core, uint32_t account, enum ipc_reco
             room->recon.by[i] = by[i];
     }
     return true;
+}
+
+/* What is due and may not be asked yet (the account's calls are used up) is looked at again then.
+ */
+#define LOOK_AGAIN_NS (100 * LS_NS_PER_MS)
+
+int64_t eng_recon_due(const struct eng_core *core, int64_t now_mono_ns, int64_t now_wall_ns)
+{
+    int64_t due = INT64_MAX;
+    for (int which = 0; which < 2; which++) {
+        if (core->recon_heap_count[which] != 0)
+            due = ls_min_i64(due, core->recon_places[core->recon_heap[which][0]].due[which]);
+    }
+    if (due > now_mono_ns)
+        return due;
+    struct eng_event_facts facts;
+    if (eng_recon_time(core, now_mono_ns, now_wall_ns, &facts) ||
+        find_ask(core, now_mono_ns, now_wall_ns) != 0)
+        return due;
+    return now_mono_ns + LOOK_AGAIN_NS;
 }
 
 /* --- time ---------------------------------------------------------------------------------------

@@ -101,6 +101,18 @@ static unsigned verdict_of(
     return IPC_VERDICT_NOT_PLACED;
 }
 
+/* The book may still say what became of one of its orders; of what is UNRESOLVED a person decides.
+ */
+static bool asks_still(const struct eng_core *core, uint32_t account)
+{
+    uint32_t at = core->recon_places[account].head;
+    for (; at != 0; at = core->recon_links[at - 1].next) {
+        if (core->children[at - 1].state != ENG_STATE_UNRESOLVED)
+            return true;
+    }
+    return false;
+}
+
 /* An empty list is no answer about an order, but where the journal knows of none that should stand
  * there it lets an account go on after a start. */
 static bool opens_gate(const struct eng_core *core, const struct judged *judged)
@@ -112,8 +124,7 @@ static bool opens_gate(const struct eng_core *core, const struct judged *judged)
     if (answer->result == IPC_BOOK_GOOD)
         return true;
     return (answer->result == IPC_BOOK_EMPTY || answer->result == IPC_BOOK_NO_ORDERS) &&
-           core->recon_places[answer->account].head == 0 &&
-           !core->recon_places[answer->account].is_open &&
+           !asks_still(core, answer->account) && !core->recon_places[answer->account].is_open &&
            answer->sent_mono_ns >=
                state->gated_mono_ns + eng_recon_settle_ns(core, answer->account);
 }

@@ -128,6 +128,45 @@ static void list_put(struct eng_core *core, uint32_t index, uint32_t account)
     place->head = index + 1;
 }
 
+void eng_recon_refresh(struct eng_core *core, uint32_t account)
+{
+    account_changed(core, account);
+}
+
+static void verify_account(const struct eng_core *core, uint32_t number)
+{
+    const struct eng_recon_place *place = &core->recon_places[number];
+    LS_CHECK(((core->accounts[number].flags & ENG_ACCOUNT_GATED) != 0) == is_gated(core, number));
+    int64_t due[2] = {eng_recon_ask_due(core, number), eng_recon_time_due(core, number)};
+    for (int which = 0; which < 2; which++) {
+        LS_CHECK((place->at[which] != 0) == (due[which] != INT64_MAX));
+        LS_CHECK(place->at[which] == 0 || place->due[which] == due[which]);
+    }
+    uint32_t before = 0;
+    for (uint32_t at = place->head; at != 0; at = core->recon_links[at - 1].next) {
+        LS_CHECK(core->recon_links[at - 1].account == number + 1);
+        LS_CHECK(core->recon_links[at - 1].previous == before);
+        before = at;
+    }
+}
+
+void eng_recon_verify(const struct eng_core *core)
+{
+    if (core->view == NULL)
+        return;
+    for (uint32_t i = 0; i < core->fold.child_count; i++)
+        LS_CHECK((core->recon_links[i].account != 0) == eng_recon_watches(&core->children[i]));
+    for (uint32_t number = 0; number <= core->limits.account_max; number++)
+        verify_account(core, number);
+    for (int which = 0; which < 2; which++) {
+        const uint32_t *heap = core->recon_heap[which];
+        for (uint32_t i = 0; i < core->recon_heap_count[which]; i++) {
+            LS_CHECK(core->recon_places[heap[i]].at[which] == i + 1);
+            LS_CHECK(i == 0 || !is_before(core, which, heap[i], heap[(i - 1) / 2]));
+        }
+    }
+}
+
 void eng_recon_changed(struct eng_core *core, uint32_t index)
 {
     if (core->view == NULL)
@@ -227,6 +266,19 @@ void eng_recon_open(struct eng_core *core, const struct ipc_fact_open *fact, int
         } else if (fact->same_boot) {
             account->wants &= (uint8_t) ~(1u << IPC_RECON_WHY_START);
         }
+    }
+}
+
+void eng_recon_day(struct eng_core *core, uint16_t day)
+{
+    for (uint32_t i = 0; i < core->fold.child_count; i++) {
+        const struct eng_child *child = &core->children[i];
+        if (child->request_no == 0 || child->sent_day == day || child->flight != 0 ||
+            eng_state_ended(child->state) || eng_state_unsent(child->state))
+            continue;
+        struct eng_child_touch touch = eng_child_begin(core, i);
+        (void)eng_child_live(core, touch.child, ENG_LIFE_DAY_END);
+        eng_child_end(core, &touch);
     }
 }
 

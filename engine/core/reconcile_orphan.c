@@ -4,6 +4,7 @@
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/money.h"
+#include "engine/core/pace.h"
 #include "engine/core/pipeline/work.h"
 #include "engine/core/positions.h"
 #include "engine/core/reconcile_private.h"
@@ -257,7 +258,7 @@ static uint32_t make_child(struct eng_core *core, const struct eng_frame *frame,
     child->request_no = 1;
     child->places = 1;
     child->sent_mono_ns = event->received_mono_ns;
-    child->sent_day = (uint16_t)core->recon_accounts[event->account].day;
+    child->sent_day = (uint16_t)eng_market_day(frame->wall_ns);
     if (orphan->flags & IPC_ORPHAN_EXIT)
         child->flags |= ENG_CHILD_EXIT;
     if (orphan->flags & IPC_ORPHAN_GHOST)

@@ -83,6 +83,12 @@ void eng_recon_open(struct eng_core *core, const struct ipc_fact_open *fact, int
 void eng_recon_changed(struct eng_core *core, uint32_t child);
 void eng_recon_doubts(struct eng_core *core, uint32_t child);
 
+/* eng_recon_refresh: whether the account can be asked may have changed. */
+void eng_recon_refresh(struct eng_core *core, uint32_t account);
+
+/* eng_recon_verify: part of eng_core_verify. */
+void eng_recon_verify(const struct eng_core *core);
+
 /* eng_recon_works: the account has a working order. */
 void eng_recon_works(struct eng_core *core, uint32_t account);
 
@@ -99,6 +105,11 @@ LS_MUST_USE enum ipc_rc eng_catch_up_apply(struct eng_core *core, const struct e
 bool eng_recon_orphan_fits(const struct eng_core *core, const struct ipc_fact_recon *fact);
 void eng_recon_orphan_apply(
     struct eng_core *core, const struct eng_frame *frame, const struct ipc_fact_orphan *orphan);
+
+/* eng_recon_day: a market day began. What was sent on an earlier one works no more: all orders are of
+ * their day. What is in doubt since then stays a person's.
+ *   day  modulo 2^16 */
+void eng_recon_day(struct eng_core *core, uint16_t day);
 
 /* eng_recon_ghost: a child that had ended lives. Copies that were made in its place and still work
  * are cancelled. */

@@ -180,6 +180,7 @@ static void pause_account(struct eng_core *core, uint32_t index)
         return;
     account->flags |= ENG_ACCOUNT_AUTH_PAUSE;
     account->refused_token_version = account->token_version;
+    eng_recon_refresh(core, number);
 }
 
 /* A place that provably did not happen waits for its second attempt; whether there is one is
@@ -448,6 +449,15 @@ static uint32_t element_bytes(enum ipc_fact_type type)
     return UINT32_MAX;
 }
 
+static enum ipc_rc apply_limit(struct eng_core *core, const struct eng_frame *frame)
+{
+    const struct ipc_fact_limit *fact = frame->payload;
+    enum ipc_rc rc = eng_limits_apply(core, fact);
+    if (rc == IPC_OK && fact->act == IPC_LIMIT_ACT_DAY)
+        eng_recon_day(core, (uint16_t)eng_market_day(frame->wall_ns));
+    return rc;
+}
+
 static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *frame)
 {
     uint32_t bytes = element_bytes(frame->type);
@@ -477,7 +487,7 @@ static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *fr
     case IPC_FACT_BOOK:
         return apply_book(core, frame);
     case IPC_FACT_LIMIT:
-        return eng_limits_apply(core, frame->payload);
+        return apply_limit(core, frame);
     case IPC_FACT_GUARD:
         return eng_breaker_apply(core, frame->payload, frame->mono_ns);
     case IPC_FACT_RECON:

@@ -1021,6 +1021,31 @@ static void a_follower_may_choose_to_catch_up(void **state)
     doubt_close(&doubt);
 }
 
+/* --- the day's end ------------------------------------------------------------------------------
+ */
+
+static void orders_are_of_their_day(void **state)
+{
+    (void)state;
+    struct doubt doubt;
+    doubt_open(&doubt, IPC_SIDE_BUY);
+    struct world *world = &doubt.world;
+    struct ipc_fact_limit begins = {.act = IPC_LIMIT_ACT_DAY, .day = 20251217};
+    world_apply(world, IPC_FACT_LIMIT, &begins, sizeof begins, 1); /* at a start, of this day */
+    struct eng_child_view view;
+    assert_true(eng_core_child(world->core, doubt.known, &view));
+    assert_int_equal(view.state, ENG_STATE_ACKED);
+    assert_int_equal(state_of(&doubt), ENG_STATE_UNKNOWN);
+    world->now_mono_ns += SECONDS(86400);
+    world->now_wall_ns += SECONDS(86400);
+    begins.day = 20251218;
+    world_apply(world, IPC_FACT_LIMIT, &begins, sizeof begins, 1);
+    assert_true(eng_core_child(world->core, doubt.known, &view));
+    assert_int_equal(view.state, ENG_STATE_EXPIRED);
+    assert_int_equal(state_of(&doubt), ENG_STATE_UNRESOLVED);
+    doubt_close(&doubt);
+}
+
 /* --- the budget ---------------------------------------------------------------------------------
  */
 
@@ -1102,6 +1127,7 @@ int main(void)
         cmocka_unit_test(an_enforced_id_goes_once_more_while_fresh),
         cmocka_unit_test(without_ids_one_order_is_out_at_a_time),
         cmocka_unit_test(a_follower_may_choose_to_catch_up),
+        cmocka_unit_test(orders_are_of_their_day),
         cmocka_unit_test(questions_take_a_fifth_at_most),
         cmocka_unit_test(due_is_when_something_is_due),
     };
