@@ -2,6 +2,7 @@
 
 #include "engine/blocks.h"
 #include "engine/scribe.h"
+#include "engine/shapes.h"
 #include "ipc/region.h"
 #include "ipc/seal.h"
 #include "ipc/snapshot.h"
@@ -38,7 +39,7 @@ struct bench_work {
     struct eng_journal *journal;
     struct bench_sink *sink;
     struct ipc_clock clock;
-    struct adp_segments segments;    /* of the orders of one wave */
+    struct eng_shapes shapes;
     struct ipc_fact_batch_room room; /* without a journal */
     uint64_t lsn, orders;
     int64_t now_ns;
@@ -354,6 +355,7 @@ enum ipc_rc bench_work_open(
     memset(work, 0, sizeof *work);
     work->options = *options;
     work->now_ns = 1000 * LS_NS_PER_S;
+    eng_shapes_init(&work->shapes);
     ipc_clock_calibrate(&work->clock, 20 * LS_NS_PER_MS);
     enum ipc_rc rc = files_make(work, error);
     if (rc == IPC_OK)
@@ -480,11 +482,6 @@ uint32_t bench_work_plan_first(struct bench_work *work)
         work->core, &batch, &sample, samples, &work->room.batch, work->room.children);
 }
 
-static struct adp_span text(const char *bytes, size_t max)
-{
-    return (struct adp_span){(const uint8_t *)bytes, strnlen(bytes, max)};
-}
-
 /* One order's bytes, as turn_send.c makes them. */
 static void encode(struct bench_work *work, uint32_t child)
 {
@@ -492,18 +489,13 @@ static void encode(struct bench_work *work, uint32_t child)
     const struct eng_request_block *block = &terms->requests[ADP_REQUEST_PLACE];
     struct ipc_command command;
     struct eng_blocks_parts parts;
-    uint8_t body[1024];
+    uint8_t body[ENG_SHAPE_BODY_BYTES];
     uint32_t stream_id = 0;
     LS_CHECK(eng_core_command(work->core, child, &command) == IPC_OK);
-    if (work->segments.hole_count == 0)
-        LS_CHECK(terms->dialect->body(&command, &work->segments) == ADP_OK);
-    const struct adp_hole_values values = {.qty_e8 = command.qty_e8,
-        .price_e8 = command.price_e8,
-        .trigger_e8 = command.trigger_e8,
-        .tag = text(command.tag, IPC_TAG_BYTES),
-        .order_id = text(command.broker_order_id, IPC_BROKER_ORDER_ID_BYTES),
-        .login = text(work->generation->view.accounts[command.account - 1].login, IPC_NAME_BYTES)};
-    const int bytes = adp_segments_fill(&work->segments, &values, false, body, sizeof body);
+    struct eng_shape *shape = eng_shapes_of(&work->shapes, terms->dialect, &command);
+    LS_CHECK(shape != NULL);
+    const int bytes = eng_shape_body(shape, &command,
+        work->generation->view.accounts[command.account - 1].login, body, sizeof body);
     LS_CHECK(bytes > 0);
     LS_CHECK(eng_blocks_parts(block, &work->generation->auths[command.account - 1], false,
                  command.broker_order_id, &parts) == IPC_OK);
@@ -596,7 +588,6 @@ void bench_work_wave(struct bench_work *work, struct bench_work_cost *cost)
     struct eng_follower_sample samples[IPC_BATCH_CHILDREN_MAX];
     *cost = (struct bench_work_cost){0};
     bench_work_order(work);
-    work->segments = (struct adp_segments){0};
     const struct eng_batch_sample sample = sample_of(work);
     fill_samples(work, samples);
     while (eng_wave_next(work->core, &batch)) {

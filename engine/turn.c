@@ -71,7 +71,7 @@ enum ipc_rc eng_turn_make(
         return IPC_SYSTEM;
     }
     turn->sink = (struct eng_h2_sink){turn_on_reply, turn_on_loss, turn};
-    turn->body_estimate = TURN_BODY_ESTIMATE;
+    eng_shapes_init(&turn->shapes);
     turn->frame = 1;
     *out = turn;
     return IPC_OK;
@@ -260,7 +260,7 @@ static void generation_take(struct eng_turn *turn, const struct eng_generation *
     for (uint16_t i = 0; i < ENG_BROKERS_MAX; i++)
         if (generation->brokers[i].dialect != NULL)
             eng_pool_broker(turn->pool, i, &generation->brokers[i].pool);
-    memset(turn->shapes, 0, sizeof(turn->shapes));
+    eng_shapes_forget(&turn->shapes);
     ipc_engine_set_adopted(turn->wiring.page, generation->view.generation);
     int64_t numbers[] = {(int64_t)generation->view.generation, generation->stats.enabled_followers,
         generation->stats.followers};

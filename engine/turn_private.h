@@ -5,6 +5,7 @@
 #define LS_ENGINE_TURN_PRIVATE_H
 
 #include "engine/pages.h"
+#include "engine/shapes.h"
 #include "engine/track.h"
 #include "engine/turn.h"
 
@@ -12,9 +13,6 @@
 #define TURN_REPLIES_HELD      8192u /* outcomes that wait for room in the journal */
 #define TURN_HELD_BATCHES      256u  /* tier power: decided, waiting for the disk */
 #define TURN_SENT_MAX          8192u /* orders whose bytes a full socket has not taken yet */
-#define TURN_SHAPES            8u    /* bodies kept, by shape */
-#define TURN_BODY_BYTES        4096u
-#define TURN_BODY_ESTIMATE     640u /* admission is asked with this until a body is made */
 #define TURN_EVENT_BYTES       16384u
 
 /* A child's request in flight. */
@@ -41,14 +39,6 @@ static inline uint32_t turn_cookie(uint32_t request_no, enum ipc_action action)
 {
     return (request_no & 0x3fffffffu) | (uint32_t)action << 30;
 }
-
-/* One body shape and its segments: encoded once, filled per order. */
-struct turn_shape {
-    const struct adp_dialect *dialect; /* NULL = free */
-    uint8_t key[8];                    /* action, side, type, product, validity, exchange */
-    char token[16];
-    struct adp_segments segments;
-};
 
 /* Orders decided and journaled together. */
 struct turn_held {
@@ -85,10 +75,7 @@ struct eng_turn {
     struct turn_flight *flights; /* by child handle */
     uint64_t requests_open;
 
-    struct turn_shape shapes[TURN_SHAPES];
-    uint32_t shape_next;
-    uint32_t body_estimate; /* of the longest body of a shape in use */
-    bool body_is_known;     /* a shape was made since the start */
+    struct eng_shapes shapes;
     bool room_is_short;     /* an order did not fit beside those of its own batch */
 
     struct turn_held *held; /* TURN_HELD_BATCHES */
@@ -113,7 +100,6 @@ struct eng_turn {
     bool wants_replies;      /* an order found no stream or window free */
     int64_t replies_mono_ns; /* when sockets were last read */
 
-    int64_t clock_step_ns; /* of a step whose GUARD fact is not journaled yet, 0 = none */
     /* Outcomes of this turn, not journaled yet. */
     struct ipc_fact_reply *replies;
     uint32_t *reply_children;
@@ -127,6 +113,7 @@ struct eng_turn {
     uint32_t generation_count;
 
     struct turn_limits *limits;       /* turn_limits.c */
+    int64_t clock_step_ns; /* of a step whose GUARD fact is not journaled yet, 0 = none */
     struct turn_books *books;         /* turn_books.c */
     struct turn_positions *positions; /* turn_books_positions.c */
     struct {                          /* turn_flatten.c */
@@ -174,11 +161,6 @@ bool turn_barred(const struct eng_turn *turn, const struct ipc_command *command)
  * turn_reserve_reset starts the next batch. */
 bool turn_can_send(struct eng_turn *turn, uint32_t account);
 void turn_reserve_reset(struct eng_turn *turn);
-/* turn_guards.c: breakers. turn_guards_step journals what is due, before anything is decided;
- * turn_guards_clock is told of a step of the wall clock. */
-void turn_guards_step(struct eng_turn *turn);
-void turn_guards_clock(struct eng_turn *turn, int64_t step_ns);
-
 /* turn_dispatch makes the orders of one frame leave, or holds them until the disk has the frame. */
 void turn_dispatch(struct eng_turn *turn, uint64_t lsn, struct eng_track *track,
     const uint32_t *children, uint32_t count, uint64_t decide_tsc);
@@ -191,6 +173,11 @@ void turn_accept(struct eng_turn *turn, uint32_t child, int64_t now_mono_ns);
 void turn_waiting_check(struct eng_turn *turn);
 void turn_waiting_drop(struct eng_turn *turn, const struct eng_connection *connection);
 void turn_keepalive(struct eng_turn *turn);
+
+/* turn_guards.c: breakers. turn_guards_step journals what is due, before anything is decided;
+ * turn_guards_clock is told of a step of the wall clock. */
+void turn_guards_step(struct eng_turn *turn);
+void turn_guards_clock(struct eng_turn *turn, int64_t step_ns);
 
 /* turn_limits.c: money limits. turn_limits_step judges a few followers and moves the market's day
  * on; turn_limits_make is for start-up. */

@@ -47,7 +47,7 @@ bool turn_can_send(struct eng_turn *turn, uint32_t account)
     uint32_t *streams = &turn->reserved_streams[connection->handle];
     uint32_t *bytes = &turn->reserved_bytes[connection->handle];
     uint32_t headers = eng_blocks_bytes(block, auth, connection->h1 != NULL);
-    uint32_t body = turn->body_estimate;
+    uint32_t body = turn->shapes.body_bytes;
     uint32_t whole = headers + ENG_HPACK_LENGTH_BYTES_MAX + body + 2 * ENG_H2_FRAME_BYTES;
     /* What the batch has already given to this connection is not in it yet. */
     uint32_t bodies = (*streams + 1) * body;
@@ -76,65 +76,8 @@ bool turn_can_send(struct eng_turn *turn, uint32_t account)
     return true;
 }
 
-/* ---- bodies -----------------------------------------------------------------------------------
+/* ---- one request ------------------------------------------------------------------------------
  */
-
-/* No body of this shape is longer. Numbers are at most 20 digits, a sign and a point. */
-static uint32_t body_bytes_max(const struct adp_segments *segments)
-{
-    uint32_t bytes = segments->text_bytes;
-    for (uint32_t i = 0; i < segments->hole_count; i++) {
-        switch ((enum adp_hole)segments->holes[i].hole) {
-        case ADP_HOLE_QTY:
-        case ADP_HOLE_PRICE:
-        case ADP_HOLE_TRIGGER:
-            bytes += 22;
-            break;
-        case ADP_HOLE_TAG:
-            bytes += IPC_TAG_BYTES;
-            break;
-        case ADP_HOLE_ORDER_ID:
-        case ADP_HOLE_LOGIN:
-            bytes += IPC_NAME_BYTES;
-            break;
-        }
-    }
-    return bytes;
-}
-
-/* The segments of a command's shape: made by the dialect once, then kept. */
-static const struct adp_segments *segments_of(
-    struct eng_turn *turn, const struct adp_dialect *dialect, const struct ipc_command *command)
-{
-    _Static_assert(offsetof(struct ipc_command, market_protection_bp) == 6, "a key of eight bytes");
-    uint8_t key[8];
-    memcpy(key, command, sizeof(key));
-    for (uint32_t i = 0; i < TURN_SHAPES; i++) {
-        struct turn_shape *shape = &turn->shapes[i];
-        if (shape->dialect == dialect && memcmp(shape->key, key, sizeof(key)) == 0 &&
-            memcmp(shape->token, command->token, sizeof(shape->token)) == 0)
-            return &shape->segments;
-    }
-    struct turn_shape *shape = &turn->shapes[turn->shape_next++ % TURN_SHAPES];
-    shape->dialect = NULL;
-    if (dialect->body(command, &shape->segments) != ADP_OK)
-        return NULL;
-    shape->dialect = dialect;
-    memcpy(shape->key, key, sizeof(key));
-    memcpy(shape->token, command->token, sizeof(shape->token));
-    /* Admission counts with the longest shape in use. A longer one than before comes with the
-     * first, small batch of its wave. */
-    uint32_t longest = body_bytes_max(&shape->segments);
-    if (!turn->body_is_known || longest > turn->body_estimate)
-        turn->body_estimate = longest;
-    turn->body_is_known = true;
-    return &shape->segments;
-}
-
-static struct adp_span text_span(const char *text, size_t max)
-{
-    return (struct adp_span){(const uint8_t *)text, strnlen(text, max)};
-}
 
 static enum adp_request_kind request_kind(enum ipc_action action)
 {
@@ -186,24 +129,15 @@ static bool request_make(struct eng_turn *turn, const struct ipc_command *comman
     const struct eng_auth *auth = &generation->auths[command->account - 1];
     enum ipc_action action = (enum ipc_action)command->action;
     const struct eng_request_block *block = &terms->requests[request_kind(action)];
-    const struct adp_segments *segments = segments_of(turn, dialect, command);
+    struct eng_shape *shape = eng_shapes_of(&turn->shapes, dialect, command);
     struct eng_blocks_parts parts;
-    uint8_t body[TURN_BODY_BYTES];
+    uint8_t body[ENG_SHAPE_BODY_BYTES];
     int body_bytes = 0;
-    if (segments == NULL || auth->count == 0 || block->count == 0)
+    if (shape == NULL || auth->count == 0 || block->count == 0)
         return false;
     if (block->has_body) {
-        const struct adp_hole_values values = {
-            .qty_e8 = command->qty_e8,
-            .price_e8 = command->price_e8,
-            .trigger_e8 = command->trigger_e8,
-            .tag = text_span(command->tag, IPC_TAG_BYTES),
-            .order_id = text_span(command->broker_order_id, IPC_BROKER_ORDER_ID_BYTES),
-            .login =
-                text_span(generation->view.accounts[command->account - 1].login, IPC_NAME_BYTES),
-        };
-        body_bytes = adp_segments_fill(
-            segments, &values, dialect->capabilities.fractional_qty, body, sizeof(body));
+        body_bytes = eng_shape_body(shape, command,
+            generation->view.accounts[command->account - 1].login, body, sizeof(body));
         if (body_bytes <= 0)
             return false;
     }

@@ -27,14 +27,19 @@ const struct adp_dialect *adp_dialect_find(const char *name)
     return NULL;
 }
 
+/* Appends text. */
+static bool add_span(struct adp_segments *out, const char *text, size_t count)
+{
+    if (count > sizeof out->text - out->text_bytes)
+        return false;
+    memcpy(out->text + out->text_bytes, text, count);
+    out->text_bytes = (uint16_t)(out->text_bytes + count);
+    return true;
+}
+
 bool adp_segments_add(struct adp_segments *segments, const char *text)
 {
-    const size_t count = strlen(text);
-    if (count > sizeof(segments->text) - segments->text_bytes)
-        return false;
-    memcpy(segments->text + segments->text_bytes, text, count);
-    segments->text_bytes = (uint16_t)(segments->text_bytes + count);
-    return true;
+    return add_span(segments, text, strlen(text));
 }
 
 bool adp_segments_hole(struct adp_segments *segments, enum adp_hole hole)
@@ -166,6 +171,30 @@ static int put_hole(uint8_t hole, const struct adp_hole_values *values, bool fra
     }
     LS_CHECK(!"a hole that is none");
     return ADP_MALFORMED; /* not reached; the thread sanitizer's build does not see that */
+}
+
+bool adp_segments_set(const struct adp_segments *segments, const struct adp_hole_values *values,
+    uint32_t holes, struct adp_segments *out)
+{
+    size_t at = 0;
+    out->text_bytes = out->hole_count = 0;
+    for (size_t i = 0; i < segments->hole_count; i++) {
+        const uint8_t hole = segments->holes[i].hole;
+        uint8_t number[NUMBER_ROOM];
+        if (!add_span(out, segments->text + at, segments->holes[i].at - at))
+            return false;
+        at = segments->holes[i].at;
+        if ((holes >> hole & 1) == 0) {
+            if (!adp_segments_hole(out, (enum adp_hole)hole))
+                return false;
+            continue;
+        }
+        LS_CHECK(hole <= ADP_HOLE_TRIGGER);
+        const int count = put_hole(hole, values, false, number, sizeof number);
+        if (count < 0 || !add_span(out, (const char *)number, (size_t)count))
+            return false;
+    }
+    return add_span(out, segments->text + at, segments->text_bytes - at);
 }
 
 int adp_segments_fill(const struct adp_segments *segments, const struct adp_hole_values *values,

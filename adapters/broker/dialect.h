@@ -224,6 +224,13 @@ struct adp_hole_values {
 int adp_segments_fill(const struct adp_segments *segments, const struct adp_hole_values *values,
     bool fractional_qty, uint8_t *out, size_t out_bytes);
 
+/* adp_segments_set copies segments with the values of some holes written into the text.
+ *   holes    bits 1 << enum adp_hole: numbers only (PRICE, TRIGGER, and QTY in whole units)
+ *   returns  false when a value cannot be written or the text would be too long; *out is undefined
+ */
+LS_MUST_USE bool adp_segments_set(const struct adp_segments *segments,
+    const struct adp_hole_values *values, uint32_t holes, struct adp_segments *out);
+
 /* adp_segments_add appends text, adp_segments_hole a hole; false when full (the dialect reports
  * ADP_TOO_LONG). */
 LS_MUST_USE bool adp_segments_add(struct adp_segments *segments, const char *text);

@@ -17,6 +17,7 @@
 #include "engine/journal.h"
 #include "engine/net/h2.h"
 #include "engine/net/hpack.h"
+#include "engine/shapes.h"
 
 #define FOLLOWERS   500u
 #define BATCH       54u
@@ -41,7 +42,7 @@ struct work {
     struct eng_broker_terms terms;
     struct eng_auth auths[FOLLOWERS];
     uint8_t auth_bytes[FOLLOWERS][160];
-    struct adp_segments segments;
+    struct eng_shapes shapes;
     uint32_t children[FOLLOWERS];
     uint32_t child_count;
     uint64_t lsn, orders;
@@ -112,26 +113,18 @@ COUNTED void gate_journal(struct work *work, const struct frame *frame, uint32_t
     LS_CHECK(eng_journal_commit(work->journal, frame_bytes(count), count) != 0);
 }
 
-static struct adp_span text(const char *bytes, size_t max)
-{
-    return (struct adp_span){(const uint8_t *)bytes, strnlen(bytes, max)};
-}
-
 COUNTED void gate_encode(struct work *work, uint32_t count)
 {
     const struct eng_request_block *block = &work->terms.requests[ADP_REQUEST_PLACE];
     for (uint32_t i = 0; i < count; i++) {
         struct ipc_command command;
-        uint8_t body[1024];
+        uint8_t body[ENG_SHAPE_BODY_BYTES];
         LS_CHECK(eng_core_command(work->core, work->children[i], &command) == IPC_OK);
         const struct eng_auth *auth = &work->auths[command.account - 2];
-        const struct adp_hole_values values = {.qty_e8 = command.qty_e8,
-            .price_e8 = command.price_e8,
-            .trigger_e8 = command.trigger_e8,
-            .tag = text(command.tag, IPC_TAG_BYTES),
-            .order_id = text(command.broker_order_id, IPC_BROKER_ORDER_ID_BYTES),
-            .login = text(work->accounts[command.account - 1].login, IPC_NAME_BYTES)};
-        const int bytes = adp_segments_fill(&work->segments, &values, false, body, sizeof body);
+        struct eng_shape *shape = eng_shapes_of(&work->shapes, work->dialect, &command);
+        LS_CHECK(shape != NULL);
+        const int bytes = eng_shape_body(
+            shape, &command, work->accounts[command.account - 1].login, body, sizeof body);
         LS_CHECK(bytes > 0);
         const struct eng_h2_part parts[] = {{block->bytes, block->count, block->list_bytes},
             {auth->bytes, auth->count, auth->list_bytes}};
@@ -296,7 +289,8 @@ static void make_blocks(struct work *work)
             value[7 + k] = letters[(i * 7 + k * 11) % 32];
         eng_hpack_begin(&pack, work->auth_bytes[i], sizeof work->auth_bytes[i]);
         LS_CHECK(eng_hpack_add(&pack, "authorization", value, 71, true) == IPC_OK);
-        work->auths[i] = (struct eng_auth){.bytes = work->auth_bytes[i], .count = pack.count, .list_bytes = pack.list_bytes};
+        work->auths[i] = (struct eng_auth){
+            .bytes = work->auth_bytes[i], .count = pack.count, .list_bytes = pack.list_bytes};
     }
 }
 
@@ -387,9 +381,7 @@ int main(int argc, char **argv)
     run_wave(work, false);
     new_order(work);
     run_wave(work, true);
-    struct ipc_command command;
-    LS_CHECK(eng_core_command(work->core, work->children[0], &command) == IPC_OK);
-    LS_CHECK(work->dialect->body(&command, &work->segments) == ADP_OK);
+    eng_shapes_init(&work->shapes);
     gate_encode(work, BATCH);
     LS_CHECK(eng_h2_output(work->h2).count > BATCH * 200);
     eng_journal_close(work->journal);
