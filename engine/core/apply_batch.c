@@ -268,8 +268,11 @@ static void apply_skip(struct eng_core *core, const struct batch_apply *apply,
     struct eng_child *child = touch.child;
     stop_waiting(core, index, is_leg(apply, at));
     if (child->queued == IPC_ACTION_PLACE) {
-        child->reason = fact->reason;
-        (void)eng_child_live(core, child, ENG_LIFE_SKIP);
+        /* What is in doubt waits to be sent again under its id: it stays in doubt. */
+        if (!eng_state_in_doubt(child->state)) {
+            child->reason = fact->reason;
+            (void)eng_child_live(core, child, ENG_LIFE_SKIP);
+        }
         eng_child_unqueue(core, index);
     } else if (child->queued == IPC_ACTION_MODIFY) {
         drop_change(core, index);

@@ -87,7 +87,7 @@ void sim_absence_fact(struct sim *sim, const struct ipc_fact_recon *fact)
         case IPC_VERDICT_NOT_PLACED:
             if (!sim->judge.is_rereading)
                 absent(sim, tag, fact->account);
-            tag->is_unanswered = 0;
+            tag->is_unanswered = tag->is_unresolved = 0;
             tag->is_over = 1;
             sim->figures.missed += !sim->judge.is_rereading;
             if (tag->is_exit)
@@ -95,7 +95,7 @@ void sim_absence_fact(struct sim *sim, const struct ipc_fact_recon *fact)
             break;
         case IPC_VERDICT_UNRESOLVED:
             sim->figures.unresolved += !sim->judge.is_rereading;
-            sim_line_of(sim, tag)->is_excused = 1;
+            tag->is_unresolved = 1;
             break;
         default:
             break;

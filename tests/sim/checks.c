@@ -272,6 +272,8 @@ void sim_check_crash(struct sim *sim, bool power)
         if (power) /* the frames that counted its requests may be gone */
             sim->judge.tags[i].last_request_no = 0;
     }
+    if (power) /* what was given in lost frames is not known any more */
+        memset(sim->judge.given, 0xff, sizeof(sim->judge.given));
     sim->judge.is_rereading = true;
     if (power) /* frames are gone: count what is left */
         sim->judge.journal_offset = sim->judge.expected = sim->judge.decided = 0;

@@ -414,6 +414,8 @@ static bool same_line(const struct sim_tag *a, const struct sim_tag *b)
 static void check_exit(struct sim *sim, const struct sim_tag *tag)
 {
     const struct sim_tag *doubtful = NULL;
+    if (tag->is_unanswered == SIM_IN_DOUBT)
+        return;             /* the same id once more, which counts as done already */
     int64_t certain_e8 = 0; /* signed */
     for (uint32_t i = 0; i < SIM_TAGS; i++) {
         const struct sim_tag *other = &sim->judge.tags[i];
@@ -483,7 +485,7 @@ void sim_positions_update(struct sim *sim, const struct ipc_fact_event *fact)
     struct sim_tag *tag = sim_tag_find(sim, fact->event.client_tag);
     if (tag == NULL)
         return;
-    tag->is_unanswered = 0;
+    tag->is_unanswered = tag->is_unresolved = 0;
     tag->filled_e8 = ls_max_i64(tag->filled_e8, fact->event.filled_qty_e8);
     if (ipc_status_final((enum ipc_status)fact->event.status)) {
         tag->is_over = 1;
@@ -614,11 +616,11 @@ static bool in_doubt(const struct sim *sim, const struct sim_line *line)
 {
     for (uint32_t i = 0; i < SIM_TAGS; i++) {
         const struct sim_tag *tag = &sim->judge.tags[i];
-        if (tag->tag[0] != '\0' && tag->is_unanswered && tag->follower_no == line->follower_no &&
-            tag->instrument == line->instrument)
+        if (tag->tag[0] != '\0' && (tag->is_unanswered || tag->is_unresolved) &&
+            tag->follower_no == line->follower_no && tag->instrument == line->instrument)
             return true;
     }
-    return sim->figures.unknown != 0;
+    return false;
 }
 
 /* What was copied of an order that its master cancelled is drift, and no close of his own. */

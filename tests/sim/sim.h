@@ -228,7 +228,8 @@ struct sim_tag {
     /* as its frames say: what it is for, and what was heard of it */
     uint16_t incarnation;
     uint8_t side, on_fill, open_leg, is_unanswered, is_over, was_sent;
-    uint64_t decision; /* lsn of its batch */
+    uint8_t is_unresolved; /* nobody can say whether the broker has it */
+    uint64_t decision;     /* lsn of its batch */
     int64_t ordered_e8, filled_e8;
     uint32_t last_request_no;
     uint64_t generation; /* of its first decision */
