@@ -35,7 +35,7 @@ def one_kind(scene, proxy, number, side, kind, length):
     """One wave. length: bytes of a whole request or reply record as seen before; returns a sentence."""
     world, began = scene.world, time.monotonic()
     wait_for("the end of what was stalled", lambda: proxy.held == 0, 20, 0.1)
-    wait_for("every connection", lambda: world.metrics()["lockstep_engine_connections_ready"] >= scene.followers, 40,
+    wait_for("every connection", lambda: world.metrics()["lockstep_engine_connections_ready"] >= scene.followers, 90,
              0.1)
     time.sleep(1.3)  # each fresh connection has had its GET: what comes now is the order
     logins = [f"F{n:04}" for n in range(1, scene.followers + 1)]
@@ -44,7 +44,7 @@ def one_kind(scene, proxy, number, side, kind, length):
         harms[login] = Harm(side, kind, at % (length + 1))
     proxy.plans = {source_of(scene, login): harm for login, harm in harms.items()}
     order = scene.say(symbol=SYMBOLS[number])
-    copies = scene.settled(order, 25)
+    copies = scene.settled(order, 40)
     states = states_of(copies, logins)
     if proxy.plans:
         raise WorldError(f"{side} {kind}: {len(proxy.plans)} orders never met their harm: {states}")
@@ -70,7 +70,8 @@ def play(scene, kinds):
     try:
         world.broker_options["port"] = proxy.port
         began = time.monotonic()
-        scene.begin()
+        scene.begin(wait=False)
+        world.wait_engine(world.processes["engine"], 90)
         print(f"{scene.followers} connections in {time.monotonic() - began:.1f} s", flush=True)
         time.sleep(1.3)
         # An unharmed wave tells how long an order is.
@@ -102,7 +103,8 @@ def main():
     parser.add_argument("kinds", nargs="*")
     options = parser.parse_args()
     return run(lambda: Scene(options.bin, "cuts", options.followers, lanes="own", symbols=len(KINDS) + 1,
-                             broker={"reply_timeout_ms": 1500, "keepalive_get_ms": 60000, "pool_connections": 1}),
+                             broker={"reply_timeout_ms": 1500, "keepalive_get_ms": 60000, "pool_connections": 1,
+                                     "connects_per_second": 200}),
                lambda scene: play(scene, options.kinds))
 
 

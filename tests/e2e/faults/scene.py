@@ -102,7 +102,7 @@ class Scene:
                 found.update({copy["login"]: copy for copy in wave["copies"]})
         return found
 
-    def settled(self, order, seconds=15.0, count=None):
+    def settled(self, order, seconds=30.0, count=None):
         """Waits until no copy of the order is on its way; returns them."""
         last = {}
 

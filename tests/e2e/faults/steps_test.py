@@ -144,7 +144,7 @@ def main():
     points = options.points // len(WAY) * len(WAY)
 
     def make():
-        scene = Scene(options.bin, "steps", 0, symbols=1, limits={"follower_slots": 1024, "accounts": 1024}, broker={
+        scene = Scene(options.bin, "steps", 0, symbols=1, limits={"follower_slots": 1024, "accounts": 1024, "masters": 1024}, broker={
             "pool_connections": 1}, settings={})
         # A small ring: a start prepares and locks all of it.
         scene.world.engine_options["journal"] = {"directory": scene.world.path("journal"), "segment_kib": 1024, "segments": 4}
