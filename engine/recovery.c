@@ -385,7 +385,8 @@ static void open_fact_fill(struct eng_journal *journal, const struct folding *fo
     out->dropped_bytes = folding->dropped_bytes;
     out->shard = journal->config.shard;
     out->same_boot = place->frames == 0 || place->last_same_boot;
-    out->tier = journal->config.tier;
+    out->tier = (uint16_t)journal->config.tier;
+    out->reconcile_all = folding->result->reconcile_all;
     memcpy(out->cluster_id, journal->config.cluster_id, sizeof out->cluster_id);
 }
 

@@ -39,7 +39,9 @@ struct ipc_fact_open {
     uint32_t shard;
     uint32_t unknown_children; /* in flight at the crash, marked UNKNOWN by this fact */
     uint32_t same_boot;        /* 1 = monotonic times before this fact are comparable */
-    uint32_t tier;             /* 0 = process, 1 = power */
+    uint16_t tier;             /* 0 = process, 1 = power */
+    uint16_t reconcile_all;    /* 1 = nothing is placed before its account's book was read: another
+                                  boot, holes, or something that was committed is gone */
     char cluster_id[64];
 };
 

@@ -256,16 +256,16 @@ void eng_recon_open(struct eng_core *core, const struct ipc_fact_open *fact, int
         struct eng_recon_account *account = &core->recon_accounts[number];
         account->asking = 0; /* whoever asked is gone */
         account->asked_wants = 0;
-        account->wants |= 1u << IPC_RECON_WHY_START;
-        /* A new journal has nothing that could have been lost. */
-        if (!fact->same_boot && fact->previous_lsn != 0) {
-            account->gated = 1;
-            account->gated_mono_ns = mono_ns;
-            account->era = core->fold.era;
-            account->asked_mono_ns = account->answered_mono_ns = 0;
-        } else if (fact->same_boot) {
-            account->wants &= (uint8_t) ~(1u << IPC_RECON_WHY_START);
-        }
+        bool all = !fact->same_boot || fact->reconcile_all != 0;
+        /* A new journal may stand where one was lost: books are read, but nobody waits for it. */
+        if (all || fact->previous_lsn == 0)
+            account->wants |= 1u << IPC_RECON_WHY_START;
+        if (!all || fact->previous_lsn == 0)
+            continue;
+        account->gated = 1;
+        account->gated_mono_ns = mono_ns;
+        account->era = core->fold.era;
+        account->asked_mono_ns = account->answered_mono_ns = 0;
     }
 }
 

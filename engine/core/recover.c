@@ -31,7 +31,7 @@ static void mark_in_flight(struct eng_core *core, uint32_t index, int64_t mono_n
 enum ipc_rc eng_recover_open(
     struct eng_core *core, const struct ipc_fact_open *fact, int64_t mono_ns)
 {
-    if (fact->same_boot > 1)
+    if (fact->same_boot > 1 || fact->reconcile_all > 1)
         return IPC_BAD_INPUT;
     if (!fact->same_boot) {
         core->fold.era++;

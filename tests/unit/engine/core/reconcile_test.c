@@ -724,6 +724,30 @@ static void another_boot_reads_first(void **state)
     world_close(&world);
 }
 
+/* A journal with a hole is as good as another boot. */
+static void a_hole_gates_in_the_same_boot(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 2);
+    struct ipc_fact_open open = {.same_boot = 1, .reconcile_all = 1, .previous_lsn = world.lsn};
+    world_apply(&world, IPC_FACT_OPEN, &open, sizeof open, 1);
+    world_adopt(&world);
+    assert_false(eng_recon_settled(world.core, world.followers[0].account));
+    assert_int_equal(world_reconcile(&world), 2);
+    assert_true(eng_recon_settled(world.core, world.followers[0].account));
+    /* A first start reads the books, too, but nobody waits for it. */
+    open = (struct ipc_fact_open){.same_boot = 1};
+    world_apply(&world, IPC_FACT_OPEN, &open, sizeof open, 1);
+    world.now_mono_ns += SECONDS(1);
+    world_adopt(&world);
+    assert_true(eng_recon_settled(world.core, world.followers[0].account));
+    assert_int_equal(world_reconcile(&world), 2);
+    assert_int_equal(world_reconcile(&world), 0);
+    world_check(&world);
+    world_close(&world);
+}
+
 /* Nobody had an order: the broker's empty list is enough to go on, a while after the start. */
 static void an_empty_book_lets_an_idle_account_go_on(void **state)
 {
@@ -1119,6 +1143,7 @@ int main(void)
         cmocka_unit_test(an_orphan_is_adopted_and_finds_its_order),
         cmocka_unit_test(strangers_are_not_adopted),
         cmocka_unit_test(another_boot_reads_first),
+        cmocka_unit_test(a_hole_gates_in_the_same_boot),
         cmocka_unit_test(an_empty_book_lets_an_idle_account_go_on),
         cmocka_unit_test(a_book_that_is_never_read_pages),
         cmocka_unit_test(the_same_boot_asks_the_unsettled),
