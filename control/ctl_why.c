@@ -542,6 +542,7 @@ static void frame_tell(struct why *why, const struct ipc_journal_entry *entry)
     case IPC_FACT_BOOK:
     case IPC_FACT_LIMIT:
     case IPC_FACT_GUARD:
+    case IPC_FACT_ACCOUNT:
     case IPC_FACT_POSITIONS:
         break;
     case IPC_FACT_RECON:

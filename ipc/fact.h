@@ -23,10 +23,12 @@
     X(IPC_FACT_LIMIT, 11, "limit") /* struct ipc_fact_limit: market day, money limits, breakers */ \
     X(IPC_FACT_RECON, 12,                                                                          \
         "recon") /* struct ipc_fact_recon + list: books asked, what they prove */                  \
-    X(IPC_FACT_GUARD, 13, "guard") /* struct ipc_fact_guard: breakers, suspicions */               \
+    X(IPC_FACT_GUARD, 13, "guard")       /* struct ipc_fact_guard: breakers, suspicions */         \
     X(IPC_FACT_CATCH_UP, 15, "catch-up") /* struct ipc_fact_catch_up: a missed order, by a person  \
                                           */                                                       \
-    X(IPC_FACT_POSITIONS, 17, "positions") /* struct ipc_fact_positions: compared with the broker */
+    X(IPC_FACT_ACCOUNT, 16, "account") /* struct ipc_fact_account: what an owner traded by hand */ \
+    X(IPC_FACT_POSITIONS, 17, "positions") /* struct ipc_fact_positions: compared with the broker  \
+                                            */
 IPC_DECLARE_ENUM(ipc_fact_type, IPC_FACT_LIST)
 
 struct ipc_fact_open {
@@ -313,11 +315,11 @@ IPC_DECLARE_ENUM(ipc_verdict, IPC_VERDICT_LIST)
         */
 #define IPC_RECON_BY_TAG       4u /* one tag was asked for, not the whole book */
 
-#define IPC_RECON_ODD      8u  /* it casts doubt on the answers before it */
-#define IPC_RECON_OPENS    16u /* the account may place again after a start */
-#define IPC_RECON_QUIET    32u /* no order that it shows works */
+#define IPC_RECON_ODD          8u  /* it casts doubt on the answers before it */
+#define IPC_RECON_OPENS        16u /* the account may place again after a start */
+#define IPC_RECON_QUIET        32u /* no order that it shows works */
 
-#define IPC_PRODUCER_BOOK  255u /* `producer` of an UPDATE that an answered question showed */
+#define IPC_PRODUCER_BOOK      255u /* `producer` of an UPDATE that an answered question showed */
 
 #define IPC_RECON_CHILDREN_MAX 16
 #define IPC_DIGEST_BYTES       16
@@ -352,10 +354,10 @@ struct ipc_fact_recon {
 };
 _Static_assert(sizeof(struct ipc_fact_recon) == 96, "recon fact");
 
-#define IPC_ORPHAN_EXIT   1u /* it reduced what was copied */
-#define IPC_ORPHAN_GHOST  2u /* a second order with the tag of a child that has another order */
-#define IPC_ORPHAN_CANCEL 4u /* it still works and is cancelled */
-#define IPC_ORPHAN_ORDER  8u /* nothing is known of its master's order: a place is kept for it */
+#define IPC_ORPHAN_EXIT         1u /* it reduced what was copied */
+#define IPC_ORPHAN_GHOST        2u /* a second order with the tag of a child that has another order */
+#define IPC_ORPHAN_CANCEL       4u /* it still works and is cancelled */
+#define IPC_ORPHAN_ORDER        8u /* nothing is known of its master's order: a place is kept for it */
 #define IPC_ORPHAN_CANCEL_FIRST 16u /* GHOST: it filled, so the child's own order is cancelled */
 
 /* An order at a broker that carries a tag of ours and that no child is: it becomes one. */
@@ -409,6 +411,36 @@ struct ipc_fact_catch_up {
     char text[72];                      /* NUL-terminated, printable */
 };
 _Static_assert(sizeof(struct ipc_fact_catch_up) == 128, "catch-up fact");
+
+/* --- what an owner trades by hand (SEMANTICS 4.9; engine/core/hand.h) --------------------------
+ */
+
+#define IPC_ACCOUNT_CHANGES 4u
+struct ipc_account_change {
+    uint32_t follower_no, source; /* of a copied position: whose, the master's instrument */
+    uint16_t incarnation;
+    uint16_t reserved[3];
+    int64_t lost_e8; /* of it, after this fill: what its owner closed by hand */
+};
+
+/* An order of a follower's account that is not ours filled more. */
+struct ipc_fact_account {
+    struct ipc_key order_key;
+    uint32_t account, instrument;
+    uint8_t product, side;
+    uint8_t is_base;      /* 1 = read from the account's first book: its owner's, before any copy */
+    uint8_t loses;        /* 1 = it took away what was copied */
+    uint8_t change_count; /* [0, IPC_ACCOUNT_CHANGES] */
+    uint8_t reserved[3];
+    int64_t filled_qty_e8, average_price_e8; /* cumulative */
+    int64_t net_e8; /* of instrument and product on the owner's own account, after it; signed */
+    char broker_order_id[IPC_BROKER_ORDER_ID_BYTES];
+    struct ipc_account_change changes[IPC_ACCOUNT_CHANGES];
+};
+_Static_assert(sizeof(struct ipc_account_change) == 24, "account change");
+_Static_assert(
+    sizeof(struct ipc_fact_account) == 56 + IPC_BROKER_ORDER_ID_BYTES + IPC_ACCOUNT_CHANGES * 24,
+    "account fact");
 
 /* --- positions (ORDER-SAFETY 3.6, 7) ----------------------------------------------------------
  */

@@ -447,6 +447,25 @@ static bool render_catch_up(const struct render *render)
     return true;
 }
 
+static bool render_account(const struct render *render)
+{
+    struct ipc_fact_account fact;
+    if (!fixed_take(render, &fact, sizeof fact))
+        return false;
+    put_u64(render, "account", fact.account);
+    put_u64(render, "instrument", fact.instrument);
+    put_word(render, "product", NAME(ipc_product, fact.product));
+    put_word(render, "side", NAME(ipc_side, fact.side));
+    put_text(render, "order", fact.broker_order_id, sizeof fact.broker_order_id);
+    put_e8(render, "filled", fact.filled_qty_e8);
+    put_e8(render, "own", fact.net_e8);
+    for (uint32_t i = 0; i < fact.change_count && i < IPC_ACCOUNT_CHANGES; i++) {
+        put_u64(render, "follower", fact.changes[i].follower_no);
+        put_e8(render, "lost", fact.changes[i].lost_e8);
+    }
+    return true;
+}
+
 static bool render_positions(const struct render *render)
 {
     struct ipc_fact_positions fact;
@@ -571,6 +590,8 @@ static bool render_payload(const struct render *render)
         return render_alarm(render);
     case IPC_FACT_BOOK:
         return render_book(render);
+    case IPC_FACT_ACCOUNT:
+        return render_account(render);
     case IPC_FACT_POSITIONS:
         return render_positions(render);
     case IPC_FACT_LIMIT:

@@ -9,7 +9,7 @@
 #include "ipc/base.h"
 
 /* The version of everything in shared memory and in the journal. Attachers refuse another one. */
-#define IPC_ABI 3u
+#define IPC_ABI 4u
 
 /* Ids that must not mix. */
 struct ipc_account_id {

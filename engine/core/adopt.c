@@ -99,7 +99,7 @@ void eng_core_adopt(struct eng_core *core, const struct ipc_snapshot_view *view,
     eng_pace_rules(core);
 
     for (uint32_t number = 1; number <= core->limits.account_max; number++) {
-        core->accounts[number].master_row = 0;
+        core->accounts[number].master_row = core->accounts[number].slot = 0;
         if (number <= view->account_count && view->accounts[number - 1].account == number)
             bind_account(core, &view->accounts[number - 1]);
         else
@@ -120,6 +120,8 @@ void eng_core_adopt(struct eng_core *core, const struct ipc_snapshot_view *view,
         if (account->flags & ENG_ACCOUNT_FOLLOWS)
             account->flags |= ENG_ACCOUNT_SHARED;
         account->flags |= ENG_ACCOUNT_FOLLOWS;
+        if (account->slot == 0)
+            account->slot = slot + 1;
         const uint32_t follow = IPC_POLICY_NO_PENDING | IPC_POLICY_REVERSE;
         bool by_fill = row->copy == IPC_COPY_ON_FILL || row->ratio_e8 < 0 ||
                        (row->policy != 0 && (view->policies[row->policy - 1].flags & follow));

@@ -4,6 +4,7 @@
 #include "engine/core/throttle.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/flatten_private.h"
+#include "engine/core/hand.h"
 #include "engine/core/money.h"
 #include "engine/core/pace.h"
 #include "engine/core/positions.h"
@@ -359,6 +360,7 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
     if (LS_UNLIKELY(position->flags & ENG_POSITION_PROTECTED) ||
         child->filled_qty_e8 > touch->filled_e8)
         eng_bracket_changed(core, touch);
+    eng_hand_look(core, child->position);
     if (LS_UNLIKELY(position->flatten != 0))
         eng_flatten_look(core, child->position);
     eng_position_wants(core, child->position);

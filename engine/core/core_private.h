@@ -171,7 +171,8 @@ struct eng_position {
     uint32_t flatten;         /* it is to become flat: 1 + own order, or WANTED; 0 = no */
     uint32_t source;          /* the master's instrument */
     uint32_t reserved4;
-    int64_t lost_e8; /* of held_e8, what its owner closed by hand, >= 0 */
+    int64_t lost_e8; /* of held_e8 and what is coming, what its owner closed by hand, >= 0 */
+    int64_t gone_e8; /* written off: the fold of its fills less held_e8, signed */
     /* the run of openings in which remainders are counted (remainder = carry) */
     int64_t carry_sum_e8, carry_granted_e8;
 };
@@ -236,6 +237,7 @@ struct eng_fold {
     uint32_t wave_count; /* unfinished */
     uint32_t flatten_open;   /* positions that are to become flat and were not given up */
     uint32_t flatten_wanted; /* of them, those that have no own order yet */
+    uint32_t hand_order_count, hand_book_count; /* hand.h */
     struct eng_core_counters counters;
 };
 
@@ -286,6 +288,7 @@ struct eng_account {
     uint8_t reserved[3];
     uint32_t address;    /* index of its source address group */
     uint32_t master_row; /* index in view->masters + 1, 0 = no followers in this shard */
+    uint32_t slot;       /* 1 + slot of its first subscription, 0 = none */
     uint32_t day_calls;
     uint32_t day;
     uint64_t token_version;
@@ -330,6 +333,8 @@ struct eng_core {
     struct eng_position *positions;
     struct eng_master_position *master_positions;
     struct eng_slot *slots;
+    struct eng_hand_order *hand_orders;
+    struct eng_hand_book *hand_books;
     struct eng_wave *waves;
     struct eng_account_fold *account_folds; /* by account number, [0] unused */
     struct eng_recon_account *recon_accounts; /* by account number */
@@ -344,6 +349,7 @@ struct eng_core {
     struct eng_map broker_map;   /* broker order id -> child */
     struct eng_map position_map; /* (follower, master's instrument, product) */
     struct eng_map master_map;   /* (account, instrument, product) */
+    struct eng_map hand_order_map, hand_book_map; /* hand.h: by order key; as master_map */
 
     /* derived, functions of the fold */
     uint32_t *wave_active; /* indexes of unfinished waves, oldest first; fold.wave_count of them */

@@ -2,17 +2,18 @@
 
 #include "engine/core/controls.h"
 #include "engine/core/core_private.h"
+#include "engine/core/hand.h"
 #include "engine/core/money.h"
 #include "engine/core/reconcile_private.h"
 
 /* What is hashed bytewise has no padding; a new field that makes some fails here. */
 _Static_assert(sizeof(struct eng_order) == 16 + 19 * 8 + 10 * 4 + 8 + 16, "no padding");
 _Static_assert(sizeof(struct eng_child) == 8 * 4 + 8 + 24 + 6 * 4 + 13 * 8 + 8 + 32, "no padding");
-_Static_assert(sizeof(struct eng_position) == 160, "no padding");
+_Static_assert(sizeof(struct eng_position) == 168, "no padding");
 _Static_assert(sizeof(struct eng_master_position) == 88, "no padding");
 _Static_assert(sizeof(struct eng_wave) == 3 * 8 + 5 * 4 + 4, "no padding");
 _Static_assert(
-    sizeof(struct eng_fold) == 6 * 8 + 8 * 4 + sizeof(struct eng_core_counters), "no padding");
+    sizeof(struct eng_fold) == 6 * 8 + 10 * 4 + sizeof(struct eng_core_counters), "no padding");
 
 uint64_t eng_hash(uint64_t hash, const void *bytes, size_t count)
 {
@@ -40,6 +41,7 @@ uint64_t eng_core_hash(const struct eng_core *core)
         hash, core->master_positions, fold->master_position_count * sizeof *core->master_positions);
     hash = eng_hash(hash, core->slots, core->limits.follower_slot_max * sizeof *core->slots);
     hash = eng_hash(hash, core->waves, core->limits.wave_max * sizeof *core->waves);
+    hash = eng_hand_hash(core, hash);
     hash = eng_hash(hash, core->account_folds,
         ((size_t)core->limits.account_max + 1) * sizeof *core->account_folds);
     hash = eng_hash(hash, core->recon_accounts,

@@ -2,6 +2,7 @@
 #include "engine/core/controls.h"
 #include "engine/core/core_private.h"
 #include "engine/core/dedupe.h"
+#include "engine/core/hand.h"
 #include "engine/core/money.h"
 #include "engine/core/reconcile_private.h"
 
@@ -55,12 +56,17 @@ static size_t lay_out(struct eng_core *core, const struct eng_core_limits *limit
         take(&carve, (size_t)limits->account_max + 1, sizeof *core->recon_accounts);
     core->recon_children = take(&carve, limits->child_max, sizeof *core->recon_children);
 
+    core->hand_orders = take(&carve, eng_hand_orders_max(limits), sizeof *core->hand_orders);
+    core->hand_books = take(&carve, eng_hand_orders_max(limits), sizeof *core->hand_books);
+
     core->order_map = take_map(&carve, limits->order_max);
     core->digits_map = take_map(&carve, limits->order_max);
     core->child_map = take_map(&carve, limits->child_max);
     core->broker_map = take_map(&carve, limits->child_max);
     core->position_map = take_map(&carve, limits->position_max);
     core->master_map = take_map(&carve, limits->master_position_max);
+    core->hand_order_map = take_map(&carve, eng_hand_orders_max(limits));
+    core->hand_book_map = take_map(&carve, eng_hand_orders_max(limits));
 
     core->wave_active = take(&carve, (size_t)limits->wave_max + 1, sizeof(uint32_t));
     core->wave_cursor = take(&carve, limits->wave_max, sizeof(uint32_t));

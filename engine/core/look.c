@@ -181,7 +181,7 @@ static void verify_positions(const struct eng_core *core)
             }
         }
         LS_CHECK(position->flying == flying);
-        LS_CHECK(position->held_e8 == held);
+        LS_CHECK(position->held_e8 + position->gone_e8 == held && position->lost_e8 >= 0);
         LS_CHECK(position->closing_e8[0] == closing[0]);
         LS_CHECK(position->closing_e8[1] == closing[1]);
         LS_CHECK(position->unsent_e8 == unsent);

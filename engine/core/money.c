@@ -413,6 +413,23 @@ void eng_money_fill(
     purse->open_cost_e8 = eng_add_saturated(purse->open_cost_e8, of->cost_e8 - cost_before_e8);
 }
 
+void eng_money_write_off(struct eng_core *core, uint32_t index)
+{
+    struct eng_money *money = core->money;
+    struct eng_lots *of = &money->lots_of[index];
+    const struct eng_position *position = &core->positions[index];
+    int64_t cost_before_e8 = of->cost_e8, cost_e8;
+    while (of->oldest != 0)
+        (void)lot_pop(money, of, money->lots[of->oldest - 1].qty_e8, &cost_e8);
+    of->cost_e8 = 0;
+    if (LS_UNLIKELY(core->controls->values))
+        core->controls->exposure_e8 =
+            eng_add_saturated(core->controls->exposure_e8, -cost_before_e8);
+    struct eng_purse *purse = &money->purses[position->slot];
+    if (purse->follower_no == position->follower_no)
+        purse->open_cost_e8 = eng_add_saturated(purse->open_cost_e8, -cost_before_e8);
+}
+
 /* --- broker errors ------------------------------------------------------------------------------
  */
 

@@ -133,6 +133,10 @@ uint64_t eng_money_hash(const struct eng_core *core, uint64_t hash);
 /* eng_money_verify checks that lots, costs and positions agree (LS_CHECK). */
 void eng_money_verify(const struct eng_core *core);
 
+/* eng_money_write_off takes all lots of a position away at their cost, before its held_e8 becomes 0:
+ * nothing is realised. Part of apply. */
+void eng_money_write_off(struct eng_core *core, uint32_t position);
+
 /* eng_money_value_e8 returns qty x price, rounded down, saturated. Neither is negative. */
 int64_t eng_money_value_e8(int64_t qty_e8, int64_t price_e8);
 

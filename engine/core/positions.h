@@ -51,6 +51,13 @@ static inline int64_t eng_held_e8(const struct eng_position *position, uint8_t s
     return held > 0 ? held : 0;
 }
 
+/* eng_there_e8 returns what of it the account still has: all but what its owner closed by hand. */
+static inline int64_t eng_there_e8(const struct eng_position *position, uint8_t side)
+{
+    int64_t there = eng_held_e8(position, side) - position->lost_e8;
+    return there > 0 ? there : 0;
+}
+
 /* eng_coming_e8 returns what own working entries of the other side may still bring. */
 static inline int64_t eng_coming_e8(const struct eng_position *position, uint8_t side)
 {
@@ -82,7 +89,7 @@ static inline int64_t eng_reach_e8(const struct eng_position *position)
 static inline int64_t eng_closable_e8(
     const struct eng_position *position, uint8_t side, int64_t own_e8)
 {
-    int64_t rest = eng_held_e8(position, side) - (eng_reserved_e8(position) - own_e8) -
+    int64_t rest = eng_there_e8(position, side) - (eng_reserved_e8(position) - own_e8) -
                    position->opening_e8[side == IPC_SIDE_SELL ? 1 : 0];
     return rest > 0 ? rest : 0;
 }

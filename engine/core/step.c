@@ -6,6 +6,7 @@
 #include "engine/core/dedupe.h"
 #include "engine/core/fanout.h"
 #include "engine/core/flatten_private.h"
+#include "engine/core/hand.h"
 #include "engine/core/join.h"
 #include "engine/core/limits_private.h"
 #include "engine/core/money.h"
@@ -443,6 +444,8 @@ static uint32_t element_bytes(enum ipc_fact_type type)
         return 0;
     case IPC_FACT_CATCH_UP:
         return sizeof(struct ipc_fact_catch_up);
+    case IPC_FACT_ACCOUNT:
+        return sizeof(struct ipc_fact_account);
     case IPC_FACT_POSITIONS:
         return sizeof(struct ipc_fact_positions);
     }
@@ -494,6 +497,8 @@ static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *fr
         return eng_recon_apply(core, frame);
     case IPC_FACT_CATCH_UP:
         return eng_catch_up_apply(core, frame);
+    case IPC_FACT_ACCOUNT:
+        return eng_hand_apply(core, frame);
     }
     return IPC_BAD_INPUT;
 }

@@ -53,7 +53,7 @@ struct eng_core_limits {
     uint32_t wave_max;            /* unfinished waves at a time, [2, 4096] */
     uint32_t pace_logs;           /* exchanges paced apart per account, [1, 9]; further exchanges
                                      share the last log */
-    uint32_t lot_max;             /* FIFO lots of copied positions; 0 = half more than position_max */
+    uint32_t lot_max; /* FIFO lots of copied positions; 0 = half more than position_max */
 };
 
 /* Bands of market-price protection: a price below `below_e8` gets `fraction_e8` of itself, or
@@ -181,14 +181,15 @@ const struct ipc_snapshot_view *eng_core_view(const struct eng_core *core);
 
 /* --- events ---------------------------------------------------------------------------------- */
 
-/* What one ring record becomes: up to three facts, to be journaled and applied in order. */
-#define ENG_EVENT_FACTS_MAX 3
+/* What one ring record becomes: a few facts, to be journaled and applied in order. */
+#define ENG_EVENT_FACTS_MAX 5
 struct eng_event_facts {
     uint32_t count;      /* 0 = it changed nothing: a duplicate, or not ours; see `why` */
     bool retry_later;    /* with count 0: too many unfinished waves; do not consume it yet */
     enum ipc_reason why; /* of count 0: DUPLICATE_EVENT, OWN_ORDER, INSTRUMENT_UNKNOWN, ... */
     struct {
-        enum ipc_fact_type type; /* EVENT, UPDATE, BOOK, ALARM, LIMIT, RECON or CATCH_UP */
+        enum ipc_fact_type type; /* EVENT, UPDATE, BOOK, ALARM, LIMIT, RECON, ACCOUNT
+                                    or CATCH_UP */
         uint32_t bytes;          /* of the payload; the frame's count is 1 */
         union {
             struct ipc_fact_event event; /* EVENT, UPDATE */
@@ -198,6 +199,7 @@ struct eng_event_facts {
             struct ipc_fact_guard guard;
             struct ipc_fact_recon_room recon;
             struct ipc_fact_catch_up catch_up;
+            struct ipc_fact_account account;
         };
     } fact[ENG_EVENT_FACTS_MAX];
 };
@@ -232,8 +234,8 @@ struct eng_batch {
 
 /* One follower's samples. The shell reads them after the batch is known and before deciding. */
 struct eng_follower_sample {
-    int64_t capital_e8;      /* accounts page: equity; read only for modes that ask, else 0 */
-    int64_t capital_mono_ns; /* its time, and that of the two below; 0 = unknown */
+    int64_t capital_e8;          /* accounts page: equity; read only for modes that ask, else 0 */
+    int64_t capital_mono_ns;     /* its time, and that of the two below; 0 = unknown */
     int64_t balance_e8, free_e8; /* cash, and what no margin holds; may be 0 = unknown */
     /* where eng_batch_instrument names another instrument than the batch's: that one, its last
      * price and its time; 0 = the batch's price counts */

@@ -125,8 +125,9 @@ static enum ipc_reason closing_total(struct eng_judging *judging, int64_t now_e8
     /* What other working closes leave; this one's own rest is not in its way, but a stop gives way
      * to what leaves now. */
     if (follower->base_kept) { /* what waits for its own entry is no more than it was */
+        free += held - there;
         free = free > 0 ? free : 0;
-        free += follower->child_open_e8;
+        free += follower->child_open_e8 - (held - there);
     } else {
         free += follower->reserved_e8 > follower->child_open_e8 ? follower->child_open_e8
                                                                 : follower->reserved_e8;

@@ -3,6 +3,7 @@
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/fanout.h"
+#include "engine/core/hand.h"
 #include "engine/core/join.h"
 #include "engine/core/limits_private.h"
 #include "engine/core/masters.h"
@@ -244,10 +245,13 @@ static void step_order(const struct eng_core *core, const struct ipc_event *even
         return;
     }
     bool ours = false;
-    if (row->roles & IPC_ROLE_FOLLOWER)
+    if (row->roles & IPC_ROLE_FOLLOWER) {
         ours = eng_step_own(core, event, producer, ring_sequence, out);
+        if (!ours && !(event->flags & IPC_EVENT_OWN_TAG))
+            eng_hand_step(core, event, out);
+    }
     if (!(row->roles & IPC_ROLE_MASTER)) {
-        if (!ours)
+        if (!ours && out->count == 0)
             out->why = IPC_REASON_NO_COPY;
         return;
     }
@@ -263,6 +267,8 @@ static void step_order(const struct eng_core *core, const struct ipc_event *even
         return;
     }
     step_master(core, event, producer, ring_sequence, out);
+    if (out->retry_later)
+        out->count = 0; /* all of it again */
 }
 
 static void step_book(

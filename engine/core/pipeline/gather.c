@@ -149,6 +149,10 @@ static void gather_follower(const struct eng_work *work, const struct eng_follow
     out->symbol_allowed = 1;
     out->entry_product = position->product;
     out->held_e8 = position->held_e8;
+    out->has_account = position->lost_e8 != 0;
+    out->account_e8 = eng_there_e8(position, close->side);
+    if (close->side == IPC_SIDE_BUY)
+        out->account_e8 = -out->account_e8;
     out->coming_e8 = eng_coming_e8(position, close->side);
     out->reserved_e8 = eng_reserved_e8(position);
     out->stop_e8 = stops.all_e8;

@@ -60,8 +60,9 @@ static int64_t exit_quantity(const struct eng_core *core, const struct eng_child
     int64_t closable = eng_closable_e8(position, child->side, own);
     if (closable > 0)
         return ls_min_i64(child->qty_e8, closable);
-    return eng_held_e8(position, child->side) == 0 && eng_coming_e8(position, child->side) == 0 ? -1
-                                                                                                : 0;
+    return eng_there_e8(position, child->side) == 0 && eng_coming_e8(position, child->side) == 0
+               ? -1
+               : 0;
 }
 
 /* When something may be decided about this child: now or earlier means now. */

@@ -226,6 +226,15 @@ class Semantics(unittest.TestCase):
         finally:
             self.set_follower("HALF", ratio="0.5")
 
+    def test_follower_who_sold_part_by_hand(self):
+        symbol = "HDFCBANK-EQ"
+        self.bought(symbol)
+        self.world.terminal("HALF", symbol, "SELL", 20, "MARKET")
+        time.sleep(0.3)  # its account's book was read
+        self.master(symbol, "SELL", 100)
+        self.expect("what is left", "HALF", symbol, "SELL", [30])
+        wait_for("THIRD is flat", lambda: self.held("THIRD", symbol) == 0, 8)
+
     # --- orders that change -----------------------------------------------------------------------
 
     def test_25_amendments_in_200_ms(self):
