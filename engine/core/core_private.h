@@ -477,6 +477,13 @@ static inline int64_t eng_entry_age_limit_ns(const struct ipc_row_follower *row,
     return (int64_t)ms * LS_NS_PER_MS;
 }
 
+/* How old the account's figures may be that sizing divides by. */
+static inline int64_t eng_capital_age_ns(const struct ipc_row_follower *row)
+{
+    uint32_t ms = row->capital_max_age_ms ? row->capital_max_age_ms : ENG_CAPITAL_AGE_MS;
+    return (int64_t)ms * LS_NS_PER_MS;
+}
+
 /* The row of an instrument in the adopted view, NULL when it is not there. */
 static inline const struct ipc_row_instrument *eng_instrument_row(
     const struct ipc_snapshot_view *view, uint32_t instrument)

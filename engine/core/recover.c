@@ -98,10 +98,13 @@ static void sample_add(struct eng_follower_sample *sample, const struct ipc_row_
     if (child->kind == IPC_CHILD_SKIP && child->reason == IPC_REASON_KILL_SWITCH)
         sample->switch_word = (uint8_t)ls_max_i64(
             sample->switch_word, is_exit ? IPC_SWITCH_HALT : IPC_SWITCH_CLOSE_ONLY);
-    if (!is_exit && row != NULL && row->mode == IPC_MODE_PERCENTAGE && child->sample_e8 > 0 &&
-        sample->capital_mono_ns == 0) {
+    if (is_exit || row == NULL || row->mode != IPC_MODE_PERCENTAGE || sample->capital_mono_ns != 0)
+        return;
+    if (child->sample_e8 > 0) {
         sample->capital_e8 = child->sample_e8;
         sample->capital_mono_ns = mono_ns;
+    } else if (child->reason == IPC_REASON_STALE_ACCOUNT_DATA) {
+        sample->capital_mono_ns = mono_ns - eng_capital_age_ns(row) - 1;
     }
 }
 

@@ -74,8 +74,20 @@ static enum ipc_reason opening_total(struct eng_judging *judging, int64_t now_e8
             }
         }
     }
-    /* A smaller total is no opening: nothing bars it. */
-    return *total_e8 < now_e8 ? IPC_REASON_NONE : eng_bars(judging, true);
+    /* What is filled is enough: the rest is cancelled, which nothing bars. */
+    if (*total_e8 <= judging->follower->child_filled_e8)
+        return IPC_REASON_NONE;
+    if (judging->follower->word != IPC_SWITCH_RUN)
+        return IPC_REASON_KILL_SWITCH;
+    /* A smaller total is no opening: nothing else bars it, if it is not too old to leave. A larger
+     * one is an opening of what is added, which the day's limits bar too. */
+    if (*total_e8 < now_e8 && judging->shared->barred != IPC_REASON_NONE)
+        return (enum ipc_reason)judging->shared->barred;
+    reason = *total_e8 > now_e8 ? eng_bars(judging, false) : eng_bar_age(judging);
+    if (reason == IPC_REASON_NONE && *total_e8 == now_e8)
+        reason = eng_bars(judging, true);
+    return reason == IPC_REASON_NONE && *total_e8 > now_e8 ? eng_caps_margin(judging, &sizing)
+                                                           : reason;
 }
 
 /* What the copy's total comes to by the run that it belongs to: what it has, and what the run's
@@ -155,6 +167,9 @@ static enum ipc_reason amended_terms(
     } else {
         leg->flags = ENG_LEG_OPEN;
         reason = eng_guard_opening(judging, leg);
+        if (reason == IPC_REASON_NONE)
+            reason = eng_slice(judging, leg, false);
+        leg->slices = 1; /* slice_e8 is for what is placed beside the copy */
     }
     if (leg->price_e8 == 0)
         leg->price_e8 = judging->follower->child_price_e8;

@@ -109,7 +109,7 @@ static enum ipc_reason bar_hours(struct eng_judging *judging)
 }
 
 /* Step 7. As old as the limit passes. */
-static enum ipc_reason bar_age(struct eng_judging *judging)
+enum ipc_reason eng_bar_age(struct eng_judging *judging)
 {
     const struct ipc_row_follower *row = judging->row;
     bool market = judging->shared->occasion == ENG_ON_FILL ||
@@ -187,6 +187,6 @@ enum ipc_reason eng_bars(struct eng_judging *judging, bool amends)
         return reason;
     reason = bar_hours(judging);
     if (reason == IPC_REASON_NONE)
-        reason = bar_age(judging);
+        reason = eng_bar_age(judging);
     return reason == IPC_REASON_NONE ? bar_day(judging) : reason;
 }

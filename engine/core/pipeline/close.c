@@ -78,7 +78,8 @@ static int64_t wanted_of_run(
 }
 
 /* The same where the run's numbers are kept: nothing has to be found out about them. */
-static int64_t wanted_of_kept(struct eng_judging *judging, int64_t free_e8)
+static int64_t wanted_of_kept(
+    struct eng_judging *judging, const struct eng_reduction *reduction, int64_t free_e8)
 {
     const struct eng_base *base = &judging->follower->base;
     bool all = base->reduced_e8 >= base->master_e8;
@@ -93,6 +94,9 @@ static int64_t wanted_of_kept(struct eng_judging *judging, int64_t free_e8)
         eng_note(judging, IPC_STEP_CLOSED_SO_FAR, base->closed_e8, 0);
     judging->out->base = *base;
     int64_t want = total > base->closed_e8 ? total - base->closed_e8 : 0;
+    /* What a resting stop holds goes too, when it leaves now and the master has nothing. */
+    if (all && judging->shared->flat && reduction->leaves_now)
+        free_e8 = eng_sum(free_e8, judging->follower->stop_e8);
     return all && want < free_e8 ? free_e8
                                  : want; /* whatever is there when the master has nothing */
 }
@@ -102,7 +106,7 @@ static int64_t wanted_e8(struct eng_judging *judging, const struct eng_reduction
     int64_t copied_e8, int64_t free_e8)
 {
     if (is_kept(judging, reduction))
-        return wanted_of_kept(judging, free_e8);
+        return wanted_of_kept(judging, reduction, free_e8);
     if (reduction->all ||
         (reduction->whole_e8 == 0 && reduction->part_e8 == 0 && reduction->fraction_e8 == 0)) {
         eng_note(judging, IPC_STEP_HELD, copied_e8, 0);

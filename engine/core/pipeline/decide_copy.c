@@ -127,8 +127,8 @@ static bool modifications_used_up(
     return most != 0 && child->modifications >= most;
 }
 
-static bool has_terms(
-    const struct eng_plan *plan, const struct eng_child *child, int64_t qty_e8, bool acknowledged)
+static bool has_terms(const struct eng_plan *plan, const struct eng_shape *shape,
+    const struct eng_child *child, int64_t qty_e8, bool acknowledged)
 {
     int64_t have = acknowledged ? child->known_qty_e8 : child->qty_e8;
     if (have != qty_e8)
@@ -136,18 +136,18 @@ static bool has_terms(
     /* A market order's protected price moves with the market; it is not the master's term. */
     if (plan->order->type == IPC_TYPE_MARKET)
         return true;
-    return child->type == plan->shape.type &&
-           (acknowledged ? child->known_price_e8 : child->price_e8) == plan->shape.price_e8 &&
-           (acknowledged ? child->known_trigger_e8 : child->trigger_e8) == plan->shape.trigger_e8;
+    return child->type == shape->type &&
+           (acknowledged ? child->known_price_e8 : child->price_e8) == shape->price_e8 &&
+           (acknowledged ? child->known_trigger_e8 : child->trigger_e8) == shape->trigger_e8;
 }
 
 /* New terms and a new quantity for one copy that lives. */
 static void decide_amend(struct eng_work *work, const struct eng_follower *follower,
-    const struct eng_plan *plan, const struct eng_child *child, int64_t qty_e8,
-    enum ipc_reason reason)
+    const struct eng_plan *plan, const struct eng_shape *shape, const struct eng_child *child,
+    int64_t qty_e8, enum ipc_reason reason)
 {
     struct ipc_fact_child *fact = add_for(work, follower, child);
-    const struct eng_terms terms = {.shape = &plan->shape,
+    const struct eng_terms terms = {.shape = shape,
         .instrument = child->instrument,
         .product = child->product,
         .flags = wide_flags(child)};
@@ -187,11 +187,11 @@ static void decide_amend(struct eng_work *work, const struct eng_follower *follo
         return;
     }
     fact->qty_e8 = qty_e8;
-    if (has_terms(plan, child, qty_e8, true)) {
+    if (has_terms(plan, shape, child, qty_e8, true)) {
         eng_fact_skip(fact, IPC_REASON_AT_TARGET, qty_e8); /* drops a queued change */
         return;
     }
-    if (child->queued != 0 && has_terms(plan, child, qty_e8, false)) {
+    if (child->queued != 0 && has_terms(plan, shape, child, qty_e8, false)) {
         fact->kind = IPC_CHILD_MODIFY_QUEUED; /* as it waits already */
     } else if (modifications_used_up(work, follower, child)) {
         /* Cancelled, and once that is confirmed with what it filled, the difference is placed. */
@@ -220,17 +220,37 @@ static bool lacks_room(struct eng_work *work, uint32_t wanted)
     return true;
 }
 
+/* The form in which a copy is changed: that of what is judged now. An order whose form a price
+ * guard made keeps its own once it has left: it is no order of the master's. */
+static struct eng_shape form_of(
+    const struct eng_plan *plan, const struct eng_amended *amended, const struct eng_child *child)
+{
+    if (amended == NULL || !amended->is_recorded)
+        return plan->shape;
+    const struct eng_shape *judged = amended->terms.shape;
+    if (judged->type == plan->shape.type || eng_state_unsent(child->state))
+        return *judged;
+    return (struct eng_shape){.side = child->side,
+        .type = child->type,
+        .product = child->product,
+        .validity = child->validity,
+        .price_e8 = child->price_e8,
+        .trigger_e8 = child->trigger_e8};
+}
+
 /* Shares a new total out: what lives keeps its quantity as far as it goes, the newest gives or
  * takes the difference, and what one order cannot carry is placed beside it. */
 static bool share_out(struct eng_work *work, const struct eng_follower *follower,
-    const struct eng_plan *plan, const struct family *family, int64_t total_e8,
-    enum ipc_reason reason)
+    const struct eng_plan *plan, const struct family *family, const struct eng_amended *amended,
+    int64_t total_e8, enum ipc_reason reason)
 {
     const struct eng_core *core = work->core;
     const struct eng_child *last = &core->children[family->child[family->count - 1]];
     int64_t rest = total_e8 - family->gone_e8;
     int64_t change = rest - family->live_e8;
     int64_t slice = plan->freeze_qty_e8 != 0 ? plan->freeze_qty_e8 : ENG_QTY_MAX_E8;
+    if (amended != NULL && amended->terms.slice_e8 != 0)
+        slice = amended->terms.slice_e8;
     int64_t quantity[FAMILY_MAX];
     if (lacks_room(work, family->live + 1))
         return false;
@@ -247,8 +267,10 @@ static bool share_out(struct eng_work *work, const struct eng_follower *follower
     uint32_t first = work->count;
     for (uint32_t i = 0; i < family->count && eng_work_room(work) > 1; i++) {
         const struct eng_child *child = &core->children[family->child[i]];
-        if (!is_over(child))
-            decide_amend(work, follower, plan, child, quantity[i], reason);
+        if (is_over(child))
+            continue;
+        const struct eng_shape shape = form_of(plan, amended, child);
+        decide_amend(work, follower, plan, &shape, child, quantity[i], reason);
     }
     bool places = change > 0 && !family->is_broken;
     if (!places) {
@@ -260,13 +282,18 @@ static bool share_out(struct eng_work *work, const struct eng_follower *follower
     fact->incarnation = last->incarnation;
     fact->qty_e8 = change;
     fact->reason = (uint8_t)reason;
-    const struct eng_terms terms = {.shape = &plan->shape,
+    struct eng_terms terms = {.shape = &plan->shape,
         .instrument = last->instrument,
         .product = last->product,
         .flags = wide_flags(last),
         .leg = ipc_tag_action_leg(last->action),
         .slice = family->next_slice,
         .slice_e8 = slice};
+    if (amended != NULL && amended->is_recorded) {
+        terms.shape = amended->terms.shape;
+        terms.market_protection_e8 = amended->terms.market_protection_e8;
+        terms.price_sample_e8 = amended->terms.price_sample_e8;
+    }
     /* Behind an unanswered close of another decision it waits in the queue. */
     bool behind = (last->flags & ENG_CHILD_EXIT) && core->positions[last->position].flying != 0;
     if (eng_work_place(work, follower, &terms, behind) || work->count > first) {
@@ -308,6 +335,21 @@ static bool is_of_another(const struct eng_work *work, const struct eng_follower
            turned != eng_row_reverses(work->core->view, follower->row);
 }
 
+/* What the copies are to come to. One that was cancelled before it filled, to be placed anew, is an
+ * opening again. */
+static bool amended_total(struct eng_plan *plan, const struct eng_follower *follower,
+    const struct family *family, struct ipc_fact_child *fact, struct eng_amended *out)
+{
+    if (family->own_e8 != 0)
+        return eng_plan_amend(
+            plan, follower, family->claim_e8, family->own_e8 - family->claim_e8, fact, out);
+    out->is_recorded = !eng_row_is_plain(follower->row);
+    out->terms = (struct eng_terms){.shape = &plan->shape, .instrument = plan->order->instrument};
+    out->trace.count = 0;
+    out->follower = (struct eng_case_follower){0};
+    return eng_plan_opening(NULL, plan, follower, 0, fact, &out->shape, &out->terms);
+}
+
 static bool amend_entries(struct eng_work *work, const struct eng_follower *follower,
     struct eng_plan *plan, const struct family *family)
 {
@@ -331,19 +373,20 @@ static bool amend_entries(struct eng_work *work, const struct eng_follower *foll
     struct ipc_fact_child probe = {0};
     uint32_t first = work->count;
     bool fits = true;
-    /* A copy that works keeps the form in which it left: only its size is asked. */
-    struct eng_shape shape;
-    struct eng_terms terms = {.shape = &plan->shape, .instrument = plan->order->instrument};
-    if (!eng_plan_opening(NULL, plan, follower, family->own_e8, &probe, &shape, &terms))
+    struct eng_amended amended;
+    if (!amended_total(plan, follower, family, &probe, &amended))
         skip_all(work, follower, family, (enum ipc_reason)probe.reason, probe.qty_e8);
-    else if (terms.instrument != last->instrument) /* the symbol map was changed meanwhile */
+    else if (amended.terms.instrument !=
+             last->instrument) /* the symbol map was changed meanwhile */
         skip_all(work, follower, family, IPC_REASON_SUPERSEDED, probe.qty_e8);
     else
-        fits = share_out(work, follower,
-            eng_work_mapped_plan(work, follower, plan, last->instrument), family, probe.qty_e8,
-            (enum ipc_reason)probe.reason);
+        fits =
+            share_out(work, follower, eng_work_mapped_plan(work, follower, plan, last->instrument),
+                family, &amended, probe.qty_e8, (enum ipc_reason)probe.reason);
     for (uint32_t i = first; i < work->count; i++)
         work->children[i].sample_e8 = probe.sample_e8; /* all of them were decided with it */
+    if (work->count > first)
+        eng_record_amend(work, &amended, first);
     return fits;
 }
 
@@ -391,7 +434,7 @@ static bool amend_exits(
         if (is_over(child))
             total -= child->filled_qty_e8;
     }
-    return share_out(work, follower, plan, family, ls_max_i64(total, 0),
+    return share_out(work, follower, plan, family, NULL, ls_max_i64(total, 0),
         verdict.reason == IPC_REASON_CLOSE_CLAMPED ? IPC_REASON_CLOSE_CLAMPED : IPC_REASON_NONE);
 }
 

@@ -183,10 +183,9 @@ static void take_leg(const struct eng_leg *leg, struct eng_shape *shape, struct 
 }
 
 /* Its samples and steps go on record: the first ones, which are the inputs, and the outcome. */
-static void record(struct eng_work *work, const struct eng_case_follower *follower,
+static void record(struct ipc_fact_wide *wide, const struct eng_case_follower *follower,
     const struct eng_trace *trace, uint32_t instrument)
 {
-    struct ipc_fact_wide *wide = eng_work_wide(work);
     wide->instrument = instrument;
     wide->price_sample_e8 = follower->own.last_e8; /* 0 = not mapped: the batch's */
     wide->equity_e8 = follower->equity_e8;
@@ -219,8 +218,8 @@ static bool gather_carry(const struct eng_work *work, const struct eng_plan *pla
     return true;
 }
 
-/* Last: what no follower sets (ORDER-SAFETY 3.9). Its own value price: the leg's limit, else the last
- * price of what it trades. */
+/* Last: what no follower sets (ORDER-SAFETY 3.9). Its own value price: the leg's limit, else the
+ * last price of what it trades. */
 static bool controls_pass(struct eng_plan *plan, const struct eng_follower *follower,
     const struct eng_case_follower *judged, const struct eng_leg *leg, int64_t own_e8,
     struct ipc_fact_child *fact)
@@ -242,43 +241,55 @@ static bool controls_pass(struct eng_plan *plan, const struct eng_follower *foll
     return reason == IPC_REASON_NONE;
 }
 
-static bool judge(struct eng_work *work, struct eng_plan *plan, const struct eng_follower *follower,
-    int64_t own_e8, struct ipc_fact_child *fact, struct eng_shape *shape, struct eng_terms *terms)
+/* The case of an opening, or of the total of one that was copied.
+ *   own_e8    what its copies hold and may still fill
+ *   in_reach  of it, what counts against max_position as if it were another order's
+ *   returns   the instrument that it trades */
+static uint32_t gather(struct eng_plan *plan, const struct eng_follower *follower, int64_t own_e8,
+    int64_t in_reach_e8, struct eng_case_shared *shared, struct eng_case *judged)
 {
     const struct ipc_row_follower *row = follower->row;
-    struct eng_case_shared shared = {0};
-    struct eng_case judged = {.shared = &shared, .follower = {.row = row}};
+    *shared = (struct eng_case_shared){0};
+    *judged = (struct eng_case){.shared = shared, .follower = {.row = row}};
     if (row->policy != 0)
-        judged.follower.policy = &plan->view->policies[row->policy - 1];
+        judged->follower.policy = &plan->view->policies[row->policy - 1];
     bool refuses_market = plan->core->policies[row->broker].refuses_market;
-    gather_order(plan, &shared);
-    gather_market(plan, refuses_market, &shared);
-    judged.follower.word = (uint8_t)follower->word;
-    judged.follower.session_valid = eng_account_session_valid(follower->account);
-    judged.follower.breaker = (uint8_t)eng_controls_bar(plan, follower);
-    judged.follower.symbol_allowed = eng_plan_symbol_allowed(plan, row);
+    gather_order(plan, shared);
+    gather_market(plan, refuses_market, shared);
+    judged->follower.word = (uint8_t)follower->word;
+    judged->follower.session_valid = eng_account_session_valid(follower->account);
+    judged->follower.breaker = (uint8_t)eng_controls_bar(plan, follower);
+    judged->follower.symbol_allowed = eng_plan_symbol_allowed(plan, row);
     const struct ipc_row_map_item *item = eng_map_item(plan->view, row, plan->order->instrument);
     enum ipc_reason contract = item == NULL ? eng_plan_contract(plan, follower, false)
                                             : gather_mapped(plan, follower, item, refuses_market,
-                                                  &shared, &judged.follower);
-    judged.follower.mismatch = contract == IPC_REASON_INSTRUMENT_MISMATCH;
+                                                  shared, &judged->follower);
+    judged->follower.mismatch = contract == IPC_REASON_INSTRUMENT_MISMATCH;
     if (contract == IPC_REASON_INSTRUMENT_UNKNOWN)
-        shared.instrument = judged.follower.own.instrument = 0;
+        shared->instrument = judged->follower.own.instrument = 0;
     uint32_t trades = item == NULL ? plan->order->instrument : item->to;
-    terms->instrument = trades;
-    judged.follower.unknown_pending =
+    judged->follower.unknown_pending =
         follower->slot != NULL && follower->slot->unknown_count != 0 &&
         eng_position_unknown(
             plan->core, (uint32_t)(follower->slot - plan->core->slots), row->follower_no, trades);
-    gather_position(plan, follower, own_e8, &judged.follower);
-    gather_money(plan, follower, own_e8, &judged.follower);
+    gather_position(plan, follower, own_e8 - in_reach_e8, &judged->follower);
+    gather_money(plan, follower, own_e8, &judged->follower);
+    return trades;
+}
 
+static bool judge(struct eng_work *work, struct eng_plan *plan, const struct eng_follower *follower,
+    int64_t own_e8, struct ipc_fact_child *fact, struct eng_shape *shape, struct eng_terms *terms)
+{
+    struct eng_case_shared shared;
+    struct eng_case judged;
+    uint32_t trades = gather(plan, follower, own_e8, 0, &shared, &judged);
+    terms->instrument = trades;
     bool carries = gather_carry(work, plan, terms, own_e8, &judged.follower);
     struct eng_verdict verdict;
     struct eng_trace trace;
     eng_judge(&judged, &verdict, work == NULL ? NULL : &trace);
     if (work != NULL)
-        record(work, &judged.follower, &trace, trades);
+        record(eng_work_wide(work), &judged.follower, &trace, trades);
     if (carries) {
         eng_work_wide(work)->run_sum_e8 = verdict.run.sum_e8;
         eng_work_wide(work)->run_granted_e8 = verdict.run.granted_e8;
@@ -306,4 +317,53 @@ bool eng_plan_opening(struct eng_work *work, struct eng_plan *plan,
     if (LS_LIKELY(eng_row_is_plain(follower->row)))
         return eng_plan_entry(plan, follower, own_e8, fact);
     return judge(work, plan, follower, own_e8, fact, shape, terms);
+}
+
+bool eng_plan_amend(struct eng_plan *plan, const struct eng_follower *follower, int64_t open_e8,
+    int64_t filled_e8, struct ipc_fact_child *fact, struct eng_amended *out)
+{
+    struct eng_case_shared shared;
+    struct eng_case judged;
+    int64_t own_e8 = eng_add_saturated(open_e8, filled_e8);
+    uint32_t trades = gather(plan, follower, own_e8, own_e8, &shared, &judged);
+    bool is_plain = eng_row_is_plain(follower->row);
+    shared.occasion = ENG_ON_AMEND;
+    shared.has_qty = 1;
+    judged.follower.child_open_e8 = open_e8;
+    judged.follower.child_filled_e8 = filled_e8;
+    struct eng_verdict verdict;
+    struct eng_trace *trace = is_plain ? NULL : &out->trace;
+    eng_judge(&judged, &verdict, trace);
+    out->follower = judged.follower;
+    out->is_recorded = !is_plain;
+    out->terms = (struct eng_terms){.shape = &plan->shape,
+        .instrument = trades,
+        .product = plan->shape.product,
+        .price_sample_e8 = judged.follower.own.last_e8};
+    fact->reason = verdict.reason;
+    fact->sample_e8 = verdict.sample_e8;
+    fact->qty_e8 = verdict.asked_e8;
+    if (verdict.act == ENG_ACT_SKIP)
+        return false;
+    if (verdict.leg_count == 0)
+        return true;
+    struct eng_leg *leg = &verdict.legs[0];
+    leg->qty_e8 = verdict.asked_e8;
+    if (leg->qty_e8 > own_e8 && !controls_pass(plan, follower, &judged.follower, leg, own_e8, fact))
+        return false;
+    if (leg->slice_e8 < leg->qty_e8)
+        out->terms.slice_e8 = leg->slice_e8;
+    if (is_plain)
+        return true;
+    int64_t slice_e8 = out->terms.slice_e8;
+    take_leg(leg, &out->shape, &out->terms);
+    out->terms.slice_e8 = slice_e8;
+    return true;
+}
+
+void eng_record_amend(struct eng_work *work, const struct eng_amended *amended, uint32_t at)
+{
+    if (amended->is_recorded)
+        record(eng_work_wide_at(work, at), &amended->follower, &amended->trace,
+            amended->terms.instrument);
 }

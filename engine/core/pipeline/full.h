@@ -6,6 +6,7 @@
 #ifndef LS_ENGINE_CORE_PIPELINE_FULL_H
 #define LS_ENGINE_CORE_PIPELINE_FULL_H
 
+#include "engine/core/pipeline/case.h"
 #include "engine/core/pipeline/work.h"
 
 /* eng_row_is_plain: the short way knows all that the row asks for. */
@@ -30,5 +31,25 @@ static inline bool eng_row_reverses(
 LS_MUST_USE bool eng_plan_opening(struct eng_work *work, struct eng_plan *plan,
     const struct eng_follower *follower, int64_t own_e8, struct ipc_fact_child *fact,
     struct eng_shape *shape, struct eng_terms *terms);
+
+/* The total that the copies of an amended opening are to come to. */
+struct eng_amended {
+    struct eng_terms
+        terms; /* of what is placed beside the copies, and of those that have not left */
+    struct eng_shape shape; /* terms.shape may point to it */
+    struct eng_case_follower follower;
+    struct eng_trace trace;
+    bool is_recorded; /* of a follower that sets more than its row says */
+};
+
+/* eng_plan_amend judges the new total of an opening that was copied (SEMANTICS 8).
+ *   open_e8, filled_e8  of all of its copies
+ *   fact     qty_e8 becomes the total, reason why it is less, or why there is none
+ *   returns  false when no total can be made: the copies stay as they are */
+LS_MUST_USE bool eng_plan_amend(struct eng_plan *plan, const struct eng_follower *follower,
+    int64_t open_e8, int64_t filled_e8, struct ipc_fact_child *fact, struct eng_amended *out);
+
+/* eng_record_amend puts samples and steps on record with the element `at`. */
+void eng_record_amend(struct eng_work *work, const struct eng_amended *amended, uint32_t at);
 
 #endif

@@ -210,4 +210,6 @@ void eng_gather_amend(const struct eng_work *work, const struct eng_follower *fo
         total = eng_exit_floor_e8(close->plan, follower,
             eng_fraction_qty(base.copied_e8, base.reduced_e8, base.master_e8));
     out->owed_e8 = ls_max_i64(total - base.closed_e8, 0);
+    if (run.reduced_e8 - run.stops_e8 >= run.base_e8 && shared->flat)
+        out->owed_e8 = ls_max_i64(out->owed_e8, eng_abs(out->held_e8)); /* he has nothing left */
 }

@@ -106,6 +106,9 @@ static inline bool eng_pending_type(uint8_t type)
  * day's counts were looked at when it was made. */
 enum ipc_reason eng_bars(struct eng_judging *judging, bool amends);
 
+/* Step 7 alone: a change of a working entry, too, leaves in time or not at all. */
+enum ipc_reason eng_bar_age(struct eng_judging *judging);
+
 /* modes.c: step 9 and the mode's own answers (money_e8, fraction_e8, leverage_e8 of the verdict).
  * Fills sizing->qty_e8, or money_e8 with in_money, or passed_over. */
 enum ipc_reason eng_mode_raw(struct eng_judging *judging, struct eng_sizing *sizing);

@@ -241,9 +241,19 @@ static bool price_fresh(const struct eng_plan *plan, const struct ipc_row_follow
 static int64_t usable_capital_e8(const struct eng_plan *plan, const struct ipc_row_follower *row,
     const struct eng_follower_sample *sample)
 {
-    uint32_t ms = row->capital_max_age_ms ? row->capital_max_age_ms : ENG_CAPITAL_AGE_MS;
     int64_t age = age_of(sample->capital_mono_ns, plan->sample->now_mono_ns);
-    return age <= (int64_t)ms * LS_NS_PER_MS && sample->capital_e8 > 0 ? sample->capital_e8 : 0;
+    return age <= eng_capital_age_ns(row) && sample->capital_e8 > 0 ? sample->capital_e8 : 0;
+}
+
+/* Nobody has read the account's figures, or nobody lately. */
+static enum ipc_reason capital_reason(const struct eng_plan *plan,
+    const struct ipc_row_follower *row, const struct eng_follower_sample *sample)
+{
+    return sample->capital_mono_ns > 0 &&
+                   age_of(sample->capital_mono_ns, plan->sample->now_mono_ns) >
+                       eng_capital_age_ns(row)
+               ? IPC_REASON_STALE_ACCOUNT_DATA
+               : IPC_REASON_CAPITAL_UNKNOWN;
 }
 
 /* Step 9: the raw quantity of the mode. */
@@ -431,6 +441,8 @@ bool eng_plan_entry(struct eng_plan *plan, const struct eng_follower *follower, 
     if (LS_UNLIKELY(raw_e8 > ENG_QTY_MAX_E8) && reason == IPC_REASON_NONE)
         reason = IPC_REASON_MAX_QTY;
     if (LS_UNLIKELY(reason != IPC_REASON_NONE)) {
+        if (reason == IPC_REASON_CAPITAL_UNKNOWN)
+            reason = capital_reason(plan, row, follower->sample);
         fact->reason = (uint8_t)reason;
         return false;
     }

@@ -11,13 +11,17 @@ static uint8_t usual_flags(const struct ipc_fact_batch *out)
     return out->transition == IPC_TRANSITION_FILLED_MORE ? usual | IPC_WIDE_ON_FILL : usual;
 }
 
-struct ipc_fact_wide *eng_work_wide(struct eng_work *work)
+struct ipc_fact_wide *eng_work_wide_at(struct eng_work *work, uint32_t at)
 {
     const struct ipc_fact_batch *out = work->out;
-    uint32_t at = work->count - 1;
-    if (work->wide_count > 0 && work->wides[work->wide_count - 1].at == at)
-        return &work->wides[work->wide_count - 1];
-    struct ipc_fact_wide *wide = &work->wides[work->wide_count++];
+    uint32_t place = work->wide_count;
+    while (place > 0 && work->wides[place - 1].at >= at)
+        place--;
+    struct ipc_fact_wide *wide = &work->wides[place];
+    if (place < work->wide_count && wide->at == at)
+        return wide;
+    memmove(wide + 1, wide, (work->wide_count - place) * sizeof *wide);
+    work->wide_count++;
     *wide = (struct ipc_fact_wide){.at = (uint8_t)at,
         .side = out->side,
         .type = out->type,
@@ -28,6 +32,11 @@ struct ipc_fact_wide *eng_work_wide(struct eng_work *work)
         .price_e8 = out->price_e8,
         .trigger_e8 = out->trigger_e8};
     return wide;
+}
+
+struct ipc_fact_wide *eng_work_wide(struct eng_work *work)
+{
+    return eng_work_wide_at(work, work->count - 1);
 }
 
 void eng_work_terms(struct eng_work *work, const struct eng_terms *terms, uint32_t sibling)
@@ -173,8 +182,7 @@ bool eng_work_place(struct eng_work *work, const struct eng_follower *follower,
     left = left > work->place_count ? left - work->place_count : 0;
     if (LS_UNLIKELY(left < slices)) {
         if (!as_exit || left == 0) {
-            eng_fact_skip(
-                first, as_exit ? IPC_REASON_CAPACITY : plan->entries_why, first->qty_e8);
+            eng_fact_skip(first, as_exit ? IPC_REASON_CAPACITY : plan->entries_why, first->qty_e8);
             eng_work_terms(work, terms, 0);
             return true;
         }

@@ -99,6 +99,9 @@ static inline void eng_fact_skip(
  * is none yet: for samples and steps that only its decision had. */
 struct ipc_fact_wide *eng_work_wide(struct eng_work *work);
 
+/* eng_work_wide_at is the same for an earlier element. */
+struct ipc_fact_wide *eng_work_wide_at(struct eng_work *work, uint32_t at);
+
 /* eng_work_terms notes the terms of the element added last, where they are not the batch's. */
 void eng_work_terms(struct eng_work *work, const struct eng_terms *terms, uint32_t sibling);
 

@@ -64,7 +64,7 @@ static const struct row rows[] = {
     {.id = "lots", .ratio_e8 = RATIO(150), .instrument = 2, .qty_e8 = E8(195), .expected_e8 = E8(260)},
     {.id = "percentage at the limit", .mode = IPC_MODE_PERCENTAGE, .ratio_e8 = E8(10), .capital_e8 = E8(10000), .price_e8 = E8(50), .last_e8 = -1, .expected_e8 = E8(20)},
     {.id = "percentage, capital unknown", .mode = IPC_MODE_PERCENTAGE, .ratio_e8 = E8(10), .reason = IPC_REASON_CAPITAL_UNKNOWN},
-    {.id = "percentage, capital old", .mode = IPC_MODE_PERCENTAGE, .ratio_e8 = E8(10), .capital_e8 = E8(1000), .capital_old = true, .reason = IPC_REASON_CAPITAL_UNKNOWN},
+    {.id = "percentage, capital old", .mode = IPC_MODE_PERCENTAGE, .ratio_e8 = E8(10), .capital_e8 = E8(1000), .capital_old = true, .reason = IPC_REASON_STALE_ACCOUNT_DATA},
     {.id = "percentage, price unknown", .mode = IPC_MODE_PERCENTAGE, .ratio_e8 = E8(10), .capital_e8 = E8(1000), .price_e8 = -1, .last_e8 = -1, .reason = IPC_REASON_PRICE_UNKNOWN},
     {.id = "percentage, price old", .mode = IPC_MODE_PERCENTAGE, .ratio_e8 = E8(10), .capital_e8 = E8(1000), .price_e8 = -1, .last_old = true, .reason = IPC_REASON_PRICE_UNKNOWN},
     {.id = "ratio far too large", .ratio_e8 = E8(1000), .qty_e8 = E8(1000000000), .reason = IPC_REASON_MAX_QTY},

@@ -171,9 +171,10 @@ static enum ipc_reason naive_entry(struct day *day, uint32_t slot, const struct 
     } else if (row->mode == IPC_MODE_FIXED_QUANTITY) {
         raw = row->fixed_qty_e8;
     } else {
-        if (own->capital_mono_ns == 0 ||
-            sample->now_mono_ns - own->capital_mono_ns > INT64_C(60000000000))
+        if (own->capital_mono_ns == 0)
             return IPC_REASON_CAPITAL_UNKNOWN;
+        if (sample->now_mono_ns - own->capital_mono_ns > INT64_C(60000000000))
+            return IPC_REASON_STALE_ACCOUNT_DATA;
         if (market && !fresh)
             return IPC_REASON_PRICE_UNKNOWN;
         raw = (__int128)own->capital_e8 * row->ratio_e8 / 100 /
