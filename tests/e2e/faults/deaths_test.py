@@ -79,7 +79,7 @@ def play(scene):
         scene.say(symbol=SYMBOLS[number + 1])  # in flight, or about to be
         engine = world.processes["engine"]
         engine.kill(sign)
-        code = engine.child.wait(10)
+        code = engine.child.wait(30)
         engine.file.close()
         if code != -sign:
             raise WorldError(f"{sign.name} ended the engine with {code}")
@@ -134,7 +134,7 @@ def race(scene, number):
         engine.kill()
         engine.reap()
         pair = [world.start_engine(name=name, wait=False) for name in ("engine", "rival")]
-        wait_for("the end of one of two engines", lambda: sum(one.alive() for one in pair) < 2, 10, 0.01)
+        wait_for("the end of one of two engines", lambda: sum(one.alive() for one in pair) < 2, 30, 0.01)
         time.sleep(0.05)
         alive = [one for one in pair if one.alive()]
         if len(alive) != 1:

@@ -52,7 +52,7 @@ def play(scene, server, found):
     time.sleep(1.2)
     order = scene.say()
     copies = scene.settled(order, 20)
-    wait_for("every order", lambda: len(server.tags) >= len(found), 10)
+    wait_for("every order", lambda: len(server.tags) >= len(found), 30)
     state_of = {copy["tag"]: copy["state"].split(" ")[0] for copy in copies.values()}
     wrong, counts = [], {}
     for tag, (name, expected, body) in server.case_of.items():
@@ -66,7 +66,7 @@ def play(scene, server, found):
     if wrong:
         raise WorldError(f"{len(wrong)} cases:\n  " + "\n  ".join(wrong))
     wait_for("every connection", lambda: world.metrics()["lockstep_engine_connections_ready"] >=
-             world.metrics()["lockstep_engine_connections_wanted"], 20, 0.1)
+             world.metrics()["lockstep_engine_connections_wanted"], 60, 0.1)
     time.sleep(1.2)
     order = scene.say(symbol=SYMBOLS[1])
     states = {copy["state"] for copy in scene.settled(order, 20).values()}

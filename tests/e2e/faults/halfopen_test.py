@@ -85,7 +85,7 @@ def ready(scene):
 
 
 def all_ready(scene):
-    wait_for("every connection", lambda: ready(scene) >= scene.world.metrics()["lockstep_engine_connections_wanted"], 20, 0.1)
+    wait_for("every connection", lambda: ready(scene) >= scene.world.metrics()["lockstep_engine_connections_wanted"], 40, 0.1)
     time.sleep(1.2)  # fresh ones have had their GET
 
 

@@ -132,7 +132,7 @@ def play(scene, servers, seconds):
     for server in servers:
         server.calm_event.set()
     wait_for("every connection", lambda: world.metrics()["lockstep_engine_connections_ready"] >=
-             world.metrics()["lockstep_engine_connections_wanted"], 25, 0.1)
+             world.metrics()["lockstep_engine_connections_wanted"], 60, 0.1)
     time.sleep(1.2)
     last = scene.say(symbol=SYMBOLS[8])
     copies = scene.settled(last)

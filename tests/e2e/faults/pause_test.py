@@ -34,9 +34,9 @@ def play(world, followers, seconds):
     for symbol in CLOSED + KEPT:
         world.terminal("M0001", symbol, "BUY", 10, "MARKET")
     wait_for("the first positions", lambda: all(held(world, followers)[f"F{n:04}", symbol] == 10 * n for n in
-                                                range(1, followers + 1) for symbol in CLOSED + KEPT), 15, 0.1)
+                                                range(1, followers + 1) for symbol in CLOSED + KEPT), 40, 0.1)
     wait_for("the engine's knowledge of them", lambda: sum(
-        copy["state"] == "FILLED" for wave in world.orders() for copy in wave["copies"]) >= 5 * followers, 10, 0.1)
+        copy["state"] == "FILLED" for wave in world.orders() for copy in wave["copies"]) >= 5 * followers, 30, 0.1)
     prices = {row["symbol"]: row["price"] for row in world.price_rows()}
     engine, before = world.processes["engine"], len(world.book())
     engine.kill(signal.SIGSTOP)
@@ -55,7 +55,7 @@ def play(world, followers, seconds):
     engine.kill(signal.SIGCONT)
     woken = time.monotonic()
     wait_for("the exits", lambda: all(held(world, followers)[f"F{n:04}", symbol] == 0 for n in range(1, followers + 1)
-                                      for symbol in CLOSED), 10, 0.05)
+                                      for symbol in CLOSED), 30, 0.05)
     exits_s = time.monotonic() - woken
     time.sleep(1.5)
     # --- the book ------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ class Target:
 
 def wait_ready(scene, starts):
     """Until the engine of that start, not the page that the last one left, has its connection."""
-    wait_for("the engine's start", lambda: scene.log().count("is in force") >= starts, 15, 0.01)
+    wait_for("the engine's start", lambda: scene.log().count("is in force") >= starts, 60, 0.01)
     scene.world.wait_engine(scene.world.processes["engine"])
 
 
@@ -101,6 +101,8 @@ def play(scene, stepper, points):
                 raise WorldError(f"{name} + {n * stride}: {said}")
             orders[number] = order
             late += not said.startswith("killed")
+            if number % 34 == 0:
+                print(f"{number} deaths in {time.monotonic() - began:.0f} s", flush=True)
             where.setdefault(name, set()).add(said.split(" ")[1] if said.startswith("killed") else "late")
     wait_ready(scene, number + 1)
     time.sleep(1.5)
