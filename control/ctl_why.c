@@ -544,6 +544,7 @@ static void frame_tell(struct why *why, const struct ipc_journal_entry *entry)
     case IPC_FACT_GUARD:
     case IPC_FACT_ACCOUNT:
     case IPC_FACT_POSITIONS:
+    case IPC_FACT_DAY:
         break;
     case IPC_FACT_RECON:
         recon_tell(why, entry);

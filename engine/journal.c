@@ -146,6 +146,14 @@ bool eng_journal_is_durable(struct eng_journal *journal, uint64_t lsn)
     return false;
 }
 
+void eng_journal_turn_page(struct eng_journal *journal)
+{
+    uint64_t whole = journal->config.segment_bytes;
+    if (journal->offset > IPC_SEGMENT_HEADER_BYTES &&
+        eng_journal_room(journal) >= journal->reserve_bytes + whole)
+        (void)!eng_journal_roll(journal);
+}
+
 void eng_journal_mark_day(struct eng_journal *journal, uint64_t lsn)
 {
     atomic_store_explicit(&journal->day_lsn, lsn, memory_order_release);

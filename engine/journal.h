@@ -124,6 +124,10 @@ uint64_t eng_journal_durable_lsn(const struct eng_journal *journal);
  * alone when eng_journal_state is DISK_FAILED. */
 bool eng_journal_is_durable(struct eng_journal *journal, uint64_t lsn);
 
+/* eng_journal_turn_page lets the next frame begin a new segment, if one can be spared: the one that
+ * is left is complete and can be sealed. A segment without a frame is not left. */
+void eng_journal_turn_page(struct eng_journal *journal);
+
 /* eng_journal_mark_day tells whoever seals and checkpoints that the DAY fact `lsn` was committed;
  * eng_journal_day returns the newest one of this life, 0 = none. The latter from any thread. */
 void eng_journal_mark_day(struct eng_journal *journal, uint64_t lsn);

@@ -514,6 +514,7 @@ static void turn_once(struct eng_turn *turn)
     turn_waves_step(turn);
     turn_rings_poll(turn, IPC_RING_UPDATES, config->updates_per_turn);
     turn_limits_step(turn);
+    turn_day_step(turn);
     turn_flatten_step(turn);
     turn_books_step(turn);
 

@@ -4,6 +4,7 @@
 #ifndef LS_ENGINE_TURN_PRIVATE_H
 #define LS_ENGINE_TURN_PRIVATE_H
 
+#include "engine/core/hours.h"
 #include "engine/pages.h"
 #include "engine/shapes.h"
 #include "engine/track.h"
@@ -114,6 +115,8 @@ struct eng_turn {
 
     struct turn_limits *limits;       /* turn_limits.c */
     int64_t clock_step_ns; /* of a step whose GUARD fact is not journaled yet, 0 = none */
+    struct eng_market_times day_times; /* turn_day.c: of the generation number day_generation */
+    uint32_t day_generation;
     struct turn_books *books;         /* turn_books.c */
     struct turn_positions *positions; /* turn_books_positions.c */
     struct {                          /* turn_flatten.c */
@@ -178,6 +181,8 @@ void turn_keepalive(struct eng_turn *turn);
  * turn_guards_clock is told of a step of the wall clock. */
 void turn_guards_step(struct eng_turn *turn);
 void turn_guards_clock(struct eng_turn *turn, int64_t step_ns);
+/* turn_day.c: the market's day, and what is forgotten with it. */
+void turn_day_step(struct eng_turn *turn);
 
 /* turn_limits.c: money limits. turn_limits_step judges a few followers and moves the market's day
  * on; turn_limits_make is for start-up. */

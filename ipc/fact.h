@@ -24,6 +24,7 @@
     X(IPC_FACT_RECON, 12,                                                                          \
         "recon") /* struct ipc_fact_recon + list: books asked, what they prove */                  \
     X(IPC_FACT_GUARD, 13, "guard")       /* struct ipc_fact_guard: breakers, suspicions */         \
+    X(IPC_FACT_DAY, 14, "day")           /* struct ipc_fact_day: a day began, old ones are gone */ \
     X(IPC_FACT_CATCH_UP, 15, "catch-up") /* struct ipc_fact_catch_up: a missed order, by a person  \
                                           */                                                       \
     X(IPC_FACT_ACCOUNT, 16, "account") /* struct ipc_fact_account: what an owner traded by hand */ \
@@ -471,6 +472,25 @@ struct ipc_fact_positions {
     struct ipc_fact_position_line lines[IPC_POSITION_LINES_MAX];
 };
 _Static_assert(sizeof(struct ipc_fact_positions) == 296, "positions fact");
+
+/* --- days (ORDER-SAFETY 3.8) --------------------------------------------------------------------
+ */
+
+/* What a DAY fact says. The tables of orders and children hold the market's day and the one before;
+ * what is older and over is forgotten in small steps, each of them a fact. */
+#define IPC_DAY_ACT_LIST(X)                                                                        \
+    X(IPC_DAY_ACT_BEGIN, 1, "begin")       /* a market day began */                                \
+    X(IPC_DAY_ACT_CHILDREN, 2, "children") /* so many children were looked at, old ones are gone */ \
+    X(IPC_DAY_ACT_ORDERS, 3, "orders")     /* all master orders were */
+IPC_DECLARE_ENUM(ipc_day_act, IPC_DAY_ACT_LIST)
+
+struct ipc_fact_day {
+    uint8_t act; /* enum ipc_day_act */
+    uint8_t reserved[3];
+    uint32_t day;         /* the market's, yyyymmdd */
+    uint32_t first, count; /* CHILDREN: records looked at */
+};
+_Static_assert(sizeof(struct ipc_fact_day) == 16, "day fact");
 
 /* --- money limits (SEMANTICS 10) ---------------------------------------------------------------
  */

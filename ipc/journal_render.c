@@ -564,6 +564,20 @@ static bool render_guard(const struct render *render)
     return true;
 }
 
+static bool render_day(const struct render *render)
+{
+    struct ipc_fact_day fact;
+    if (!fixed_take(render, &fact, sizeof fact))
+        return false;
+    put_word(render, "act", NAME(ipc_day_act, fact.act));
+    put_u64(render, "day", fact.day);
+    if (fact.act != IPC_DAY_ACT_BEGIN) {
+        put_u64(render, "first", fact.first);
+        put_u64(render, "count", fact.count);
+    }
+    return true;
+}
+
 static bool render_payload(const struct render *render)
 {
     if (!ipc_fact_type_valid(render->frame->type))
@@ -600,6 +614,8 @@ static bool render_payload(const struct render *render)
         return render_guard(render);
     case IPC_FACT_RECON:
         return render_recon(render);
+    case IPC_FACT_DAY:
+        return render_day(render);
     case IPC_FACT_CATCH_UP:
         return render_catch_up(render);
     }

@@ -415,7 +415,8 @@ static void note_exit(struct eng_core *core, const struct batch_apply *apply,
         if (by_fill)
             position->flags |= ENG_POSITION_BY_FILL;
     }
-    if (position->exit_order == ENG_NONE || apply->order > position->exit_order)
+    if (position->exit_order == ENG_NONE ||
+        core->orders[apply->order].first_lsn > core->orders[position->exit_order].first_lsn)
         position->exit_order = apply->order;
     if (transition != IPC_TRANSITION_FOLLOW_UP) {
         position->decision = (uint32_t)apply->frame->lsn;
@@ -530,7 +531,7 @@ static bool child_fact_fits(const struct eng_core *core, struct batch_apply *app
         }
         apply->new_children++;
         apply->new_exits += is_exit(apply, at);
-        return core->fold.child_count + apply->new_children <= core->limits.child_max &&
+        return apply->new_children <= eng_child_room(core) &&
                core->fold.position_count + apply->new_children <=
                    core->limits.position_max + apply->new_exits;
     case IPC_CHILD_MODIFY:

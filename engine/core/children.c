@@ -55,8 +55,7 @@ struct eng_sending eng_sending_make(
 uint32_t eng_child_make(struct eng_core *core, uint32_t order, const struct ipc_fact_child *fact,
     uint32_t position, uint32_t cell)
 {
-    LS_CHECK(core->fold.child_count < core->limits.child_max);
-    uint32_t index = core->fold.child_count++;
+    uint32_t index = eng_child_take(core);
     struct eng_child *child = &core->children[index];
     struct eng_position *copied = &core->positions[position];
     memset(child, 0, sizeof *child);

@@ -64,6 +64,7 @@ struct eng_order {
     int64_t filled_mono_ns;   /* when the newest fill was read */
     int64_t filled_lag_ns;
     int64_t stop_e8, target_e8, trail_e8; /* protective prices that come with it */
+    uint64_t first_lsn; /* of its first EVENT fact: orders are older and newer by it */
     int64_t base_e8, fill_base_e8; /* M0 of its run: counting working orders, counting fills */
     uint8_t side, type, product, validity;
     uint8_t status, source, flags, reserved;
@@ -175,6 +176,7 @@ struct eng_position {
     int64_t gone_e8; /* written off: the fold of its fills less held_e8, signed */
     /* the run of openings in which remainders are counted (remainder = carry) */
     int64_t carry_sum_e8, carry_granted_e8;
+    int64_t forgotten_e8; /* signed fills of children that were forgotten */
 };
 
 /* What a master holds, and the run of reductions that it is in: from the first order that reduces
@@ -238,6 +240,15 @@ struct eng_fold {
     uint32_t flatten_open;   /* positions that are to become flat and were not given up */
     uint32_t flatten_wanted; /* of them, those that have no own order yet */
     uint32_t hand_order_count, hand_book_count; /* hand.h */
+    /* days (forget.h) */
+    uint32_t day;                     /* yyyymmdd of the newest that began, 0 = none */
+    uint32_t forget_child;            /* next child to be looked at */
+    uint32_t forget_orders;           /* 1 = orders are still to be looked at */
+    uint32_t children_free, orders_free; /* forgotten records below the counts */
+    uint32_t child_last, order_last;  /* where the newest record was put */
+    uint32_t reserved4;
+    uint64_t day_lsn[2];              /* that began the day, and the one before it */
+    uint64_t forgotten;               /* children, ever */
     struct eng_core_counters counters;
 };
 
@@ -385,6 +396,52 @@ struct eng_core {
     uint32_t *recon_heap[2];              /* account numbers by time */
     uint32_t recon_heap_count[2];
 };
+
+/* --- records ------------------------------------------------------------------------------------
+ */
+
+/* Records are handed out in order; when the table has been used once, those that were forgotten are
+ * taken again, going round. */
+static inline uint32_t eng_child_room(const struct eng_core *core)
+{
+    return core->limits.child_max - core->fold.child_count + core->fold.children_free;
+}
+static inline uint32_t eng_order_room(const struct eng_core *core)
+{
+    return core->limits.order_max - core->fold.order_count + core->fold.orders_free;
+}
+static inline bool eng_child_is_free(const struct eng_child *child)
+{
+    return child->state == ENG_STATE_NONE;
+}
+static inline bool eng_order_is_free(const struct eng_order *order)
+{
+    return (order->key.word[0] | order->key.word[1]) == 0;
+}
+static inline uint32_t eng_child_take(struct eng_core *core)
+{
+    struct eng_fold *fold = &core->fold;
+    LS_CHECK(eng_child_room(core) > 0);
+    if (LS_LIKELY(fold->child_count < core->limits.child_max))
+        return fold->child_last = fold->child_count++;
+    do
+        fold->child_last = fold->child_last + 1 < fold->child_count ? fold->child_last + 1 : 0;
+    while (!eng_child_is_free(&core->children[fold->child_last]));
+    fold->children_free--;
+    return fold->child_last;
+}
+static inline uint32_t eng_order_take(struct eng_core *core)
+{
+    struct eng_fold *fold = &core->fold;
+    LS_CHECK(eng_order_room(core) > 0);
+    if (LS_LIKELY(fold->order_count < core->limits.order_max))
+        return fold->order_last = fold->order_count++;
+    do
+        fold->order_last = fold->order_last + 1 < fold->order_count ? fold->order_last + 1 : 0;
+    while (!eng_order_is_free(&core->orders[fold->order_last]));
+    fold->orders_free--;
+    return fold->order_last;
+}
 
 /* --- small helpers ------------------------------------------------------------------------------
  */

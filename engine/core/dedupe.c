@@ -231,3 +231,96 @@ void eng_broker_id_index(struct eng_core *core, uint32_t child)
         at = eng_map_step(map, at);
     map->cells[at] = eng_map_cell(hash, child);
 }
+
+/* --- forgetting --------------------------------------------------------------------------------
+ */
+
+/* A probe goes round all cells in one order, whatever cell it begins at: this is a cell's place in
+ * it. */
+static uint32_t place_of(const struct eng_map *map, uint32_t cell)
+{
+    return (cell & 7u) * ((map->mask + 1) / 8) + (cell >> 3);
+}
+
+/* Empties a cell, and moves what was pushed along by it back to where a probe looks for it.
+ *   home   the first cell of a record's probe */
+static void cell_empty(struct eng_core *core, struct eng_map *map, uint32_t at,
+    uint32_t (*home)(const struct eng_core *core, uint32_t index))
+{
+    uint32_t hole = at;
+    for (;;) {
+        at = eng_map_step(map, at);
+        if (map->cells[at] == 0)
+            break;
+        uint32_t from = place_of(map, home(core, cell_index(map->cells[at])));
+        uint32_t left = place_of(map, hole), right = place_of(map, at);
+        bool stays = left <= right ? left < from && from <= right : left < from || from <= right;
+        if (stays)
+            continue;
+        map->cells[hole] = map->cells[at];
+        hole = at;
+    }
+    map->cells[hole] = 0;
+}
+
+static uint32_t order_home(const struct eng_core *core, uint32_t index)
+{
+    return eng_map_home(&core->order_map, key_hash(core->orders[index].key), 0);
+}
+static uint32_t digits_home(const struct eng_core *core, uint32_t index)
+{
+    return eng_map_home(&core->digits_map, eng_mix(core->orders[index].order_digits), 0);
+}
+static uint32_t child_home(const struct eng_core *core, uint32_t index)
+{
+    const struct eng_child *child = &core->children[index];
+    return eng_map_home(
+        &core->child_map, child_hash(child->order, child->follower_no), child->follower_no);
+}
+static uint32_t broker_home(const struct eng_core *core, uint32_t index)
+{
+    return eng_map_home(&core->broker_map, id_hash(core->children[index].broker_order_id), 0);
+}
+
+/* The cell of a record, from its home on; the record is in the map. */
+static uint32_t cell_of(const struct eng_map *map, uint32_t home, uint32_t index)
+{
+    while (cell_index(map->cells[home]) != index) {
+        LS_CHECK(map->cells[home] != 0);
+        home = eng_map_step(map, home);
+    }
+    return home;
+}
+
+void eng_order_unindex(struct eng_core *core, uint32_t index)
+{
+    struct eng_order *order = &core->orders[index];
+    cell_empty(core, &core->order_map, cell_of(&core->order_map, order_home(core, index), index),
+        order_home);
+    uint32_t newest = eng_order_by_digits(core, order->order_digits);
+    if (newest != index) {
+        while (core->orders[newest].digits_next != index)
+            newest = core->orders[newest].digits_next;
+        core->orders[newest].digits_next = order->digits_next;
+        return;
+    }
+    uint32_t at = cell_of(&core->digits_map, digits_home(core, index), index);
+    if (order->digits_next != ENG_NONE)
+        core->digits_map.cells[at] =
+            eng_map_cell(eng_mix(order->order_digits), order->digits_next);
+    else
+        cell_empty(core, &core->digits_map, at, digits_home);
+}
+
+void eng_child_unindex(struct eng_core *core, uint32_t order, uint32_t follower_no)
+{
+    uint32_t newest = eng_child_find(core, order, follower_no);
+    cell_empty(core, &core->child_map,
+        cell_of(&core->child_map, child_home(core, newest), newest), child_home);
+}
+
+void eng_broker_id_unindex(struct eng_core *core, uint32_t child)
+{
+    cell_empty(core, &core->broker_map,
+        cell_of(&core->broker_map, broker_home(core, child), child), broker_home);
+}

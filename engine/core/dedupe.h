@@ -65,6 +65,16 @@ uint32_t eng_child_by_broker_id(
     const struct eng_core *core, const char id[IPC_BROKER_ORDER_ID_BYTES], uint32_t account);
 void eng_broker_id_index(struct eng_core *core, uint32_t child);
 
+/* --- forgetting (forget.h) --- */
+
+/* eng_order_unindex takes an order out of both maps; no order that stays may lead to it. */
+void eng_order_unindex(struct eng_core *core, uint32_t index);
+/* eng_child_unindex takes all children of (order, follower) out of the map; their own links are the
+ * caller's. */
+void eng_child_unindex(struct eng_core *core, uint32_t order, uint32_t follower_no);
+/* eng_broker_id_unindex takes a child's broker order id out. */
+void eng_broker_id_unindex(struct eng_core *core, uint32_t child);
+
 /* eng_child_account returns the follower account of a child: of its queue or its row, 0 = unknown
  * without a view. */
 uint32_t eng_child_account(const struct eng_core *core, uint32_t child);

@@ -151,10 +151,11 @@ static void make_order(
     struct eng_core *core, const struct eng_frame *frame, struct eng_position *position)
 {
     const struct ipc_event *event = &((const struct ipc_fact_event *)frame->payload)->event;
-    uint32_t index = core->fold.order_count++;
+    uint32_t index = eng_order_take(core);
     core->orders[index] = (struct eng_order){.key = event->order_key,
         .order_digits = event->order_digits,
         .event_lsn = frame->lsn,
+        .first_lsn = frame->lsn,
         .qty_e8 = event->qty_e8,
         .version = event->version,
         .received_mono_ns = event->received_mono_ns,
@@ -184,7 +185,7 @@ static bool event_fits(
         !ipc_status_valid(event->status) || !ipc_type_valid(event->type) ||
         !ipc_validity_valid(event->validity) || event->qty_e8 <= 0)
         return false;
-    return begins ? core->fold.order_count < core->limits.order_max
+    return begins ? eng_order_room(core) > 0
                   : (core->orders[order].flags & ENG_ORDER_OWN) != 0;
 }
 
@@ -394,7 +395,7 @@ bool eng_flatten_decide(const struct eng_core *core, const struct eng_flatten *f
     event->version = event->broker_wall_ns = now_wall_ns;
     event->received_mono_ns = event->published_mono_ns = now_mono_ns;
     if (order == NULL) {
-        if (core->fold.order_count >= core->limits.order_max ||
+        if (eng_order_room(core) == 0 ||
             !new_key(core, position, now_wall_ns, event)) {
             *has_alarm = true;
             SAY(alarm, IPC_ALARM_CAPACITY, row->account,

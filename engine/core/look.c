@@ -34,7 +34,7 @@ uint32_t eng_core_find_tag(const struct eng_core *core, const char tag[IPC_TAG_B
 
 bool eng_core_child(const struct eng_core *core, uint32_t index, struct eng_child_view *out)
 {
-    if (index >= core->fold.child_count)
+    if (index >= core->fold.child_count || eng_child_is_free(&core->children[index]))
         return false;
     const struct eng_child *child = &core->children[index];
     const struct eng_order *order = &core->orders[child->order];
@@ -110,7 +110,8 @@ static void verify_counters(const struct eng_core *core)
     for (uint32_t i = 0; i < core->fold.wave_count; i++)
         remaining += eng_wave_remaining(&core->waves[core->wave_active[i]]);
     LS_CHECK(c->children_by_state[ENG_STATE_NONE] == 0);
-    LS_CHECK(placed == c->placed && placed == core->fold.child_count);
+    LS_CHECK(placed == c->placed &&
+             placed == core->fold.child_count - core->fold.children_free + core->fold.forgotten);
     LS_CHECK(open == c->acts_open && c->acts == c->acts_open + c->acts_settled);
     LS_CHECK(remaining == c->remaining);
     uint64_t flattens = 0, wanted = 0;
@@ -129,6 +130,8 @@ static void verify_counters(const struct eng_core *core)
 static void verify_child(const struct eng_core *core, uint32_t index)
 {
     const struct eng_child *child = &core->children[index];
+    if (eng_child_is_free(child))
+        return;
     LS_CHECK(child->order < core->fold.order_count);
     LS_CHECK(child->state != ENG_STATE_NONE && child->state < ENG_STATE_COUNT);
     LS_CHECK(child->flight == 0 || child->queued == 0);
@@ -158,11 +161,11 @@ static void verify_positions(const struct eng_core *core)
 {
     for (uint32_t p = 0; p < core->fold.position_count; p++) {
         const struct eng_position *position = &core->positions[p];
-        int64_t held = 0, unsent = 0, closing[2] = {0, 0}, opening[2] = {0, 0};
+        int64_t held = position->forgotten_e8, unsent = 0, closing[2] = {0, 0}, opening[2] = {0, 0};
         uint32_t unknown = 0, flying = 0;
         for (uint32_t i = 0; i < core->fold.child_count; i++) {
             const struct eng_child *child = &core->children[i];
-            if (child->position != p)
+            if (child->position != p || eng_child_is_free(child))
                 continue;
             held += child->side == IPC_SIDE_BUY ? child->filled_qty_e8 : -child->filled_qty_e8;
             int64_t *sums = child->flags & ENG_CHILD_EXIT ? closing : opening;

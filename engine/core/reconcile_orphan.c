@@ -51,9 +51,9 @@ static const struct ipc_row_follower *row_of(
 
 static bool tables_full(const struct eng_core *core)
 {
-    return core->fold.child_count >= core->limits.child_max ||
+    return eng_child_room(core) == 0 ||
            core->fold.position_count >= core->limits.position_max ||
-           core->fold.order_count >= core->limits.order_max ||
+           eng_order_room(core) == 0 ||
            core->fold.master_position_count >= core->limits.master_position_max;
 }
 
@@ -192,12 +192,13 @@ static uint32_t make_order(struct eng_core *core, const struct eng_frame *frame,
     const struct ipc_fact_orphan *orphan, uint64_t order_digits)
 {
     const struct ipc_event *event = &orphan->event;
-    uint32_t index = core->fold.order_count++;
+    uint32_t index = eng_order_take(core);
     struct eng_order *order = &core->orders[index];
     memset(order, 0, sizeof *order);
     order->key = placeholder_key(order_digits);
     order->order_digits = order_digits;
     order->event_lsn = frame->lsn;
+    order->first_lsn = frame->lsn;
     order->qty_e8 = event->qty_e8;
     order->price_e8 = event->price_e8;
     order->trigger_e8 = event->trigger_e8;
@@ -319,7 +320,7 @@ void eng_recon_ghost(struct eng_core *core, uint32_t index)
     const struct eng_child *child = &core->children[index];
     const uint16_t kind = ENG_CHILD_EXIT | ENG_CHILD_PROTECTS | ENG_CHILD_OPEN_LEG;
     uint32_t at = eng_child_find(core, child->order, child->follower_no);
-    for (; at != ENG_NONE && at > index; at = core->children[at].older) {
+    for (; at != ENG_NONE && at != index; at = core->children[at].older) {
         struct eng_child *other = &core->children[at];
         if (other->position != child->position || other->side != child->side ||
             (other->flags & kind) != (child->flags & kind) || eng_state_ended(other->state))

@@ -5,6 +5,7 @@
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/fanout.h"
+#include "engine/core/forget.h"
 #include "engine/core/flatten_private.h"
 #include "engine/core/hand.h"
 #include "engine/core/join.h"
@@ -49,7 +50,7 @@ static enum ipc_rc apply_event(struct eng_core *core, const struct eng_frame *fr
     uint32_t placeholder = is_new ? eng_recon_placeholder(core, event) : ENG_NONE;
     bool needs_position =
         eng_master_find(core, event->account, event->instrument, event->product) == ENG_NONE;
-    if ((is_new && core->fold.order_count >= core->limits.order_max) ||
+    if ((is_new && eng_order_room(core) == 0) ||
         (needs_position && core->fold.master_position_count >= core->limits.master_position_max))
         return IPC_BAD_INPUT;
     if (fact->wave != 0 && (fact->wave != core->fold.wave_number + 1 || fact->follower_count == 0 ||
@@ -59,7 +60,7 @@ static enum ipc_rc apply_event(struct eng_core *core, const struct eng_frame *fr
     struct eng_order before;
     struct eng_order *order;
     if (is_new) {
-        index = placeholder == ENG_NONE ? core->fold.order_count++ : placeholder;
+        index = placeholder == ENG_NONE ? eng_order_take(core) : placeholder;
         order = &core->orders[index];
         const struct eng_order kept = *order;
         eng_join_first(event, core->fold.era, order);
@@ -89,6 +90,8 @@ static enum ipc_rc apply_event(struct eng_core *core, const struct eng_frame *fr
         order->amendments += fact->transition == IPC_TRANSITION_AMENDED;
     }
     order->event_lsn = frame->lsn;
+    if (order->first_lsn == 0)
+        order->first_lsn = frame->lsn;
     order->master_position =
         eng_master_take(core, order->account, order->instrument, order->product);
     eng_master_fold(core, index, is_new ? NULL : &before,
@@ -442,6 +445,8 @@ static uint32_t element_bytes(enum ipc_fact_type type)
     case IPC_FACT_CHECKPOINT:
     case IPC_FACT_RECON:
         return 0;
+    case IPC_FACT_DAY:
+        return sizeof(struct ipc_fact_day);
     case IPC_FACT_CATCH_UP:
         return sizeof(struct ipc_fact_catch_up);
     case IPC_FACT_ACCOUNT:
@@ -495,6 +500,8 @@ static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *fr
         return eng_breaker_apply(core, frame->payload, frame->mono_ns);
     case IPC_FACT_RECON:
         return eng_recon_apply(core, frame);
+    case IPC_FACT_DAY:
+        return eng_day_apply(core, frame->payload, frame->lsn);
     case IPC_FACT_CATCH_UP:
         return eng_catch_up_apply(core, frame);
     case IPC_FACT_ACCOUNT:

@@ -1,28 +1,27 @@
 #include "tests/support/story.h"
 
-#include <string.h>
-
 const struct ipc_fact_alarm story_filler = {.alarm = IPC_ALARM_FEED_GAP};
-
-/* The newest orders, to amend and to cancel. */
-static struct ipc_event recent[16];
-static uint32_t followers; /* that the world began with */
 
 static uint64_t roll(struct ipc_prng *prng, uint64_t bound)
 {
     return ipc_prng_below(prng, bound);
 }
 
-static void master_acts(struct world *world, struct ipc_prng *prng)
+static void master_acts(struct story *story, struct world *world, struct ipc_prng *prng)
 {
-    struct ipc_event *event = &recent[roll(prng, LS_COUNT_OF(recent))];
+    struct ipc_event *event = &story->recent[roll(prng, LS_COUNT_OF(story->recent))];
     uint64_t what = world->order_counter < 3 ? 9 : roll(prng, 10);
-    if (what < 2 && event->kind == IPC_EVENT_ORDER && event->status == IPC_STATUS_OPEN) {
+    if (what < 4 && event->kind == IPC_EVENT_ORDER && event->status == IPC_STATUS_OPEN) {
         event->version++;
-        if (what == 0)
+        if (what < 2)
             event->price_e8 += LS_E8;
-        else
+        else if (what == 2)
             event->status = IPC_STATUS_CANCELLED;
+        else {
+            event->status = IPC_STATUS_FILLED;
+            event->filled_qty_e8 = event->qty_e8;
+            event->average_price_e8 = event->price_e8;
+        }
     } else {
         *event = world_order(world, roll(prng, 3) == 0 ? IPC_SIDE_SELL : IPC_SIDE_BUY,
             (int64_t)(1 + roll(prng, 50)), 100 * LS_E8);
@@ -49,37 +48,32 @@ static void brokers_act(struct world *world, struct ipc_prng *prng, uint32_t fro
     for (uint32_t i = from; i < world->command_count; i++)
         broker_answers(world, prng, &world->commands[i]);
     uint32_t children = eng_core_child_count(world->core);
-    for (uint32_t i = 0; i < 12 && children > 0; i++) {
+    for (uint32_t i = 0; i < 60 && children > 0; i++) {
         struct eng_child_view view;
         uint32_t child = (uint32_t)roll(prng, children);
-        if (eng_core_child(world->core, child, &view) && view.state == ENG_STATE_ACKED)
+        if (!eng_core_child(world->core, child, &view))
+            continue;
+        if (view.state == ENG_STATE_ACKED || view.state == ENG_STATE_UNKNOWN ||
+            view.state == ENG_STATE_UNRESOLVED || view.state == ENG_STATE_OPEN)
             (void)world_update(world, child,
                 roll(prng, 6) == 0 ? IPC_STATUS_CANCELLED : IPC_STATUS_FILLED, view.qty_e8 / LS_E8,
                 100 * LS_E8);
     }
 }
 
-static void story_begin(void)
-{
-    memset(recent, 0, sizeof recent);
-    followers = 0;
-}
-
-void story_act(struct world *world, struct ipc_prng *prng)
+void story_act(struct story *story, struct world *world, struct ipc_prng *prng)
 {
     uint32_t before = world->command_count;
-    if (world->order_counter == 0)
-        story_begin();
     world->now_mono_ns += 50 * LS_NS_PER_MS;
     world->now_wall_ns += 50 * LS_NS_PER_MS;
     world->price_mono_ns = world->now_mono_ns;
-    master_acts(world, prng);
+    master_acts(story, world, prng);
     if (roll(prng, 6) == 0) { /* the list changes under the wave */
         (void)world_wave_step(world);
         world->followers[roll(prng, 8)].flags ^= IPC_FOLLOWER_PAUSED;
-        if (followers == 0)
-            followers = world->masters[0].count;
-        world->masters[0].count = followers - (uint32_t)roll(prng, 5);
+        if (story->followers == 0)
+            story->followers = world->masters[0].count;
+        world->masters[0].count = story->followers - (uint32_t)roll(prng, 5);
         world_adopt(world);
     }
     world->cannot_send[roll(prng, 8)] = roll(prng, 4) == 0;

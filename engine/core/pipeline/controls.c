@@ -49,11 +49,14 @@ static bool may_repeat(const struct eng_plan *plan)
     bool maps = core->view->map_count != 0;
     if (window_ns == 0 || plan->is_exit)
         return false;
-    for (uint32_t look = 0, at = core->fold.order_count; at > 0; look++, at--) {
-        const struct eng_order *other = &core->orders[at - 1];
+    uint32_t at = core->fold.order_last;
+    for (uint32_t look = 0; look < core->fold.order_count;
+         look++, at = at > 0 ? at - 1 : core->fold.order_count - 1) {
+        const struct eng_order *other = &core->orders[at];
         if (look == ORDERS_LOOK)
             return true;
-        if (other == own || (other->flags & (ENG_ORDER_HISTORY | ENG_ORDER_OWN)))
+        if (other == own || eng_order_is_free(other) ||
+            (other->flags & (ENG_ORDER_HISTORY | ENG_ORDER_OWN)))
             continue;
         if (other->era != own->era || own->received_mono_ns - other->received_mono_ns > window_ns)
             return false;

@@ -170,7 +170,7 @@ static bool needs_wave(const struct eng_core *core, enum ipc_transition transiti
 
 static bool tables_full(const struct eng_core *core, uint32_t known, const struct ipc_event *event)
 {
-    if (known == ENG_NONE && core->fold.order_count >= core->limits.order_max)
+    if (known == ENG_NONE && eng_order_room(core) == 0)
         return true;
     return core->fold.master_position_count >= core->limits.master_position_max &&
            eng_master_find(core, event->account, event->instrument, event->product) == ENG_NONE;

@@ -108,7 +108,7 @@ void eng_plan_make(struct eng_plan *plan, const struct eng_core *core, uint32_t 
     memset(plan->lists, 0, sizeof plan->lists);
 
     /* Exits may use what entries leave: the last eighth of the children is theirs. */
-    uint32_t children = core->limits.child_max - core->fold.child_count;
+    uint32_t children = eng_child_room(core);
     uint32_t share = core->limits.child_max / 8;
     uint32_t positions = core->limits.position_max - core->fold.position_count;
     plan->exits_left = children;

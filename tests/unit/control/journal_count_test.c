@@ -92,11 +92,12 @@ static void test_counts_as_the_engine(void **state)
     for (uint64_t seed = 1; seed <= 30; seed++) {
         struct world world;
         struct ipc_prng prng;
+        struct story story = {0};
         print_message("seed %llu\n", (unsigned long long)seed);
         ipc_prng_seed(&prng, seed);
         world_open(&world, 20);
         for (int step = 0; step < 60; step++)
-            story_act(&world, &prng);
+            story_act(&story, &world, &prng);
         day_check(&world);
         world_close(&world);
     }

@@ -20,24 +20,25 @@
 #define FOLLOWERS 24
 
 /* A day of one master and his followers, as frames; and the journal that they are written to. */
-struct story {
+struct tale {
+    struct story story;
     struct world core;
     struct journal_world disk;
     struct ipc_prng prng;
     uint64_t written; /* lsn of the last frame that is in the journal */
 };
 
-static uint64_t roll(struct story *story, uint64_t bound)
+static uint64_t roll(struct tale *story, uint64_t bound)
 {
     return ipc_prng_below(&story->prng, bound);
 }
 
-static void act(struct story *story)
+static void act(struct tale *story)
 {
-    story_act(&story->core, &story->prng);
+    story_act(&story->story, &story->core, &story->prng);
 }
 
-static void story_make(struct story *story, uint64_t seed)
+static void story_make(struct tale *story, uint64_t seed)
 {
     memset(story, 0, sizeof *story);
     ipc_prng_seed(&story->prng, seed);
@@ -49,13 +50,13 @@ static void story_make(struct story *story, uint64_t seed)
     assert_int_equal(eng_journal_start(story->disk.journal, &start, &story->disk.error), IPC_OK);
 }
 
-static void story_end(struct story *story)
+static void story_end(struct tale *story)
 {
     journal_world_remove(&story->disk);
     world_close(&story->core);
 }
 
-static void frame_write(struct story *story, enum ipc_fact_type type, const void *payload,
+static void frame_write(struct tale *story, enum ipc_fact_type type, const void *payload,
     uint32_t bytes, uint32_t count)
 {
     struct eng_journal *journal = story->disk.journal;
@@ -69,7 +70,7 @@ static void frame_write(struct story *story, enum ipc_fact_type type, const void
 
 /* Writes what the world's own journal has beyond, durably. The world leaves lsns out where it
  * numbers an event; a fact that changes nothing stands there. */
-static void story_write(struct story *story)
+static void story_write(struct tale *story)
 {
     for (struct world_frame *at = story->core.first; at != NULL; at = at->next) {
         const struct eng_frame *frame = &at->frame;
@@ -83,13 +84,13 @@ static void story_write(struct story *story)
     assert_true(eng_scribe_round(story->disk.journal));
 }
 
-static struct eng_checkpointer_config settings_of(const struct story *story)
+static struct eng_checkpointer_config settings_of(const struct tale *story)
 {
     return (struct eng_checkpointer_config){
         .limits = story->core.limits, .core = story->core.config, .cpu = -1};
 }
 
-static uint64_t checkpoint_make(struct story *story)
+static uint64_t checkpoint_make(struct tale *story)
 {
     struct eng_checkpointer_config settings = settings_of(story);
     struct ipc_error error = {{0}};
@@ -112,7 +113,7 @@ struct image {
     uint64_t hash;
 };
 
-static void image_make(const struct story *story, bool with_checkpoints,
+static void image_make(const struct tale *story, bool with_checkpoints,
     const struct eng_core_limits *limits, struct image *out)
 {
     memset(out, 0, sizeof *out);
@@ -157,7 +158,7 @@ static void test_with_and_without_are_the_same_bytes(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++) {
-        struct story story;
+        struct tale story;
         print_message("seed %llu\n", (unsigned long long)seed);
         story_make(&story, seed);
         uint64_t made = 0;
@@ -195,7 +196,7 @@ static uint64_t file_size(const char *path)
     return (uint64_t)status.st_size;
 }
 
-static void path_of(const struct story *story, uint64_t lsn, char out[256])
+static void path_of(const struct tale *story, uint64_t lsn, char out[256])
 {
     char name[ENG_CHECKPOINT_NAME_BYTES];
     snprintf(name, sizeof name, ENG_CHECKPOINT_NAME_FORMAT, (unsigned long long)lsn);
@@ -203,7 +204,7 @@ static void path_of(const struct story *story, uint64_t lsn, char out[256])
 }
 
 /* Expects a start to begin with the checkpoint `lsn` (0 = none), and to end in the same state. */
-static void expect_begins(const struct story *story, uint64_t lsn, const struct image *right)
+static void expect_begins(const struct tale *story, uint64_t lsn, const struct image *right)
 {
     struct image image;
     image_make(story, true, &story->core.limits, &image);
@@ -216,7 +217,7 @@ static void expect_begins(const struct story *story, uint64_t lsn, const struct 
 static void test_damage_is_passed_over(void **state)
 {
     (void)state;
-    struct story story;
+    struct tale story;
     struct image right;
     uint64_t made[3];
     story_make(&story, 7);
@@ -279,7 +280,7 @@ static void test_damage_is_passed_over(void **state)
 static void test_other_limits_fold_the_facts(void **state)
 {
     (void)state;
-    struct story story;
+    struct tale story;
     struct image image;
     story_make(&story, 8);
     for (int step = 0; step < 8; step++)
@@ -301,7 +302,7 @@ static void test_other_limits_fold_the_facts(void **state)
 static void test_checkpoint_of_another_journal(void **state)
 {
     (void)state;
-    struct story one, other;
+    struct tale one, other;
     struct image right;
     story_make(&one, 9);
     story_make(&other, 10);
@@ -312,7 +313,7 @@ static void test_checkpoint_of_another_journal(void **state)
     story_write(&one);
     story_write(&other);
     if (one.written > other.written) {
-        struct story swap = one;
+        struct tale swap = one;
         one = other;
         other = swap;
     }
@@ -333,7 +334,7 @@ static void test_checkpoint_of_another_journal(void **state)
 static void test_covered_files_are_not_needed(void **state)
 {
     (void)state;
-    struct story story;
+    struct tale story;
     struct image image;
     char path[JOURNAL_PATH_BYTES];
     story_make(&story, 11);
@@ -386,7 +387,7 @@ static void test_a_full_disk_leaves_nothing_behind(void **state)
 static void test_thread(void **state)
 {
     (void)state;
-    struct story story;
+    struct tale story;
     struct eng_checkpointer *checkpointer;
     struct eng_recovery_result recovered = {0};
     struct ipc_error error = {{0}};
