@@ -89,8 +89,8 @@ static int64_t *claim_sum(struct eng_position *position, const struct eng_child 
                                          : &position->opening_e8[side];
 }
 
-/* A close whose bytes are out and unanswered. One whose outcome nobody knows holds up no other: what
- * it may still fill is taken, the rest of the position is certain (ORDER-SAFETY 3.2 d). */
+/* A close whose bytes are out and unanswered. One whose outcome nobody knows holds up no other:
+ * what it may still fill is taken, the rest of the position is certain (ORDER-SAFETY 3.2 d). */
 static bool is_flying(const struct eng_child *child)
 {
     return (child->flags & ENG_CHILD_EXIT) && child->state == ENG_STATE_SENDING;
@@ -301,6 +301,17 @@ static void carry_entry(struct eng_position *position, const struct eng_child_to
         position->flags &= (uint8_t)~ENG_POSITION_REFUSED;
 }
 
+/* A price guard's limit of an instant that did not fill, or not whole: the rest is drift, and not
+ * chased (SEMANTICS 3). */
+static void note_slippage(const struct eng_core *core, struct eng_child *child)
+{
+    bool of_guard = core->orders[child->order].validity != IPC_VALIDITY_IOC;
+    if ((child->flags & (ENG_CHILD_EXIT | ENG_CHILD_CANCELLED)) || !of_guard ||
+        (child->state != ENG_STATE_CANCELLED && child->state != ENG_STATE_EXPIRED))
+        return;
+    child->reason = child->filled_qty_e8 > 0 ? IPC_REASON_SLIPPAGE_PARTIAL : IPC_REASON_SLIPPAGE;
+}
+
 void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
 {
     struct eng_child *child = touch->child;
@@ -308,6 +319,8 @@ void eng_child_end(struct eng_core *core, const struct eng_child_touch *touch)
     bool was_opening = (position->opening_e8[0] | position->opening_e8[1]) != 0;
 
     if (child->state != touch->state) {
+        if (LS_UNLIKELY(child->validity == IPC_VALIDITY_IOC))
+            note_slippage(core, child);
         core->fold.counters.children_by_state[touch->state]--;
         core->fold.counters.children_by_state[child->state]++;
     }

@@ -97,10 +97,11 @@ static enum ipc_reason cap_value(struct eng_judging *judging, struct eng_sizing 
 {
     if (most_e8 == 0 || !value_above(judging, sizing, before_e8, most_e8))
         return IPC_REASON_NONE;
-    eng_note(judging, code, most_e8, (uint8_t)refused);
+    bool reduces = (judging->row->flags & IPC_FOLLOWER_VALUE_REDUCES) != 0;
+    eng_note(judging, code, most_e8, (uint8_t)(reduces ? reduced : refused));
     if (!sizing->in_money)
         eng_note(judging, IPC_STEP_VALUE_PRICE, judging->value_price_e8, 0);
-    if (!(judging->row->flags & IPC_FOLLOWER_VALUE_REDUCES))
+    if (!reduces)
         return refused;
     int64_t room = most_e8 > before_e8 ? most_e8 - before_e8 : 0;
     if (sizing->in_money) {

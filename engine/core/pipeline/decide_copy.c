@@ -259,8 +259,13 @@ static bool share_out(struct eng_work *work, const struct eng_follower *follower
         quantity[i - 1] = child->qty_e8;
         if (is_over(child))
             continue;
-        int64_t more = change > 0 ? ls_min_i64(change, ls_max_i64(slice - child->qty_e8, 0))
-                                  : ls_max_i64(change, child->filled_qty_e8 - child->qty_e8);
+        /* What has not left is cut to what one order may carry now; the rest goes beside it. */
+        if (LS_UNLIKELY(child->qty_e8 > slice) && eng_state_unsent(child->state)) {
+            quantity[i - 1] = slice;
+            change += child->qty_e8 - slice;
+        }
+        int64_t more = change > 0 ? ls_min_i64(change, ls_max_i64(slice - quantity[i - 1], 0))
+                                  : ls_max_i64(change, child->filled_qty_e8 - quantity[i - 1]);
         quantity[i - 1] += more;
         change -= more;
     }

@@ -165,6 +165,10 @@ enum ipc_reason eng_guard_opening(struct eng_judging *judging, struct eng_leg *l
 {
     const struct eng_case_shared *shared = judging->shared;
     set_common(judging, leg, shared->product);
+    if (judging->follower->mapped)
+        eng_note(judging, IPC_STEP_MAPPED, judging->instrument * LS_E8, 0);
+    if (judging->reversed)
+        eng_note(judging, IPC_STEP_REVERSE, 0, 0);
     if (judging->side == IPC_SIDE_SELL && !(judging->row->flags & IPC_FOLLOWER_ALLOW_SHORT))
         return IPC_REASON_SHORT_NOT_ALLOWED;
     if (leaves_as_market(judging)) {

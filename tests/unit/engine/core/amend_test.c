@@ -161,6 +161,57 @@ static void a_stop_gives_way_to_a_flat_master(void **state)
     world_close(&world);
 }
 
+/* What a price guard did not let fill is told, whole or in part. */
+static void what_the_guard_left_is_told(void **state)
+{
+    (void)state;
+    for (int filled = 0; filled <= 4; filled += 4) {
+        struct world world;
+        open_world(&world, 1);
+        policies[0].slippage_cap_e8 = LS_E8 / 200;
+        world.followers[0].policy = 1;
+        world_adopt(&world);
+        struct ipc_event entry = world_order(&world, IPC_SIDE_BUY, 10, 0);
+        entry.type = IPC_TYPE_MARKET;
+        (void)world_event(&world, &entry);
+        assert_int_equal(world_waves(&world), 1);
+        world_ack(&world, &world.commands[0]);
+        (void)world_update(&world, world.commands[0].child, IPC_STATUS_CANCELLED, filled, E8(100));
+        assert_int_equal(world_child(&world, 0).reason,
+            filled != 0 ? IPC_REASON_SLIPPAGE_PARTIAL : IPC_REASON_SLIPPAGE);
+        world_check(&world);
+        world_restart(&world, true);
+        world_close(&world);
+    }
+}
+
+/* The freeze quantity fell while a copy waited: its amendment leaves in orders that are allowed. */
+static void a_waiting_copy_is_cut_to_the_freeze_quantity_of_now(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 1);
+    world.cannot_send[0] = 1;
+    struct ipc_event entry = world_order(&world, IPC_SIDE_BUY, 900, E8(100));
+    entry.instrument = 4;
+    (void)world_event(&world, &entry);
+    assert_int_equal(world_waves(&world), 0);
+    world.instruments[3].freeze_qty_e8 = E8(600);
+    world.cannot_send[0] = 0;
+    world_adopt(&world);
+    entry.version = 0;
+    entry.price_e8 = E8(101);
+    (void)world_event(&world, &entry);
+    (void)world_waves(&world);
+    for (int i = 0; i < 4; i++)
+        (void)world_release(&world);
+    assert_int_equal(world.command_count, 2);
+    assert_int_equal(world.commands[0].qty_e8 + world.commands[1].qty_e8, E8(900));
+    assert_true(world.commands[0].qty_e8 <= E8(600) && world.commands[1].qty_e8 <= E8(600));
+    world_check(&world);
+    world_close(&world);
+}
+
 /* --- two ways, one answer -----------------------------------------------------------------------
  */
 
@@ -340,6 +391,8 @@ int main(void)
         cmocka_unit_test(what_an_amendment_adds_is_guarded),
         cmocka_unit_test(what_an_amendment_takes_away_is_not_barred),
         cmocka_unit_test(a_stop_gives_way_to_a_flat_master),
+        cmocka_unit_test(what_the_guard_left_is_told),
+        cmocka_unit_test(a_waiting_copy_is_cut_to_the_freeze_quantity_of_now),
         cmocka_unit_test(both_ways_decide_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
