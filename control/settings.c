@@ -54,9 +54,11 @@ static const struct setting settings[] = {
     {NULL, "copy_sl_tp", NO, FLAG(NO_STOPS)},
     {NULL, "reverse", YES, FLAG(REVERSE)},
     {NULL, "one_resting_order", YES, FLAG(ONE_RESTING)},
-    {NULL, "top_up", YES, FLAG(TOP_UP)},
+    {NULL, "top_up", YES, FLAG(TOP_UP),
+        .words = "would have no effect: what a copy did not fill is not chased; leave it out"},
     {NULL, "flatten_on_unfollow", YES, FLAG(END_FLATTENS)},
-    {NULL, "drift", NAMES, .at = AT(drift), .words = "alert|flatten_orphan|top_up"},
+    {NULL, "drift", NAMES, .at = AT(drift),
+        .words = "alert"}, /* the others are no deeds of the engine */
 
     {"sizing", "mult", NUMBER, .at = AT(mult_e8), .high = RATIO_MAX, .reads = MULT_MODES},
     {"sizing", "value", FRACTION, .at = AT(mult_e8), .high = RATIO_MAX, .reads = M(AUTO_RISK)},
@@ -237,9 +239,13 @@ static enum ipc_rc read_bool(const struct ctl_document *document, uint32_t group
 {
     bool value = s->kind == NO;
     enum ipc_rc rc = ctl_document_bool(document, group, s->key, &value, error);
-    if (rc == IPC_OK && value == (s->kind == YES))
-        policy->flags |= s->bit;
-    return rc;
+    if (rc != IPC_OK || value != (s->kind == YES))
+        return rc;
+    /* Accepted in silence it would look as if it worked. */
+    if (s->words != NULL)
+        return COMPLAIN(ctl_document_member(document, group, s->key), "%s", s->words);
+    policy->flags |= s->bit;
+    return IPC_OK;
 }
 
 /* A step that is given is coarser or finer on purpose: both together are refused by the caller. */

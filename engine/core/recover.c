@@ -125,6 +125,10 @@ static void master_add(struct eng_batch_sample *sample, const struct ipc_row_pol
     uint8_t mode, const struct ipc_fact_wide *wide, int64_t mono_ns)
 {
     for (uint32_t i = 0; i < wide->step_count && i < IPC_WIDE_STEPS; i++) {
+        if (wide->steps[i].code == IPC_STEP_MASTER_MAX_AVAILABLE) {
+            sample->master_free_e8 = wide->steps[i].value_e8;
+            sample->master_capital_mono_ns = mono_ns;
+        }
         if (wide->steps[i].code != IPC_STEP_MASTER_CAPITAL)
             continue;
         uint8_t basis = policy == NULL ? 0 : policy->basis;

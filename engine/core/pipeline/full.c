@@ -32,13 +32,14 @@ static void gather_order(const struct eng_plan *plan, struct eng_case_shared *ou
     out->order_qty_e8 = plan->core->orders[plan->order_index].qty_e8;
     out->price_e8 = fills ? order->average_price_e8 : order->price_e8;
     out->trigger_e8 = order->trigger_e8;
+    out->stop_e8 = order->stop_e8;
     out->after_e8 = order->side == IPC_SIDE_BUY ? order->qty_e8 : -order->qty_e8;
     out->age_ns = plan->age_ns;
     out->barred = (uint8_t)plan->barred;
 }
 
-static void gather_market(
-    const struct eng_plan *plan, bool refuses_market, struct eng_case_shared *out)
+static void gather_market(const struct eng_plan *plan, bool refuses_market, uint32_t row_max_age_ms,
+    struct eng_case_shared *out)
 {
     const struct ipc_row_instrument *row = plan->instrument;
     const struct eng_batch_sample *sample = plan->sample;
@@ -55,6 +56,9 @@ static void gather_market(
     out->master_capital_age_ns = age_since(sample->master_capital_mono_ns, sample->now_mono_ns);
     struct eng_hours hours;
     eng_day_now(plan, &hours);
+    uint32_t most_ms = row_max_age_ms ? row_max_age_ms : ENG_CAPITAL_AGE_MS;
+    if (out->master_capital_age_ns <= (int64_t)most_ms * LS_NS_PER_MS)
+        out->master_max_available_e8 = sample->master_free_e8;
     out->market = (uint8_t)eng_hours_market(&hours);
     out->minute = hours.minute;
     out->cutoff_minute = hours.cutoff_minute;
@@ -124,6 +128,15 @@ static enum ipc_reason gather_mapped(const struct eng_plan *plan,
     shared->price_age_ns = sample.price_e8 > 0 ? age_since(sample.price_mono_ns, sample.now_mono_ns)
                                                : ENG_AGE_INFINITE;
     shared->is_option = contracts.instrument->kind == IPC_KIND_OPTION;
+    /* A stop of the master's contract is as far from this one's price as from that one's. */
+    int64_t reference = plan->sample->price_e8;
+    if (shared->stop_e8 != 0 && (shared->price_e8 == 0 || shared->occasion == ENG_ON_FILL)) {
+        if (shared->occasion == ENG_ON_FILL && shared->price_e8 > 0)
+            reference = shared->price_e8;
+        shared->stop_e8 = reference > 0 && sample.price_e8 > 0
+                              ? (int64_t)((__int128)shared->stop_e8 * sample.price_e8 / reference)
+                              : 0;
+    }
     if (plan->instrument == NULL || contracts.instrument->exchange != plan->instrument->exchange) {
         struct eng_hours hours;
         eng_hours_at(plan->view, contracts.instrument->exchange, sample.now_wall_ns, &hours);
@@ -147,6 +160,14 @@ static void gather_money(const struct eng_plan *plan, const struct eng_follower 
     out->balance_e8 = sample->balance_e8;
     out->free_e8 = sample->free_e8;
     out->capital_age_ns = age_since(sample->capital_mono_ns, plan->sample->now_mono_ns);
+    uint32_t most_ms =
+        out->row->capital_max_age_ms ? out->row->capital_max_age_ms : ENG_CAPITAL_AGE_MS;
+    if (out->capital_age_ns <= (int64_t)most_ms * LS_NS_PER_MS) {
+        /* What an account may still put in is its free margin; what is in, the rest. */
+        out->max_available_e8 = sample->free_e8;
+        out->margin_total_e8 = sample->capital_e8;
+        out->margin_used_e8 = ls_max_i64(sample->capital_e8 - sample->free_e8, 0);
+    }
     if (follower->slot == NULL)
         return;
     uint32_t slot = (uint32_t)(follower->slot - core->slots);
@@ -255,7 +276,7 @@ static uint32_t gather(struct eng_plan *plan, const struct eng_follower *followe
         judged->follower.policy = &plan->view->policies[row->policy - 1];
     bool refuses_market = plan->core->policies[row->broker].refuses_market;
     gather_order(plan, shared);
-    gather_market(plan, refuses_market, shared);
+    gather_market(plan, refuses_market, row->capital_max_age_ms, shared);
     judged->follower.word = (uint8_t)follower->word;
     judged->follower.session_valid = eng_account_session_valid(follower->account);
     judged->follower.breaker = (uint8_t)eng_controls_bar(plan, follower);

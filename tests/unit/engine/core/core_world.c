@@ -200,6 +200,7 @@ static struct eng_batch_sample batch_sample(const struct world *world)
         .price_mono_ns = world->price_mono_ns != 0 ? world->price_mono_ns : world->now_mono_ns,
         .master_equity_e8 = world->master_capital_e8,
         .master_balance_e8 = world->master_capital_e8,
+        .master_free_e8 = world->master_capital_e8,
         .master_capital_mono_ns = world->master_capital_mono_ns,
         .now_mono_ns = world->now_mono_ns,
         .now_wall_ns = world->now_wall_ns,

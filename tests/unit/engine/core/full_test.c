@@ -174,6 +174,44 @@ static void unknown_instruments_are_skipped(void **state)
     world_close(&world);
 }
 
+/* Risk modes read the stop that comes with the order; available is the free margin. */
+static void stops_and_free_margins_size(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 4);
+    world.followers[0].mode = IPC_MODE_FIXED_RISK;
+    policies[0].fraction_e8 = LS_E8 / 100;
+    policies[1].max_trade_risk_e8 = LS_E8 / 100;
+    world.followers[2].mode = IPC_MODE_AVAILABLE_RATIO_CAPPED;
+    policies[2].available_factor_e8 = 2 * LS_E8;
+    policies[3].margin_use_max_e8 = LS_E8 / 2;
+    for (uint32_t i = 0; i < 4; i++) {
+        world.capital_e8[i] = E8(5000);
+        world.capital_mono_ns[i] = world.now_mono_ns;
+    }
+    world.master_capital_e8 = E8(10000);
+    world.master_capital_mono_ns = world.now_mono_ns;
+    world_adopt(&world);
+    struct ipc_event event = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+    event.stop_e8 = E8(90);
+    assert_int_equal(world_event(&world, &event), 1);
+    (void)world_waves(&world);
+    assert_int_equal(command_of(&world, 0)->qty_e8, E8(5));  /* 5,000 x 1 % / 10 */
+    assert_int_equal(command_of(&world, 1)->qty_e8, E8(5));  /* 10, cut to it */
+    assert_int_equal(command_of(&world, 2)->qty_e8, E8(10)); /* 2 x 10 / 10,000 x 5,000 */
+    assert_int_equal(command_of(&world, 3)->qty_e8, E8(10)); /* nothing of it is in use */
+    world.capital_mono_ns[2] = world.master_capital_mono_ns = 1;
+    event = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+    (void)world_event(&world, &event);
+    (void)world_waves(&world);
+    assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_NO_STOP_LOSS);
+    assert_int_equal(world_last_fact(&world, 1).reason, IPC_REASON_NO_STOP_LOSS);
+    assert_int_equal(world_last_fact(&world, 2).reason, IPC_REASON_CAPITAL_UNKNOWN);
+    world_check(&world);
+    world_close(&world);
+}
+
 /* A copy that was made as ordered goes with its order, also when its follower follows fills now. */
 static void an_ordered_copy_goes_with_its_order(void **state)
 {
@@ -204,6 +242,7 @@ int main(void)
         cmocka_unit_test(rounding_and_caps_of_a_policy_hold),
         cmocka_unit_test(market_protection_is_sent),
         cmocka_unit_test(unknown_instruments_are_skipped),
+        cmocka_unit_test(stops_and_free_margins_size),
         cmocka_unit_test(an_ordered_copy_goes_with_its_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
