@@ -10,6 +10,7 @@ compare  positions against the broker's: equal, by hand, different
 """
 import argparse
 import contextlib
+import datetime
 import json
 import os
 import shutil
@@ -375,6 +376,24 @@ def fill_all(world, symbol, quantity, price):
     return order
 
 
+def market_day_ends(world):
+    """Publishes a calendar whose session of today closed three minutes ago."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    close = now - datetime.timedelta(minutes=3)
+    until = close.strftime("%H:%M") if (close.hour, close.minute) != (0, 0) else "24:00"
+    every = "[MON, TUE, WED, THU, FRI, SAT, SUN]"
+    world.ctl("calendar", "publish", world.write("calendar.yaml", f"""market: test
+zone: UTC
+source: none
+as_of: "2026-01-01"
+years: [{now.year - 1}, {now.year}, {now.year + 1}]
+exchanges:
+  - names: [NSE]
+    days: {every}
+    sessions: [{{open: "00:00", close: "{until}"}}]
+"""))
+
+
 def compare(binaries):
     equal, by_hand, differs = followers = ["EQUAL", "BYHAND", "DIFFERS"]
     with Recon(binaries, "compare", followers, polled={name: 100 for name in ("EQUAL", "BYHAND", "DIFFERS")}) as world:
@@ -385,6 +404,11 @@ def compare(binaries):
             good = world.ctl("positions", "compare", check=False)
             expect(good.returncode == 0 and good.stdout.count("1 compared, 0 differ") == 3, good.stdout + good.stderr)
             say("equal: " + good.stdout.replace("\n", "; "))
+
+            asked = world.ctl("reconcile", equal, "--by", "asha", check=False)
+            expect(asked.returncode == 0 and asked.stdout.startswith("good, 1 orders"), asked.stdout + asked.stderr)
+            wrong = world.ctl("reconcile", MASTER, check=False)
+            expect(wrong.returncode == 2 and "--by NAME" in wrong.stderr, wrong.stderr)
 
             # What the owner trades by hand is not ours (G11); what nobody can explain is an incident (G12, G13).
             world.terminal(by_hand, "SBIN-EQ", "BUY", 30, "MARKET")
@@ -421,6 +445,16 @@ def compare(binaries):
             wait_for("books asked for after the outage", lambda: len(
                 {f["account"] for f in world.facts("recon") if f["act"] == "ask" and f["why"] == "outage"}) == 3, 12)
             say("after an outage every account's book was asked")
+
+            # The market's day is over: books and positions once more, of every account, and nobody had to ask.
+            market_day_ends(world)
+            wait_for("the day's end", lambda: len({f["account"] for f in world.facts("positions")
+                                                   if not f.get("by")}) == 3, 15, 0.2)
+            ended = {f["account"]: f["differing"] for f in world.facts("positions") if not f.get("by")}
+            expect(sorted(ended.values()) == [0, 0, 1], str(ended))
+            wait_for("the day's last books", lambda: len({f["account"] for f in world.facts("recon")
+                                                          if f.get("why") == "day-end"}) == 3, 5, 0.2)
+            say("two minutes after the day's last close books are read and positions compared")
         except WorldError:
             keep(world)
             raise
