@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 import unittest
 from fractions import Fraction as F
 
@@ -78,6 +79,27 @@ class Bracket(unittest.TestCase):
         wait_for("the stop to go", lambda: self.legs() == [], 8)
         self.assertEqual(sum(r["filled"] for r in self.rows("SELL")), 50)
         self.assertEqual(len(self.rows("SELL")), 2, self.rows("SELL"))
+
+    def test_legs_survive_a_killed_engine(self):
+        """kill -9 while both legs work: nothing is sent twice, and they still take each other."""
+        self.world.admin("POST", "/sim/price", {"exchange": "NSE", "symbol": SYMBOL, "price": 505})
+        self.say(broker_order_id="T2", side="BUY", type="LIMIT", qty=100, price=500, stop=490, target=520, status="OPEN")
+        wait_for("the copy", lambda: [r["quantity"] for r in self.rows("BUY")] == [50], 8)
+        self.fill(self.rows("BUY")[0], 50, 502)
+        wait_for("both legs", lambda: len(self.legs()) == 2, 8)
+        legs = self.legs()
+        engine = self.world.processes["engine"]
+        engine.kill()
+        engine.child.wait()
+        self.world.start_engine()
+        time.sleep(1.0)
+        self.assertEqual(self.legs(), legs)
+        self.assertEqual(len(self.rows("SELL")), 2, self.rows("SELL"))
+        row = next(r for r in self.rows("SELL") if float(r.get("trigger") or 0) == 0)
+        self.fill(row, 50, row["price"])
+        wait_for("the stop to go", lambda: self.legs() == [], 10)
+        self.assertEqual(sum(r["filled"] for r in self.rows("SELL")), 50)
+        self.assertEqual((len(self.rows("BUY")), len(self.rows("SELL"))), (1, 2))
 
 
 if __name__ == "__main__":

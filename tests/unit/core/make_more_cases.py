@@ -579,6 +579,44 @@ for qty, k in ((10, F(1, 5)), (7, F(3, 2))):
         "the coefficient of the day it joined")
 
 
+# Another contract with its own lot: sized by ratio, factor and lot; turned by reverse; closed as the share of what is held there.
+for qty, factor, ratio, lot in itertools.product((7, 65, 130), (F(1, 2), 3), (1, F(1, 4)), (1, 30)):
+    want = down(qty * factor * ratio, lot)
+    row("XM", "SYMBOL_MAP", {"map": {"ES": "MES"}, "factor": num(factor), "ratio": num(ratio)},
+        order(qty=qty, symbol="ES"), {"lot": lot}, place("BUY", want, symbol="MES") if want
+        else skip("SUB_LOT" if lot > 1 else "QTY_ZERO"), "times the factor, in its lots")
+for side, other in (("BUY", "SELL"), ("SELL", "BUY")):
+    row("XM", "SYMBOL_MAP", {"map": {"ES": "MES"}, "reverse": True, "ratio": 2},
+        order(side, qty=3, symbol="ES"), {"lot": 1}, place(other, 6, symbol="MES"), "turned in the other contract")
+    row("XM", "SYMBOL_MAP", {"map": {"ES": "MES"}, "factor": 2, "max_quantity": 10},
+        order(side, qty=9, symbol="ES"), {"lot": 4},
+        {**place(side, 8, symbol="MES"), "reason_code": "MAX_QTY_CAPPED"}, "a cap in the lots of its own contract")
+for held, part, lot in itertools.product((90, -90), (F(1, 3), F(1, 2), F(1)), (1, 30)):
+    want = abs(held) if part == 1 else down(abs(held) * part, lot)
+    master = 60 if held > 0 else -60
+    left = master - int(master * part)
+    row("XM", "SYMBOL_MAP", {"map": {"ES": "MES"}, "factor": 3},
+        fill("SELL" if held > 0 else "BUY", int(60 * part), master, left, symbol="ES"),
+        {"copied_pos": held, "lot": lot}, place("SELL" if held > 0 else "BUY", want, symbol="MES", reduce_only=True),
+        "the share of what is held; the factor is no part of it")
+# What the account has left clamps after the share; what it has more is not touched.
+for copied, there, part in itertools.product((50, -50), (50, 80, 30, 10), (F(1, 2), F(1))):
+    sign = 1 if copied > 0 else -1
+    share = down(50 * part, 1)
+    want = min(share, there)
+    row("XM", "ANY", {}, fill("SELL" if sign > 0 else "BUY", int(100 * part), 100 * sign,
+                              (100 - int(100 * part)) * sign),
+        {"pos": there * sign, "expected_pos": copied, "lot": 1},
+        {**place("SELL" if sign > 0 else "BUY", want, reduce_only=True),
+         **({"reason_code": "CLOSE_CLAMPED"} if want < share else {})}, "never more than is there")
+row("XM", "ANY", {}, fill("SELL", 100, 100, 0), {"pos": 0, "expected_pos": 50, "lot": 1}, skip("NO_POSITION"),
+    "all of it is gone")
+# The product of its own entry, not of the master's exit.
+for product in ("MIS", "NRML", "CNC"):
+    row("XM", "ANY", {}, fill("SELL", 50, 100, 50, product=product), {"copied_pos": 40, "lot": 1,
+        "entry_product": "MIS"}, place("SELL", 20, product="MIS", reduce_only=True), "closed as it was opened")
+
+
 def write(out):
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(["id", "shape", "mode", "params", "master_event", "follower_state", "expected",
