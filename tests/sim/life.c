@@ -59,7 +59,7 @@ static void trouble(struct sim *sim)
         sim_world_publish(sim);
     if (happens(sim, SIM_FAULT_RESCAN, 1, 72))
         sim_masters_rescan(sim, 1 + sim_below(sim, sim->master_count), false);
-    if (happens(sim, SIM_FAULT_OWNER, 1, 54))
+    if (sim->owners_trade && happens(sim, SIM_FAULT_OWNER, 1, 20))
         sim_owner_act(sim);
     if (happens(sim, SIM_FAULT_OPERATOR, 1, 180))
         sim_operator_act(sim);

@@ -182,6 +182,7 @@ void sim_owner_act(struct sim *sim)
         .units = contract->lot_units * sim_between(sim, 1, contract->lot_units > 1 ? 3 : 40)};
     uint32_t order = adp_sim_book_place(book, &origin, &terms, 0);
     sim->figures.by_hand++;
+    sim->by_hand[row->account - 1][instrument] = 1;
     sim_note(sim, "owner of %u trades by hand: %s %lld of %u, %s", row->follower_no,
         adp_sim_side_word(terms.side), (long long)terms.units, instrument + 1,
         adp_sim_status_word(adp_sim_book_order(book, order)->status));

@@ -298,6 +298,8 @@ static void check_close(struct sim *sim, const struct group *group)
         sim, row->follower_no, row->incarnation, traded, traded, judge->orders[index].product);
     if (line == NULL)
         return;
+    if (sim->by_hand[row->account - 1][line->instrument - 1])
+        return;                                   /* what its owner closed is not closed again */
     for (uint32_t i = 0; i < group->count; i++) { /* positions of an earlier subscription too */
         if (first[i].incarnation != row->incarnation)
             return;
@@ -671,7 +673,9 @@ void sim_positions_flat(struct sim *sim)
         return;
     for (uint32_t i = 0; i < sim->judge.line_count; i++) {
         const struct sim_line *line = &sim->judge.lines[i];
-        if (!is_current(sim, line) || line->is_excused)
+        uint32_t account = sim->published.followers[line->slot].account;
+        if (!is_current(sim, line) || line->is_excused ||
+            sim->by_hand[account - 1][line->instrument - 1])
             continue;
         sim->figures.flats_checked++;
         if (units_there(sim, line) != 0 && !in_doubt(sim, line))

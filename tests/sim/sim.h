@@ -379,6 +379,8 @@ struct sim {
     bool can_crash, can_lose_power;
     bool is_calm;     /* masters act one after the other, and brokers do as they are asked */
     bool is_restless; /* people change something at every step */
+    bool owners_trade;
+    uint8_t by_hand[SIM_ACCOUNTS][SIM_INSTRUMENTS]; /* its owner has traded it himself */
 };
 
 struct sim_options {

@@ -211,6 +211,7 @@ void sim_world_make(struct sim *sim)
     sim->order_max = (uint32_t)sim_between(sim, 5, 300);
     sim->is_calm = sim_chance(sim, 1, 3);
     sim->is_restless = sim_chance(sim, 1, 12);
+    sim->owners_trade = sim_chance(sim, 1, 3);
     sim->feed.ring_room = SIM_FEED;
     if (sim_chance(sim, 1, 6)) /* a book fits always: masters' orders, its begin and its end */
         sim->feed.ring_room = SIM_ORDERS + (uint32_t)sim_between(sim, 2, 200);
