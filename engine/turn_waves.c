@@ -252,7 +252,9 @@ void turn_waves_step(struct eng_turn *turn)
     struct eng_batch batch;
     uint32_t orders = 0;
     bool stuck = false;
-    if (turn->generation == NULL)
+    /* What an earlier life began is not decided before the switches are there: without them all is
+     * halted, and a queued order would end for a switch that nobody threw. */
+    if (turn->generation == NULL || (!turn->pages_known && !turn->stopping))
         return;
     int64_t until = turn->now_mono_ns + (int64_t)config->turn_budget_us * LS_NS_PER_US;
     /* Settles and queues first: these children are older than what the waves would add, and what

@@ -99,7 +99,7 @@ def none_lost(world, load, tags, followers):
                 if copy["kind"] == "flatten":
                     state = "FLATTEN"  # no order: what the entry still fills is closed
                 elif state == "QUEUED":
-                    pass  # visibly open: an exit that waits for what is unknown of its follower
+                    pass  # visibly open: an exit that waits for its own entry, or for what is unknown
                 elif state not in (HELD if copy["tag"] in tags else REPORTED) and \
                         state not in DOUBTED:
                     raise WorldError(f"{copy['login']}'s copy {copy['tag']} of {order} is said to be {copy['state']} "
@@ -164,6 +164,8 @@ def play(world, options, dice):
           f"orders x {options.followers} followers ({load.acts} acts): {len(book)} orders at the broker, {len(tags)} tags; "
           f"{unseen} master orders were taken back before anybody saw them\n"
           f"0 duplicated, 0 lost; ends {dict(sorted(ends.items(), key=lambda e: -e[1]))}")
+    if ends.get("KILL_SWITCH"):
+        raise WorldError(f"{ends['KILL_SWITCH']} copies ended by a switch that nobody threw")
     if len(book) < 3 * options.orders:
         raise WorldError(f"the load was too small to mean anything: {len(book)} orders at the broker")
     if metrics.get("lockstep_engine_conservation_gap", 0) != 0:
