@@ -1,5 +1,7 @@
 #include "engine/checkpointer.h"
 
+#include "engine/days.h"
+
 #include "engine/journal_private.h"
 #include "ipc/clock.h"
 #include "ipc/log.h"
@@ -31,6 +33,7 @@ struct eng_checkpointer {
     uint64_t bytes_then; /* owner->synced_bytes at that time */
     uint64_t bytes_owed; /* folded at the start, with no checkpoint over it */
     uint64_t day_lsn;    /* of the newest DAY that was followed by one */
+    uint64_t sealed_no;  /* files below it are sealed */
     int64_t newest_mono_ns;
     bool has_failed; /* and was told */
 };
@@ -188,6 +191,30 @@ static void look(struct eng_checkpointer *checkpointer)
     checkpointer->has_failed = true;
 }
 
+/* Files of days that are over, once their memory serves other segments: a start writes to none of
+ * them again. */
+static void seal(struct eng_checkpointer *checkpointer)
+{
+    struct eng_journal *journal = checkpointer->journal;
+    struct ipc_error error = {{0}};
+    uint32_t sealed;
+    if (eng_journal_day(journal) == 0)
+        return;
+    uint64_t below_no = atomic_load_explicit(&journal->day_segment_no, memory_order_relaxed);
+    uint64_t in_memory = atomic_load_explicit(&journal->ready_no, memory_order_acquire) + 1 -
+                         journal->config.segment_count;
+    if (in_memory < below_no)
+        below_no = in_memory;
+    if (below_no <= checkpointer->sealed_no)
+        return;
+    uint32_t day = atomic_load_explicit(&journal->ended_day, memory_order_relaxed);
+    checkpointer->sealed_no = below_no; /* told once: the next day tries again */
+    if (eng_days_seal(journal->disk_fd, below_no, day, &sealed, &error) != IPC_OK)
+        ipc_log(IPC_LOG_WARN, "%s", error.text);
+    else if (sealed > 0)
+        ipc_log(IPC_LOG_INFO, "day %u is sealed: %u journal files", day, sealed);
+}
+
 static void *checkpointer_main(void *argument)
 {
     struct eng_checkpointer *checkpointer = argument;
@@ -196,6 +223,7 @@ static void *checkpointer_main(void *argument)
     while (atomic_load_explicit(&checkpointer->stop, memory_order_acquire) == 0) {
         struct timespec pause = {.tv_nsec = LOOK_MS * LS_NS_PER_MS};
         look(checkpointer);
+        seal(checkpointer);
         (void)nanosleep(&pause, NULL);
     }
     return NULL;

@@ -154,8 +154,10 @@ void eng_journal_turn_page(struct eng_journal *journal)
         (void)!eng_journal_roll(journal);
 }
 
-void eng_journal_mark_day(struct eng_journal *journal, uint64_t lsn)
+void eng_journal_mark_day(struct eng_journal *journal, uint64_t lsn, uint32_t ended_day)
 {
+    atomic_store_explicit(&journal->day_segment_no, journal->segment_no, memory_order_relaxed);
+    atomic_store_explicit(&journal->ended_day, ended_day, memory_order_relaxed);
     atomic_store_explicit(&journal->day_lsn, lsn, memory_order_release);
 }
 

@@ -130,7 +130,7 @@ void eng_journal_turn_page(struct eng_journal *journal);
 
 /* eng_journal_mark_day tells whoever seals and checkpoints that the DAY fact `lsn` was committed;
  * eng_journal_day returns the newest one of this life, 0 = none. The latter from any thread. */
-void eng_journal_mark_day(struct eng_journal *journal, uint64_t lsn);
+void eng_journal_mark_day(struct eng_journal *journal, uint64_t lsn, uint32_t ended_day);
 uint64_t eng_journal_day(const struct eng_journal *journal);
 
 enum ipc_journal_state eng_journal_state(const struct eng_journal *journal);

@@ -65,6 +65,8 @@ struct eng_journal {
     _Atomic uint32_t bell;               /* futex: rung after wanted_lsn or stop was stored */
     _Atomic uint32_t is_behind;          /* entries are stopped because memory runs low */
     _Atomic uint32_t stop;               /* writer: eng_scribe_stop */
+    _Atomic uint64_t day_segment_no; /* that begins with it; before day_lsn */
+    _Atomic uint32_t ended_day;      /* that it ended, yyyymmdd; before day_lsn */
     _Atomic uint64_t day_lsn; /* newest DAY fact; release, pairs with eng_journal_day's acquire */
 
     /* writer: scribe; reader: pinned thread */

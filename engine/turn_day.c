@@ -24,8 +24,9 @@ void turn_day_step(struct eng_turn *turn)
         return;
     if (fact.act == IPC_DAY_ACT_BEGIN)
         eng_journal_turn_page(journal);
+    uint32_t ended_day = eng_day_of_fold(turn->wiring.core);
     uint64_t lsn = turn_append(turn, IPC_FACT_DAY, &fact, sizeof(fact), 1);
     if (lsn != 0 && fact.act == IPC_DAY_ACT_BEGIN)
-        eng_journal_mark_day(journal, lsn);
+        eng_journal_mark_day(journal, lsn, ended_day);
     turn->work++;
 }

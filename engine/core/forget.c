@@ -30,6 +30,11 @@ bool eng_day_next(
     return true;
 }
 
+uint32_t eng_day_of_fold(const struct eng_core *core)
+{
+    return core->fold.day;
+}
+
 /* --- children -----------------------------------------------------------------------------------
  */
 

@@ -20,6 +20,9 @@
 LS_MUST_USE bool eng_day_next(
     const struct eng_core *core, const struct eng_market_times *times, struct ipc_fact_day *out);
 
+/* eng_day_of_fold returns the newest day that began, yyyymmdd; 0 = none. */
+uint32_t eng_day_of_fold(const struct eng_core *core);
+
 /* eng_day_apply folds one. */
 enum ipc_rc eng_day_apply(struct eng_core *core, const struct ipc_fact_day *fact, uint64_t lsn);
 

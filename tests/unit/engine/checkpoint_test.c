@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "engine/checkpointer.h"
+#include "engine/days.h"
 #include "tests/support/journal_world.h"
 #include "tests/support/story.h"
 
@@ -414,7 +415,7 @@ static void test_thread(void **state)
         IPC_OK);
     act(&story);
     story_write(&story);
-    eng_journal_mark_day(story.disk.journal, story.written);
+    eng_journal_mark_day(story.disk.journal, story.written, 20260105);
     for (int i = 0; i < 100 && lsns[0] != story.written; i++) {
         usleep(50000);
         (void)eng_checkpoint_list(fd, lsns, 4);
@@ -422,6 +423,49 @@ static void test_thread(void **state)
     assert_int_equal(lsns[0], story.written);
     eng_checkpointer_stop(checkpointer);
     story_end(&story);
+}
+
+/* Files below a number become read-only, each with a line that is chained to the one before. */
+static void test_days_are_sealed(void **state)
+{
+    (void)state;
+    struct tempshm shm;
+    struct ipc_error error = {{0}};
+    struct stat status;
+    uint32_t sealed;
+    char text[2000] = "", command[600];
+    tempshm_make(&shm);
+    int fd = open(shm.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (uint64_t no = 1; no <= 3; no++) {
+        char name[IPC_SEGMENT_NAME_BYTES];
+        ipc_segment_name(no, name);
+        int file = openat(fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0660);
+        assert_int_equal(write(file, name, 5 + no), 5 + no);
+        close(file);
+    }
+    assert_int_equal(eng_days_seal(fd, 3, 20260105, &sealed, &error), IPC_OK);
+    assert_int_equal(sealed, 2);
+    assert_int_equal(eng_days_seal(fd, 3, 20260105, &sealed, &error), IPC_OK);
+    assert_int_equal(sealed, 0);
+    assert_int_equal(fstatat(fd, "segment.0000000002", &status, 0), 0);
+    assert_int_equal(status.st_mode & 0777, 0400);
+    assert_int_equal(fstatat(fd, "segment.0000000003", &status, 0), 0);
+    assert_int_equal(status.st_mode & 0777, 0660 & ~022);
+    /* Anybody can check it with the tools of the system. */
+    snprintf(command, sizeof command,
+        "cd '%s' && awk '{print $4 \"  \" $2}' days | sha256sum -c --quiet && chain=%064d && "
+        "while read -r day name bytes sum next; do "
+        "chain=$(printf '%%s %%s %%s %%s %%s' $chain $day $name $bytes $sum | sha256sum | cut -d' "
+        "' -f1); "
+        "[ $chain = $next ] || exit 1; done < days",
+        shm.path, 0);
+    assert_int_equal(system(command), 0);
+    int days = openat(fd, "days", O_RDONLY | O_CLOEXEC);
+    assert_true(read(days, text, sizeof text - 1) > 0);
+    assert_int_equal(strncmp(text, "20260105 segment.0000000001 6 ", 30), 0);
+    close(days);
+    close(fd);
+    tempshm_remove(&shm);
 }
 
 int main(void)
@@ -434,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_covered_files_are_not_needed),
         cmocka_unit_test(test_a_full_disk_leaves_nothing_behind),
         cmocka_unit_test(test_thread),
+        cmocka_unit_test(test_days_are_sealed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
