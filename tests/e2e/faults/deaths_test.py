@@ -133,7 +133,8 @@ def race(scene, number):
         engine = world.processes["engine"]
         engine.kill()
         engine.reap()
-        pair = [world.start_engine(name=name, wait=False) for name in ("engine", "rival")]
+        pair = [world.start(name, "lockstep-engine", "--config", world.path("engine.yaml"), "--shard", "0")
+                for name in ("engine", "rival")]
         wait_for("the end of one of two engines", lambda: sum(one.alive() for one in pair) < 2, 30, 0.01)
         time.sleep(0.05)
         alive = [one for one in pair if one.alive()]
