@@ -76,7 +76,7 @@ void sim_feed_room(struct sim *sim)
 {
     struct sim_feed *feed = &sim->feed;
     uint32_t needed = sim->order_count + 2 * sim->master_count;
-    if (!feed->has_gap || feed->ring_count + needed > feed->ring_room)
+    if (!feed->has_gap || feed->pending_count != 0 || feed->ring_count + needed > feed->ring_room)
         return;
     feed->has_gap = false;
     sim_note(sim, "the ring has room again: books are read anew");

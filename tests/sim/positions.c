@@ -479,6 +479,9 @@ void sim_positions_reply(struct sim *sim, const struct ipc_fact_reply *replies, 
             excuse(sim, tag);
         if (outcome == IPC_OUTCOME_REJECTED)
             tag->is_over = 1;
+        if (outcome == IPC_OUTCOME_LIMITED || outcome == IPC_OUTCOME_AUTH ||
+            outcome == IPC_OUTCOME_NOT_SENT)
+            tag->was_sent = 0; /* it may go again, by another frame */
     }
 }
 

@@ -417,6 +417,7 @@ void sim_world_heal(struct sim *sim)
     sim->shell.paused_until_ns = 0;
     sim->shell.is_slow = sim->shell.is_stepped = false;
     sim->feed.is_whole = true;
+    sim->feed.ring_room = SIM_FEED;
     uint64_t sequence = sim->switches.sequence + 1;
     sim->switches = (struct sim_switches){.sequence = sequence};
     for (uint32_t i = 0; i < SIM_BROKERS; i++) {
