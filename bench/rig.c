@@ -1,3 +1,4 @@
+#include "bench/files.h"
 #include "bench/rig_private.h"
 
 #include "ipc/clock.h"
@@ -5,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -275,18 +275,15 @@ enum ipc_rc bench_rig_open(
 {
     static uint32_t number;
     char certificate[192], key[192];
-    const char *base = getenv("TMPDIR");
     *rig = (struct bench_rig){.options = *options, .engine = -1, .peer.pid = -1};
     (void)snprintf(rig->instance, sizeof rig->instance, "bench-%d-%u", (int)getpid(), number++);
-    (void)snprintf(rig->directory, sizeof rig->directory, "%.90s/lockstep-bench.XXXXXX",
-        base != NULL && base[0] == '/' ? base : "/tmp");
-    if (!find_binaries(rig) || mkdtemp(rig->directory) == NULL) {
-        rig->directory[0] = '\0';
-        ipc_error_set(
-            error, "no directory for the bench's files (%s); set TMPDIR", strerror(errno));
+    if (!find_binaries(rig)) {
+        ipc_error_set(error, "this program does not find its own place (%s)", strerror(errno));
         return IPC_SYSTEM;
     }
-    enum ipc_rc rc = ipc_shm_open(&rig->shm, NULL, rig->instance, true, error);
+    enum ipc_rc rc = bench_directory_make("lockstep-bench", rig->directory, error);
+    if (rc == IPC_OK)
+        rc = ipc_shm_open(&rig->shm, NULL, rig->instance, true, error);
     rig->has_shm = rc == IPC_OK;
     const struct bench_peer_options peer = {.cpu = options->peer_cpu,
         .certificate_file = rig_path(rig, "peer.pem", certificate),
@@ -305,18 +302,8 @@ enum ipc_rc bench_rig_open(
     return rc;
 }
 
-static int remove_one(const char *path, const struct stat *stat, int kind, struct FTW *walk)
-{
-    (void)stat;
-    (void)kind;
-    (void)walk;
-    (void)remove(path);
-    return 0;
-}
-
 void bench_rig_close(struct bench_rig *rig)
 {
-    char path[320];
     if (rig->has_waves)
         ipc_waves_close(&rig->waves);
     if (rig->engine > 0 && bench_rig_alive(rig)) {
@@ -326,13 +313,10 @@ void bench_rig_close(struct bench_rig *rig)
     }
     rig_simulator_stop(rig);
     bench_peer_stop(&rig->peer);
-    if (rig->has_shm) {
-        (void)snprintf(path, sizeof path, "%s", rig->shm.path);
-        ipc_shm_close(&rig->shm);
-        (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    }
-    if (rig->directory[0] != '\0' && !rig->options.keep)
-        (void)nftw(rig->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    if (rig->has_shm)
+        bench_shm_remove(&rig->shm);
+    if (!rig->options.keep)
+        bench_directory_remove(rig->directory);
     rig->has_shm = rig->has_waves = false;
     rig->engine = -1;
 }

@@ -6,6 +6,7 @@
 #ifndef LS_BENCH_RIG_H
 #define LS_BENCH_RIG_H
 
+#include "bench/files.h"
 #include "bench/peer.h"
 #include "ipc/waves.h"
 
@@ -25,7 +26,7 @@ struct bench_rig_options {
 
 struct bench_rig {
     struct bench_rig_options options;
-    char directory[128], binaries[256], instance[40];
+    char directory[BENCH_PATH_BYTES], binaries[256], instance[40];
     struct bench_peer peer;
     struct ipc_shm shm;
     struct ipc_waves waves;

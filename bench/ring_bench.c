@@ -1,19 +1,18 @@
 #include "bench/ring_bench.h"
 
+#include "bench/files.h"
 #include "ipc/clock.h"
 #include "ipc/event.h"
 #include "ipc/hist.h"
 #include "ipc/region.h"
 #include "ipc/ring.h"
 
-#include <ftw.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -345,21 +344,12 @@ static enum ipc_rc latency(
     return rc;
 }
 
-static int remove_one(const char *path, const struct stat *stat, int kind, struct FTW *walk)
-{
-    (void)stat;
-    (void)kind;
-    (void)walk;
-    (void)remove(path);
-    return 0;
-}
-
 enum ipc_rc bench_ring_run(
     const struct bench_ring_options *options, struct bench_report *report, struct ipc_error *error)
 {
     struct world world = {.cpu = {options->engine_cpu, options->peer_cpu}};
     static const uint32_t producers[] = {1, 2, 8};
-    char instance[40], path[320];
+    char instance[40];
     enum ipc_rc rc = bench_choose_cpus(&world.cpu[0], &world.cpu[1], error);
     if (rc != IPC_OK)
         return rc;
@@ -389,8 +379,6 @@ enum ipc_rc bench_ring_run(
         ""
         "Producers share one processor, the consumer has the other.");
     (void)munmap(world.page, sizeof *world.page);
-    (void)snprintf(path, sizeof path, "%s", world.shm.path);
-    ipc_shm_close(&world.shm);
-    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    bench_shm_remove(&world.shm);
     return rc;
 }

@@ -1,5 +1,6 @@
 #include "bench/work.h"
 
+#include "bench/files.h"
 #include "engine/blocks.h"
 #include "engine/scribe.h"
 #include "engine/shapes.h"
@@ -9,12 +10,10 @@
 #include "ipc/tag.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define CLUSTER "bench-work"
@@ -23,7 +22,7 @@
 
 struct bench_work {
     struct bench_work_options options;
-    char directory[128], instance[40];
+    char directory[BENCH_PATH_BYTES], instance[40];
     struct ipc_shm shm;
     struct eng_config config;
     struct ipc_secret_arena *secrets;
@@ -312,18 +311,12 @@ static enum ipc_rc journal_make(struct bench_work *work, struct ipc_error *error
 static enum ipc_rc files_make(struct bench_work *work, struct ipc_error *error)
 {
     static _Atomic uint32_t number;
-    const char *base = getenv("TMPDIR");
     (void)snprintf(work->instance, sizeof work->instance, "work-%d-%u", (int)getpid(), number++);
-    (void)snprintf(work->directory, sizeof work->directory, "%.90s/lockstep-work.XXXXXX",
-        base != NULL && base[0] == '/' ? base : "/tmp");
-    if (mkdtemp(work->directory) == NULL) {
-        work->directory[0] = '\0';
-        ipc_error_set(
-            error, "no directory for the bench's files (%s); set TMPDIR", strerror(errno));
-        return IPC_SYSTEM;
-    }
+    enum ipc_rc rc = bench_directory_make("lockstep-work", work->directory, error);
+    if (rc != IPC_OK)
+        return rc;
     configure(work);
-    enum ipc_rc rc = ipc_shm_open(&work->shm, NULL, work->instance, true, error);
+    rc = ipc_shm_open(&work->shm, NULL, work->instance, true, error);
     work->has_shm = rc == IPC_OK;
     if (rc == IPC_OK)
         rc = ipc_seal_key_create(work->config.key_file, error);
@@ -380,18 +373,8 @@ enum ipc_rc bench_work_open(
     return IPC_OK;
 }
 
-static int remove_one(const char *path, const struct stat *stat, int kind, struct FTW *walk)
-{
-    (void)stat;
-    (void)kind;
-    (void)walk;
-    (void)remove(path);
-    return 0;
-}
-
 void bench_work_close(struct bench_work *work)
 {
-    char path[320];
     if (work == NULL)
         return;
     bench_sink_close(work->sink);
@@ -405,13 +388,9 @@ void bench_work_close(struct bench_work *work)
     if (work->image_memory != NULL)
         (void)munmap(work->image_memory, work->image_bytes);
     ipc_secret_arena_destroy(work->secrets);
-    if (work->has_shm) {
-        (void)snprintf(path, sizeof path, "%s", work->shm.path);
-        ipc_shm_close(&work->shm);
-        (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    }
-    if (work->directory[0] != '\0')
-        (void)nftw(work->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    if (work->has_shm)
+        bench_shm_remove(&work->shm);
+    bench_directory_remove(work->directory);
     free(work);
 }
 
