@@ -25,6 +25,7 @@ static void usage(FILE *out)
         "  --shrink      for each seed that fails: the few faults that it needs\n"
         "  --replay LIST only these faults happen: kind@site,kind@site, as --shrink prints them; "
         "none\n"
+        "  --except LIST seeds that are left out: n,n,n\n"
         "  --soak        worlds until 1000000 events were taken, and a result\n"
         "  --events N    of the soak instead, 1 to 10^12\n"
         "  --hours H     of the soak instead: as long as this, 0.001 to 1000\n"
@@ -60,15 +61,26 @@ static double hours_of(const char *text)
     return hours;
 }
 
+bool sim_options_excepts(const struct sim_options *options, uint64_t seed)
+{
+    for (const char *at = options->except; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strtoull(at, NULL, 10) == seed)
+            return true;
+    }
+    return false;
+}
+
 bool sim_options_read(int count, char **arguments, struct sim_options *options)
 {
     static const struct option known[] = {{"seed", required_argument, NULL, 's'},
         {"seeds", required_argument, NULL, 'n'}, {"steps", required_argument, NULL, 't'},
         {"verbose", no_argument, NULL, 'v'}, {"json", no_argument, NULL, 'j'},
         {"shrink", no_argument, NULL, 'm'}, {"replay", required_argument, NULL, 'r'},
-        {"soak", no_argument, NULL, 'k'}, {"events", required_argument, NULL, 'e'},
-        {"hours", required_argument, NULL, 'o'}, {"check", no_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+        {"soak", no_argument, NULL, 'k'}, {"except", required_argument, NULL, 'x'},
+        {"events", required_argument, NULL, 'e'}, {"hours", required_argument, NULL, 'o'},
+        {"check", no_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'}, {0}};
     int letter;
     bool check = false;
     char words[160];
@@ -105,6 +117,9 @@ bool sim_options_read(int count, char **arguments, struct sim_options *options)
                 fprintf(stderr, "lockstep-sim: --replay: %s\n", words);
                 return false;
             }
+            break;
+        case 'x':
+            options->except = optarg;
             break;
         case 'k':
             options->soak = true;

@@ -389,6 +389,7 @@ struct sim_options {
     bool verbose, json, shrink, soak;
     struct sim_replay replay;
     const char *replay_text; /* NULL = all faults happen */
+    const char *except;      /* seeds that are not run: "n,n,n", or NULL */
     uint64_t soak_events;
     double soak_hours; /* 0 = until soak_events */
 };
@@ -607,6 +608,8 @@ int sim_soak(struct sim *sim, const struct sim_options *options);
 /* sim_options_read takes the command line; ends the process for --help, --check, --version.
  *   returns  false after a sentence on stderr */
 bool sim_options_read(int count, char **arguments, struct sim_options *options);
+/* sim_options_excepts: this seed is not to be run. */
+bool sim_options_excepts(const struct sim_options *options, uint64_t seed);
 void sim_figures_add(struct sim_figures *sum, const struct sim_figures *one);
 void sim_figures_print(const struct sim_figures *figures, bool json, double seconds);
 /* sim_failure_print writes the tape, what failed and the command that shows it again. */
