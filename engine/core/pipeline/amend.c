@@ -245,13 +245,15 @@ void eng_judge_amend(struct eng_judging *judging)
     out->act = ENG_ACT_MODIFY;
     if (over) {
         out->act = ENG_ACT_PLACE;
-        leg.qty_e8 = leg.slice_e8 = out->remaining_e8;
+        leg.qty_e8 = out->remaining_e8; /* in orders that the freeze still cuts */
+        leg.slice_e8 = ls_min_i64(leg.slice_e8, leg.qty_e8);
     } else if (most != 0 && number > most) {
         /* Only the difference is placed, after the cancel is confirmed. */
         eng_note(judging, IPC_STEP_MODIFICATIONS, most * LS_E8, 0);
         out->act = ENG_ACT_REPLACE;
         out->cancels |= ENG_CANCELS_CHILD;
-        leg.qty_e8 = leg.slice_e8 = out->remaining_e8;
+        leg.qty_e8 = out->remaining_e8;
+        leg.slice_e8 = ls_min_i64(leg.slice_e8, leg.qty_e8);
     }
     out->legs[out->leg_count++] = leg;
 }

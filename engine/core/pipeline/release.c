@@ -76,8 +76,9 @@ static int64_t child_due(const struct eng_core *core, const struct eng_account *
     bool reduction = is_reduction(child);
     /* Behind another close of its position it waits, and lets the rest of the queue pass. */
     if ((child->flags & ENG_CHILD_EXIT) && child->queued == IPC_ACTION_PLACE &&
-        eng_state_unsent(child->state) && child->born_era == (uint16_t)core->fold.era &&
-        (exit_quantity(core, child) == 0 || waits_for_answer(core, child)))
+        child->born_era == (uint16_t)core->fold.era &&
+        (waits_for_answer(core, child) ||
+            (eng_state_unsent(child->state) && exit_quantity(core, child) == 0)))
         return INT64_MAX;
     int64_t due =
         ls_max_i64(child->not_before_mono_ns, eng_pace_due(core, account, exchange_of(core, child),
@@ -235,8 +236,10 @@ static bool decide_place(const struct eng_core *core, const struct eng_child *ch
     const struct eng_batch_sample *batch_sample, struct ipc_fact_release *out)
 {
     out->kind = IPC_CHILD_PLACE;
-    if (!(child->flags & ENG_CHILD_EXIT) || !eng_state_unsent(child->state))
-        return true; /* asked again, with the same words */
+    if (!(child->flags & ENG_CHILD_EXIT))
+        return true;
+    if (!eng_state_unsent(child->state)) /* asked again, with the same words: alone, too */
+        return !waits_for_answer(core, child);
     if (child->born_era != (uint16_t)core->fold.era)
         return skip(out, IPC_REASON_UNKNOWN_PENDING); /* of before the cut: derived anew */
     int64_t qty = exit_quantity(core, child);
