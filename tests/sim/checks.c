@@ -488,8 +488,8 @@ static void trade_check(
     int64_t most = widest(sim, tag, offsetof(struct ipc_row_follower, max_position_e8), true);
     int64_t units = net < 0 ? -net : net;
     /* What its owner closed by hand is room again. */
-    uint32_t account = sim->shell.adopted->followers[tag->slot].account;
-    bool by_hand = sim->by_hand[account - 1][tag->instrument - 1] != 0;
+    uint32_t account = sim->judge.rows[tag->generation % SIM_GENERATIONS][tag->slot].account;
+    bool by_hand = account != 0 && sim->by_hand[account - 1][line->instrument - 1] != 0;
     if (!tag->is_exit && !by_hand && most != INT64_MAX && units > most / LS_E8)
         sim_fail(sim, "caps: %s brings the position to %lld, max_position is %lld", tag->tag,
             (long long)units, (long long)(most / LS_E8));
