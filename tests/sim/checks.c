@@ -624,6 +624,14 @@ static bool book_agrees(
     return true;
 }
 
+#define PAGED_NS (90 * LS_NS_PER_S) /* long enough for every question and its page */
+
+bool sim_check_shut(const struct sim *sim, uint32_t slot)
+{
+    return sim->now_ns - sim->healed_ns > PAGED_NS &&
+           !eng_recon_settled(sim->shell.core, sim->published.followers[slot].account);
+}
+
 bool sim_check_settled(const struct sim *sim, char *why, size_t why_bytes)
 {
     const struct eng_core_counters *c = eng_core_counters(sim->shell.core);
@@ -644,7 +652,7 @@ bool sim_check_settled(const struct sim *sim, char *why, size_t why_bytes)
         }
         if ((child.is_queued || child.state == ENG_STATE_SENDING ||
                 child.state == ENG_STATE_INTENT || child.state == ENG_STATE_NOT_SENT) &&
-            !waits_for_other(sim, &child)) {
+            !waits_for_other(sim, &child) && !sim_check_shut(sim, child.slot)) {
             int64_t reserved_e8 = 0;
             int64_t held_e8 = eng_core_copied_position(sim->shell.core, child.follower_no,
                 child.instrument, (enum ipc_product)child.product, &reserved_e8);

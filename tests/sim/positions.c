@@ -677,7 +677,7 @@ void sim_positions_flat(struct sim *sim)
     for (uint32_t i = 0; i < sim->judge.line_count; i++) {
         const struct sim_line *line = &sim->judge.lines[i];
         uint32_t account = sim->published.followers[line->slot].account;
-        if (!is_current(sim, line) || line->is_excused ||
+        if (!is_current(sim, line) || line->is_excused || sim_check_shut(sim, line->slot) ||
             sim->by_hand[account - 1][line->instrument - 1])
             continue;
         sim->figures.flats_checked++;

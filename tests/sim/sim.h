@@ -352,6 +352,7 @@ struct sim {
     int64_t boot_ns;      /* when this boot began */
     int64_t wall_step_ns; /* what the wall clock was set by, so far */
     bool is_healing;
+    int64_t healed_ns; /* when faults stopped */
     bool takes_entries;
 
     struct sim_rows published; /* the newest generation */
@@ -632,6 +633,8 @@ void sim_check_counters(struct sim *sim);
 void sim_check_crash(struct sim *sim, bool power);
 /* Folding the journal again gives the same state. */
 void sim_check_replay(struct sim *sim);
+/* An account whose book proves nothing stays shut after a start: a person was paged. */
+bool sim_check_shut(const struct sim *sim, uint32_t slot);
 /* After healing. */
 bool sim_check_settled(const struct sim *sim, char *why, size_t why_bytes);
 void sim_check_end(struct sim *sim);

@@ -410,6 +410,7 @@ void sim_world_price(struct sim *sim)
 void sim_world_heal(struct sim *sim)
 {
     sim->is_healing = true;
+    sim->healed_ns = sim->now_ns;
     sim->can_crash = sim->can_lose_power = false;
     sim->takes_entries = true;
     sim->shell.crash_in = 0;
