@@ -121,6 +121,9 @@ class Semantics(unittest.TestCase):
         self.world.admin("POST", "/sim/faults", {"rules": list(rules)})
         self.addCleanup(self.world.admin, "POST", "/sim/faults", {"rules": []})
 
+    def fired(self, kind):
+        return self.world.admin("GET", "/sim/stats")["faults_fired"].get(kind, 0)
+
     def working(self, login, symbol):
         return [r for r in self.orders(login, symbol) if r["status"] in ("OPEN", "OPEN PENDING", "TRIGGER PENDING")]
 
@@ -281,17 +284,32 @@ class Semantics(unittest.TestCase):
         wait_for("cancelled", lambda: not self.working("HALF", symbol) and not self.working("THIRD", symbol), 8)
 
     def test_cancel_racing_a_fill(self):
-        """The copy fills just before the master's cancel: what is filled stays, nothing is placed again."""
+        """The copy fills while the master's cancel is on its way to it: what is filled stays, nothing is placed again."""
         symbol = "ITC-EQ"
         order = self.master(symbol, "BUY", 100, self.rests(symbol))
         self.expect("pending", "HALF", symbol, "BUY", [50])
-        child = self.orders("HALF", symbol, "BUY")[0]
+        wait_for("its answer", lambda: self.working("HALF", symbol), 8)
+        child = self.orders("HALF", symbol, "BUY")[0]["broker_order_id"]
+        before = self.fired("late_accept")
+        self.faults({"match": {"account": "HALF", "path": "cancel"},
+                     "action": {"kind": "late_accept", "delay_ms": 600, "answer": True}})
         self.world.admin("POST", "/sim/terminal/cancel", {"account": "MASTER", "broker_order_id": order})
-        self.fill(child["broker_order_id"])
         wait_for("the others' cancels", lambda: not self.working("THIRD", symbol), 8)
+        wait_for("HALF's cancel is on its way", lambda: self.fired("late_accept") > before, 8)
+        self.fill(child)
+        wait_for("the refused cancel", lambda: any(
+            r["kind"] == "CANCEL" and r["broker_order_id"] == child and r["refusal"] for r in
+            self.world.admin("GET", "/sim/requests?account=HALF")["requests"]), 8)
         self.stays("no second order", "HALF", symbol, None, [50])
-        # What is held is closed with the master's next position, never forgotten.
-        self.assertEqual(self.held("HALF", symbol) in (0, 50), True)
+        self.assertEqual(self.held("HALF", symbol), 50)
+        copy = [c for wave in self.world.orders() if wave["order"] == order for c in wave["copies"]
+                if c["login"] == "HALF"]
+        self.assertEqual([(c["kind"], c["state"], c["filled"]) for c in copy],
+                         [("place", "FILLED", 50), ("cancel", "FILLED", 50)])
+        # A held copy of an order that its master never filled: the tag's history says how that came.
+        why = self.world.ctl("why", copy[0]["tag"]).stdout
+        self.assertIn("FILLED, filled 50 of 50", why)
+        self.assertIn("CANCEL REJECTED", why)
 
     def test_exit_while_the_entry_works(self):
         """The master fills and sells while HALF has 20 of 50: the rest is cancelled, 20 are sold, a late fill too."""
