@@ -384,9 +384,9 @@ static void follow_close(struct eng_work *work, const struct eng_follower *follo
     bool by_fill = (position->flags & ENG_POSITION_BY_FILL) != 0 && !(order->flags & ENG_ORDER_OWN);
     bool flat = (position->flags & ENG_POSITION_FLAT) != 0;
     /* What an ended order still owes goes as its fill would; its limit is of the past. */
-    const struct eng_plan *plan = eng_work_close_plan(work, follower, position,
-        by_fill || eng_order_ended(order) || (flat && order->filled_qty_e8 > 0));
     uint8_t side = eng_closing_side(position);
+    const struct eng_plan *plan = eng_work_side_plan(work, follower, position, side,
+        by_fill || eng_order_ended(order) || (flat && order->filled_qty_e8 > 0));
     struct eng_close close =
         close_of(work, position, plan, by_fill, side == 0 ? plan->shape.side : side);
     close.number = position->base_run;

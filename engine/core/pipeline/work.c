@@ -302,11 +302,10 @@ struct eng_plan *eng_work_mapped_plan(struct eng_work *work, const struct eng_fo
     return &work->mapped.plan;
 }
 
-static struct eng_plan *close_plan(
-    struct eng_work *work, const struct eng_position *position, bool by_fill)
+static struct eng_plan *close_plan(struct eng_work *work, bool flipped, bool by_fill)
 {
     struct eng_plan *plan = by_fill ? eng_work_fill_plan(work) : &work->plan;
-    if (LS_LIKELY(!(position->flags & ENG_POSITION_REVERSED)))
+    if (LS_LIKELY(!flipped))
         return plan;
     if (!work->has_flipped[by_fill]) {
         struct eng_order *order = &work->flipped_order[by_fill];
@@ -322,6 +321,16 @@ static struct eng_plan *close_plan(
 struct eng_plan *eng_work_close_plan(struct eng_work *work, const struct eng_follower *follower,
     const struct eng_position *position, bool by_fill)
 {
+    bool flipped = (position->flags & ENG_POSITION_REVERSED) != 0;
     return eng_work_mapped_plan(
-        work, follower, close_plan(work, position, by_fill), position->instrument);
+        work, follower, close_plan(work, flipped, by_fill), position->instrument);
+}
+
+struct eng_plan *eng_work_side_plan(struct eng_work *work, const struct eng_follower *follower,
+    const struct eng_position *position, uint8_t side, bool by_fill)
+{
+    if (side == 0)
+        return eng_work_close_plan(work, follower, position, by_fill);
+    return eng_work_mapped_plan(work, follower,
+        close_plan(work, side != work->plan.order->side, by_fill), position->instrument);
 }

@@ -127,6 +127,12 @@ struct eng_plan *eng_work_open_plan(struct eng_work *work, bool by_fill);
 struct eng_plan *eng_work_close_plan(struct eng_work *work, const struct eng_follower *follower,
     const struct eng_position *position, bool by_fill);
 
+/* The same for a close of this side, 0 = of the order's: late fills and what was clamped may stand
+ * on the other side of the order that found the master flat, and are closed at a price that trades.
+ */
+struct eng_plan *eng_work_side_plan(struct eng_work *work, const struct eng_follower *follower,
+    const struct eng_position *position, uint8_t side, bool by_fill);
+
 /* eng_work_mapped_plan returns the plan itself where the follower trades the plan's instrument, or
  * one like it for what it trades: lot, tick, freeze quantity and price of that one; the terms of
  * the master's order stay. Good until the next call. */
@@ -160,9 +166,9 @@ static inline int64_t eng_exit_floor_e8(
     return qty_e8 - qty_e8 % at.lot_qty_e8;
 }
 
-/* eng_decide_gone: the master's order has filled, and nothing is left of what he held on the side that
- * it closes: what is held of it is closed, and entries that he does not have any more are cancelled.
- * Adds nothing where nothing is left. Results as above. */
+/* eng_decide_gone: the master's order has filled, and nothing is left of what he held on the side
+ * that it closes: what is held of it is closed, and entries that he does not have any more are
+ * cancelled. Adds nothing where nothing is left. Results as above. */
 LS_MUST_USE bool eng_decide_gone(
     struct eng_work *work, const struct eng_follower *follower, uint32_t slot);
 

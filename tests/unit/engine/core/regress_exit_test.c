@@ -86,11 +86,72 @@ static void what_is_added_to_a_filled_copy_is_sliced(void **state)
     world_close(&world);
 }
 
+/* Places one child for a master's order and leaves it working. */
+static struct ipc_event rests(struct world *world, enum ipc_side side, int64_t units, int64_t price)
+{
+    struct ipc_event order = world_order(world, side, units, E8(price));
+    (void)world_event(world, &order);
+    assert_int_equal(world_waves(world), 1);
+    world_ack(world, &world->commands[world->command_count - 1]);
+    return order;
+}
+
+static uint32_t trades(struct world *world, enum ipc_side side, int64_t units)
+{
+    struct ipc_event order = world_order(world, side, units, 0);
+    order.type = IPC_TYPE_MARKET;
+    order.status = IPC_STATUS_FILLED;
+    order.filled_qty_e8 = E8(units);
+    (void)world_event(world, &order);
+    return world_waves(world);
+}
+
+/* A copy that stands on the other side of the order which leaves the master flat is closed at a
+ * price that trades: the limit of a protected sell is below the market though the order bought. */
+static void the_other_side_is_closed_at_its_own_price(void **state)
+{
+    (void)state;
+    struct world world;
+    open_with(&world, 20);
+    world.followers[0].broker = 1; /* refuses market orders */
+    world.accounts[WORLD_MASTERS].broker = 1;
+    world_adopt(&world);
+    struct ipc_event target = rests(&world, IPC_SIDE_SELL, 20, 110);
+    uint32_t close = world.commands[1].child;
+    assert_int_equal(trades(&world, IPC_SIDE_SELL, 20), 0); /* clamped: the target has it all */
+    struct ipc_event wish = rests(&world, IPC_SIDE_SELL, 30, 120);
+    uint32_t entry = world.commands[2].child;
+    world.word = IPC_SWITCH_CLOSE_ONLY;
+    assert_int_equal(trades(&world, IPC_SIDE_SELL, 20), 0); /* the master is short, nobody else */
+    struct ipc_event *gone[] = {&target, &wish};
+    for (uint32_t i = 0; i < 2; i++) {
+        gone[i]->version = 0;
+        gone[i]->status = IPC_STATUS_CANCELLED;
+        (void)world_event(&world, gone[i]);
+        (void)world_waves(&world);
+    }
+    (void)world_update(&world, close, IPC_STATUS_CANCELLED, 0, 0);
+    uint32_t before = world.command_count;
+    (void)trades(&world, IPC_SIDE_BUY, 20); /* flat; the follower's sell is being cancelled */
+    (void)world_update(&world, entry, IPC_STATUS_CANCELLED, 0, 0);
+    (void)world_waves(&world);
+    (void)world_release(&world);
+    assert_int_equal(world.command_count, before + 1);
+    const struct ipc_command *command = &world.commands[before];
+    assert_int_equal(command->side, IPC_SIDE_SELL);
+    assert_int_equal(command->qty_e8, E8(20));
+    assert_int_equal(command->type, IPC_TYPE_LIMIT);
+    assert_true(command->price_e8 < world.price_e8);
+    world_check(&world);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_close_that_goes_again_goes_alone),
         cmocka_unit_test(what_is_added_to_a_filled_copy_is_sliced),
+        cmocka_unit_test(the_other_side_is_closed_at_its_own_price),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
