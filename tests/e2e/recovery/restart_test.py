@@ -9,6 +9,7 @@ copy of that event at the broker, by the broker's clock. Nothing may be at the b
 import argparse
 import json
 import os
+import statistics
 import sys
 import time
 
@@ -106,13 +107,17 @@ def main():
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows, orders = measure(options)
-    best = min(row["first_s"] for row in rows)
+    first_s = sorted(row["first_s"] for row in rows)
+    median = statistics.median(first_s)
     if options.json:
         print(json.dumps({"followers": options.followers, "first_order_s": [row["first_s"] for row in rows],
                           "orders": orders}))
-    print(f"restart with {options.followers} followers: first order after {best:.3f} s at best of {len(rows)}, "
-          f"{max(row['first_s'] for row in rows):.3f} s at worst; {orders} orders, none twice")
-    return 0 if best <= options.limit_s else 1
+    print(f"restart with {options.followers} followers: first order after {median:.3f} s, the median of "
+          f"{', '.join(f'{seconds:.3f}' for seconds in first_s)} s; {orders} orders, none twice")
+    if median > options.limit_s:
+        print(f"the median is above {options.limit_s} s: see which part of the restart took it in the engine's log")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
