@@ -70,7 +70,7 @@ uint32_t eng_child_make(struct eng_core *core, uint32_t order, const struct ipc_
     child->product = copied->product;
     child->sibling = ENG_NONE;
     child->born_era = (uint16_t)core->fold.era;
-    if (LS_UNLIKELY(copied->newest_child == ENG_NONE))
+    if (LS_UNLIKELY(copied->listed == 0))
         eng_flatten_list(core, position, fact->slot);
     copied->newest_child = index;
     copied->slot = fact->slot;

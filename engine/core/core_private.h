@@ -171,7 +171,7 @@ struct eng_position {
     uint32_t decision; /* frame of the newest close by a wave; of an own order, of any */
     uint32_t flatten;         /* it is to become flat: 1 + own order, or WANTED; 0 = no */
     uint32_t source;          /* the master's instrument */
-    uint32_t reserved4;
+    uint32_t listed; /* 1 = stands in its slot's list, for good: its children may all be forgotten */
     int64_t lost_e8; /* of held_e8 and what is coming, what its owner closed by hand, >= 0 */
     int64_t gone_e8; /* written off: the fold of its fills less held_e8, signed */
     /* the run of openings in which remainders are counted (remainder = carry) */

@@ -50,6 +50,7 @@ static bool is_given_up(const struct eng_core *core, const struct eng_position *
 
 void eng_flatten_list(struct eng_core *core, uint32_t position, uint32_t slot)
 {
+    core->positions[position].listed = 1;
     core->slot_position_next[position] = core->slot_positions[slot];
     core->slot_positions[slot] = position + 1;
 }

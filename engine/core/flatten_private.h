@@ -5,7 +5,8 @@
 #include "engine/core/core_private.h"
 #include "engine/core/flatten.h"
 
-/* eng_flatten_list notes a position that was made in this slot. */
+/* eng_flatten_list notes a position that was made in this slot: once, ever. Twice would make a ring of
+ * the list. */
 void eng_flatten_list(struct eng_core *core, uint32_t position, uint32_t slot);
 
 /* eng_flatten_mark folds a LIMIT fact of act FLATTEN, which was checked. */

@@ -217,12 +217,29 @@ static void verify_queues(const struct eng_core *core)
     LS_CHECK(number == core->active_head && listed == queued);
 }
 
+/* Every position stands in the list of one slot, once; no list is a ring. */
+static void verify_slots(const struct eng_core *core)
+{
+    uint32_t listed = 0, seen = 0;
+    for (uint32_t i = 0; i < core->fold.position_count; i++)
+        listed += core->positions[i].listed;
+    for (uint32_t slot = 0; slot < core->limits.follower_slot_max; slot++) {
+        uint32_t at = core->slot_positions[slot];
+        for (; at != 0; at = core->slot_position_next[at - 1]) {
+            LS_CHECK(at <= core->fold.position_count && core->positions[at - 1].listed == 1);
+            LS_CHECK(++seen <= listed);
+        }
+    }
+    LS_CHECK(seen == listed);
+}
+
 void eng_core_verify(const struct eng_core *core)
 {
     verify_counters(core);
     for (uint32_t i = 0; i < core->fold.child_count; i++)
         verify_child(core, i);
     verify_positions(core);
+    verify_slots(core);
     verify_queues(core);
     eng_money_verify(core);
     eng_recon_verify(core);

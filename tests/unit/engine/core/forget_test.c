@@ -1,5 +1,5 @@
-/* engine/core/forget: what is older than the day before is gone from tables and maps, and nothing that
- * is decided afterwards is another for it. */
+/* engine/core/forget: what is older than the day before is gone from tables and maps, and nothing
+ * that is decided afterwards is another for it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,7 @@
 #include "engine/core/core_private.h"
 #include "engine/core/dedupe.h"
 #include "engine/core/forget.h"
+#include "engine/core/positions.h"
 #include "tests/support/story.h"
 
 #define DAY_FIRST 20260105u
@@ -104,8 +105,7 @@ static void test_decisions_are_the_same(void **state)
         assert_memory_equal(eng_core_counters(with.core), eng_core_counters(without.core),
             sizeof(struct eng_core_counters));
         for (uint32_t i = 0; i < with.core->fold.position_count; i++)
-            assert_int_equal(
-                with.core->positions[i].held_e8, without.core->positions[i].held_e8);
+            assert_int_equal(with.core->positions[i].held_e8, without.core->positions[i].held_e8);
         world_check(&with); /* the fold of the journal is the live state */
         world_close(&with);
         world_close(&without);
@@ -158,8 +158,59 @@ static void test_tables_last(void **state)
     assert_int_equal(eng_core_counters(world.core)->placed, 401 * 20);
     assert_true(world.core->fold.child_count <= 2048);
     assert_int_equal(eng_core_counters(world.core)->skips_by_reason[IPC_REASON_CAPACITY], 0);
-    assert_int_equal(eng_core_copied_position(world.core, 100, 1, IPC_PRODUCT_MIS, NULL),
-        10 * LS_E8);
+    assert_int_equal(
+        eng_core_copied_position(world.core, 100, 1, IPC_PRODUCT_MIS, NULL), 10 * LS_E8);
+    world_check(&world);
+    world_close(&world);
+}
+
+/* A position whose children are all forgotten is copied again: it stands in its slot's list once,
+ * and whoever walks that list comes to its end, before and after a restart. */
+static void test_positions_are_listed_once(void **state)
+{
+    (void)state;
+    struct world world;
+    uint32_t day = DAY_FIRST;
+    world_open(&world, 20);
+    for (int step = 0; step < 6; step++) {
+        order_fills(&world, step % 2 == 0 ? IPC_SIDE_BUY : IPC_SIDE_SELL);
+        (void)day_goes_on(&world, ++day);
+        (void)day_goes_on(&world, ++day);
+        assert_int_equal(world.core->positions[0].newest_child, ENG_NONE);
+        eng_core_verify(world.core);
+        assert_false(eng_position_unknown(world.core, 0, 100, 1));
+        if (step % 3 == 2)
+            world_restart(&world, true);
+    }
+    order_fills(&world, IPC_SIDE_BUY);
+    assert_int_equal(world.core->fold.position_count, 20);
+    world_check(&world);
+    world_close(&world);
+}
+
+/* Random days in tables that do not suffice for them: what does not fit is skipped, all the rest
+ * goes on, and every decision comes to an end. */
+static void test_random_days_in_small_tables(void **state)
+{
+    (void)state;
+    struct world world;
+    struct story story = {0};
+    struct ipc_prng prng;
+    uint32_t day = DAY_FIRST;
+    print_message("seed 99\n");
+    ipc_prng_seed(&prng, 99);
+    world_open(&world, 20);
+    world.limits.child_max = 4096;
+    world.limits.order_max = 512;
+    world.core = eng_core_init(world.memory, &world.limits, &world.config);
+    world_adopt(&world);
+    for (int step = 0; step < 600; step++) {
+        story_act(&story, &world, &prng);
+        if (step % 8 == 7)
+            (void)day_goes_on(&world, ++day);
+    }
+    maps_check(world.core);
+    assert_true(world.core->fold.forgotten > 0);
     world_check(&world);
     world_close(&world);
 }
@@ -207,6 +258,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_decisions_are_the_same),
         cmocka_unit_test(test_tables_last),
+        cmocka_unit_test(test_positions_are_listed_once),
+        cmocka_unit_test(test_random_days_in_small_tables),
         cmocka_unit_test(test_what_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

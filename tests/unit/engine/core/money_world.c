@@ -85,6 +85,7 @@ static uint32_t position_of(struct money_world *world, uint32_t slot, uint32_t i
     core->positions[index].instrument = instrument;
     core->positions[index].product = IPC_PRODUCT_MIS;
     core->positions[index].incarnation = world->followers[slot].incarnation;
+    core->positions[index].listed = 1;
     core->slot_position_next[index] = core->slot_positions[slot];
     core->slot_positions[slot] = index + 1;
     return index;
