@@ -109,12 +109,19 @@ class Day:
         got = sorted((row["account"], row["quantity"], row["status"]) for row in rows)
         if want != got:
             raise WorldError(f"the book differs from the master's day: {[g for g in got if g not in want][:3]}")
-        strange = set(self.outcomes()) - set(outcomes)
-        if strange:
-            raise WorldError(f"outcomes {self.outcomes()}")
+        # Nobody watches the followers' accounts here, so a cancel that nobody saw done is said again after a second, and
+        # the broker answers that there is nothing to cancel.
+        repeats = self.repeated_cancels()
+        strange = {name: count for name, count in self.outcomes().items() if name not in outcomes}
+        if strange and strange != {"REJECTED": repeats}:
+            raise WorldError(f"outcomes {self.outcomes()}, {repeats} cancels repeated")
         statuses = list(self.orders.values())
         self.in_front_log("placeorder", orders * self.followers)
-        self.in_front_log("cancel", self.followers * sum(status == "CANCELLED" for _, status in statuses))
+        self.in_front_log("cancel", self.followers * sum(status == "CANCELLED" for _, status in statuses) + repeats)
+
+    def repeated_cancels(self):
+        text = self.world.ctl("journal", "ls", "--type", "recon", check=False).stdout
+        return len(re.findall(r"act=repeat ", text))
 
     def in_front_log(self, what, wanted):
         try:
