@@ -45,6 +45,7 @@ int ctl_flatten_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_limits_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_breaker_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_catch_up_main(const struct ctl_cli *cli, int argc, char **argv);
+int ctl_resolve_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_reconcile_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_positions_main(const struct ctl_cli *cli, int argc, char **argv);
 int ctl_reasons_main(const struct ctl_cli *cli, int argc, char **argv);

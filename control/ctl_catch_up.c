@@ -7,7 +7,6 @@
 
 #include "control/operator.h"
 #include "ipc/fact.h"
-#include "ipc/tag.h"
 
 #define WAIT_S 5u
 #define READ_S 15u
@@ -43,37 +42,16 @@ static int is_answer(const struct ipc_journal_entry *entry, void *context)
     return CTL_DONE;
 }
 
-static const struct ipc_row_follower *follower_of(
-    const struct ipc_snapshot_view *view, uint32_t follower_no)
-{
-    for (uint32_t i = 0; i < view->follower_slots; i++)
-        if (view->followers[i].follower_no == follower_no)
-            return &view->followers[i];
-    return NULL;
-}
-
 static int run(const struct ctl_cli *cli, struct wanted *wanted)
 {
     struct ctl_live live;
-    struct ipc_tag_parts parts;
     struct ipc_journal_reader *reader = NULL;
     struct ipc_event event;
     uint32_t shard = 0;
-    if (ipc_tag_parse(wanted->tag, strlen(wanted->tag), &parts) != IPC_OK)
-        return ctl_refuse("'%s' is no tag of an order: see 'orders'", wanted->tag);
     int code = ctl_live_open(cli, &live);
     ctl_operator_act(&event, IPC_OPERATOR_CATCH_UP, wanted->by);
-    memcpy(event.client_tag, wanted->tag, IPC_TAG_CHARACTERS);
-    event.book_order_count = parts.follower_no;
-    if (code == CTL_DONE) {
-        const struct ipc_row_follower *row = follower_of(&live.view, parts.follower_no);
-        if (row == NULL)
-            code = ctl_refuse(
-                "follower %u of this tag is not in the live snapshot", parts.follower_no);
-        else
-            event.account = row->account;
-        shard = row != NULL ? row->shard : 0;
-    }
+    if (code == CTL_DONE)
+        code = ctl_operator_order(&live, wanted->tag, &event, &shard);
     if (code == CTL_DONE)
         code = ctl_operator_begin(&live, shard, &reader);
     if (code == CTL_DONE)

@@ -511,6 +511,28 @@ static void catch_up_tell(struct why *why, const struct ipc_journal_entry *entry
     step_end(why, entry->flags);
 }
 
+static void resolve_tell(struct why *why, const struct ipc_journal_entry *entry)
+{
+    struct ipc_fact_resolve fact;
+    if (entry->frame->payload_bytes < sizeof fact)
+        return;
+    memcpy(&fact, entry->payload, sizeof fact);
+    if (memcmp(fact.tag, why->tag, sizeof fact.tag) != 0)
+        return;
+    step_start(why, entry->frame, "resolve");
+    ipc_text_put(&why->text, "by ");
+    put_foreign(why, fact.by, sizeof fact.by);
+    ipc_text_put(&why->text, fact.refused != 0 ? ", refused: " : ": ");
+    put_foreign(why, fact.text, sizeof fact.text);
+    if (fact.filled_qty_e8 != 0) {
+        ipc_text_put(&why->text, ": ");
+        ipc_text_put_e8(&why->text, fact.filled_qty_e8);
+        ipc_text_put(&why->text, " at ");
+        ipc_text_put_e8(&why->text, fact.average_price_e8);
+    }
+    step_end(why, entry->flags);
+}
+
 static void frame_tell(struct why *why, const struct ipc_journal_entry *entry)
 {
     if (!ipc_fact_type_valid(entry->frame->type))
@@ -551,6 +573,9 @@ static void frame_tell(struct why *why, const struct ipc_journal_entry *entry)
         break;
     case IPC_FACT_CATCH_UP:
         catch_up_tell(why, entry);
+        break;
+    case IPC_FACT_RESOLVE:
+        resolve_tell(why, entry);
         break;
     }
 }

@@ -37,6 +37,8 @@ static const struct ctl_verb verbs[] = {
         ctl_breaker_main},
     {"catch-up", "TAG --by NAME", "make a missed order good: what of it is still wanted",
         ctl_catch_up_main},
+    {"resolve", "TAG --filled QTY [--price P] | --not-placed, --by NAME",
+        "what a person found out about an UNRESOLVED order", ctl_resolve_main},
     {"reconcile", "ACCOUNT --by NAME", "ask an account's order book at its broker, now",
         ctl_reconcile_main},
     {"positions", "compare [--account LOGIN]", "what was copied against what the broker says",

@@ -5,6 +5,7 @@
 
 #include "ipc/clock.h"
 #include "ipc/ring.h"
+#include "ipc/tag.h"
 
 #define RING_SLOTS 256u
 #define LOOK_NS    (20 * LS_NS_PER_MS)
@@ -18,6 +19,25 @@ void ctl_operator_act(struct ipc_event *event, enum ipc_operator_act act, const 
     event->reserved = act;
     event->received_mono_ns = event->published_mono_ns = ipc_clock_mono_ns();
     memcpy(event->broker_order_id, by, strlen(by));
+}
+
+int ctl_operator_order(
+    const struct ctl_live *live, const char *tag, struct ipc_event *event, uint32_t *shard)
+{
+    struct ipc_tag_parts parts;
+    if (ipc_tag_parse(tag, strlen(tag), &parts) != IPC_OK)
+        return ctl_refuse("'%s' is no tag of an order: see 'orders'", tag);
+    memcpy(event->client_tag, tag, IPC_TAG_CHARACTERS);
+    event->book_order_count = parts.follower_no;
+    for (uint32_t i = 0; i < live->view.follower_slots; i++) {
+        const struct ipc_row_follower *row = &live->view.followers[i];
+        if (row->follower_no != parts.follower_no)
+            continue;
+        event->account = row->account;
+        *shard = row->shard;
+        return CTL_DONE;
+    }
+    return ctl_refuse("follower %u of this tag is not in the live snapshot", parts.follower_no);
 }
 
 bool ctl_operator_by_is_sound(const char *by, size_t most)

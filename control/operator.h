@@ -17,6 +17,12 @@
  *   by  who decides; ctl_operator_by_is_sound */
 void ctl_operator_act(struct ipc_event *event, enum ipc_operator_act act, const char *by);
 
+/* ctl_operator_order has the act be about the order with this tag, of a follower who is in the live
+ * snapshot.
+ *   shard    out: the engine's that has it */
+int ctl_operator_order(
+    const struct ctl_live *live, const char *tag, struct ipc_event *event, uint32_t *shard);
+
 /* ctl_operator_by_is_sound: a name that a journal can hold: 1 to `most` characters without blanks.
  */
 bool ctl_operator_by_is_sound(const char *by, size_t most);

@@ -81,5 +81,9 @@ enum ipc_rc ipc_event_check(const struct ipc_event *event, struct ipc_error *err
         rc = check_order(event, error);
     if (rc == IPC_OK && event->kind == IPC_EVENT_OPERATOR) /* it is said who it was */
         REQUIRE(event->broker_order_id[0] != '\0', "broker_order_id", 0);
+    if (rc == IPC_OK && event->kind == IPC_EVENT_OPERATOR)
+        REQUIRE(event->filled_qty_e8 >= 0, "filled_qty_e8", event->filled_qty_e8);
+    if (rc == IPC_OK && event->kind == IPC_EVENT_OPERATOR)
+        REQUIRE(event->average_price_e8 >= 0, "average_price_e8", event->average_price_e8);
     return rc;
 }

@@ -36,7 +36,10 @@ IPC_DECLARE_ENUM(ipc_event_kind, IPC_EVENT_LIST)
     X(IPC_OPERATOR_POSITIONS_ALL, 9, "positions-all") /* those of all accounts of the shard */     \
     X(IPC_OPERATOR_GUARD_RESET, 10, "guard-reset") /* breakers of the scope that `side` holds      \
                                                       (enum ipc_guard_scope), of the kind `type`   \
-                                                      (0 = all); a broker's number in `instrument` */
+                                                      (0 = all); a broker's number in `instrument` */  \
+    X(IPC_OPERATOR_RESOLVE, 11, "resolve") /* the UNRESOLVED order of `client_tag` filled             \
+                                              `filled_qty_e8` at `average_price_e8` (0 = its limit),  \
+                                              no more; filled 0 = it was never placed */
 IPC_DECLARE_ENUM(ipc_operator_act, IPC_OPERATOR_LIST)
 
 /* Bits of `flags`. */

@@ -29,7 +29,9 @@
                                           */                                                       \
     X(IPC_FACT_ACCOUNT, 16, "account") /* struct ipc_fact_account: what an owner traded by hand */ \
     X(IPC_FACT_POSITIONS, 17, "positions") /* struct ipc_fact_positions: compared with the broker  \
-                                            */
+                                            */                                                       \
+    X(IPC_FACT_RESOLVE, 18, "resolve") /* struct ipc_fact_resolve: what a person found out of an     \
+                                          UNRESOLVED order */
 IPC_DECLARE_ENUM(ipc_fact_type, IPC_FACT_LIST)
 
 struct ipc_fact_open {
@@ -412,6 +414,18 @@ struct ipc_fact_catch_up {
     char text[72];                      /* NUL-terminated, printable */
 };
 _Static_assert(sizeof(struct ipc_fact_catch_up) == 128, "catch-up fact");
+
+/* What a person found out about an UNRESOLVED order. It ends it: MISSED, FILLED or CANCELLED. */
+struct ipc_fact_resolve {
+    char tag[IPC_TAG_BYTES];
+    uint8_t refused; /* 1 = nothing changes; `text` says why */
+    uint8_t reserved[3];
+    int64_t filled_qty_e8;              /* in all, [0, its quantity]; 0 = it was never placed */
+    int64_t average_price_e8;           /* of what filled; 0 with filled_qty_e8 0 */
+    char by[IPC_BROKER_ORDER_ID_BYTES]; /* who, NUL-padded */
+    char text[72];                      /* NUL-terminated, printable */
+};
+_Static_assert(sizeof(struct ipc_fact_resolve) == 144, "resolve fact");
 
 /* --- what an owner trades by hand (SEMANTICS 4.9; engine/core/hand.h) --------------------------
  */

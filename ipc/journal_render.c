@@ -447,6 +447,20 @@ static bool render_catch_up(const struct render *render)
     return true;
 }
 
+static bool render_resolve(const struct render *render)
+{
+    struct ipc_fact_resolve fact;
+    if (!fixed_take(render, &fact, sizeof fact))
+        return false;
+    put_text(render, "tag", fact.tag, sizeof fact.tag);
+    put_text(render, "by", fact.by, sizeof fact.by);
+    put_e8(render, "filled", fact.filled_qty_e8);
+    put_e8(render, "price", fact.average_price_e8);
+    put_u64(render, "refused", fact.refused);
+    put_text(render, "text", fact.text, sizeof fact.text);
+    return true;
+}
+
 static bool render_account(const struct render *render)
 {
     struct ipc_fact_account fact;
@@ -618,6 +632,8 @@ static bool render_payload(const struct render *render)
         return render_day(render);
     case IPC_FACT_CATCH_UP:
         return render_catch_up(render);
+    case IPC_FACT_RESOLVE:
+        return render_resolve(render);
     }
     return false;
 }

@@ -56,7 +56,7 @@ static const struct eng_life_cell table[ENG_STATE_COUNT][ENG_LIFE_COUNT] = {
 [ENG_STATE_MISSED] =
                   {X,          X,         X,          X,           G(ACKED), L,           L,             L,          GHOSTS,                                                                K,          K,              K,             K,              K,         K},
 [ENG_STATE_UNRESOLVED] =
-                  {X,          X,         X,          X,           M(ACKED), M(REJECTED), M(NOT_PLACED), K,          ADOPTS,                                                                K,          M(RECONCILING), K,             K,              X,         K},
+                  {X,          X,         X,          X,           M(ACKED), M(REJECTED), M(NOT_PLACED), K,          ADOPTS,                                                                K,          M(RECONCILING), K,             K,              M(MISSED), K},
 [ENG_STATE_SKIPPED] =
                   {X,          X,         X,          X,           G(ACKED), L,           L,             L,          GHOSTS,                                                                K,          K,              K,             K,              X,         K},
 };

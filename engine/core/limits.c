@@ -726,6 +726,7 @@ static uint8_t act_of(enum ipc_operator_act act)
     case IPC_OPERATOR_FLATTEN_ALL:
         return IPC_LIMIT_ACT_FLATTEN;
     case IPC_OPERATOR_CATCH_UP:
+    case IPC_OPERATOR_RESOLVE:
     case IPC_OPERATOR_RECONCILE:
     case IPC_OPERATOR_GUARD_RESET:
     case IPC_OPERATOR_POSITIONS:

@@ -96,10 +96,12 @@ void eng_recon_works(struct eng_core *core, uint32_t account);
  * accounts of the new view. */
 void eng_recon_bind(struct eng_core *core, bool first);
 
-/* eng_recon_apply folds a RECON fact, eng_catch_up_apply a CATCH_UP fact.
+/* eng_recon_apply folds a RECON fact, eng_catch_up_apply a CATCH_UP fact, eng_resolve_apply a
+ * RESOLVE fact.
  *   returns  IPC_BAD_INPUT when it cannot be one of ours: nothing was changed */
 LS_MUST_USE enum ipc_rc eng_recon_apply(struct eng_core *core, const struct eng_frame *frame);
 LS_MUST_USE enum ipc_rc eng_catch_up_apply(struct eng_core *core, const struct eng_frame *frame);
+LS_MUST_USE enum ipc_rc eng_resolve_apply(struct eng_core *core, const struct eng_frame *frame);
 
 /* eng_recon_orphan_fits, _apply: act ORPHAN of a RECON fact. */
 bool eng_recon_orphan_fits(const struct eng_core *core, const struct ipc_fact_recon *fact);
@@ -165,8 +167,11 @@ bool eng_step_own(const struct eng_core *core, const struct ipc_event *event, ui
 void eng_catch_up_add(struct eng_event_facts *out, const char tag[IPC_TAG_BYTES], const char *by,
     const char *refusal);
 
-/* eng_catch_up_step decides about a person's act CATCH_UP. */
+/* eng_catch_up_step decides about a person's act CATCH_UP, eng_resolve_step about an act RESOLVE.
+ */
 void eng_catch_up_step(
+    const struct eng_core *core, const struct ipc_event *event, struct eng_event_facts *out);
+void eng_resolve_step(
     const struct eng_core *core, const struct ipc_event *event, struct eng_event_facts *out);
 
 #endif

@@ -449,6 +449,8 @@ static uint32_t element_bytes(enum ipc_fact_type type)
         return sizeof(struct ipc_fact_day);
     case IPC_FACT_CATCH_UP:
         return sizeof(struct ipc_fact_catch_up);
+    case IPC_FACT_RESOLVE:
+        return sizeof(struct ipc_fact_resolve);
     case IPC_FACT_ACCOUNT:
         return sizeof(struct ipc_fact_account);
     case IPC_FACT_POSITIONS:
@@ -504,6 +506,8 @@ static enum ipc_rc apply_frame(struct eng_core *core, const struct eng_frame *fr
         return eng_day_apply(core, frame->payload, frame->lsn);
     case IPC_FACT_CATCH_UP:
         return eng_catch_up_apply(core, frame);
+    case IPC_FACT_RESOLVE:
+        return eng_resolve_apply(core, frame);
     case IPC_FACT_ACCOUNT:
         return eng_hand_apply(core, frame);
     }

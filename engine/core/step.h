@@ -188,8 +188,8 @@ struct eng_event_facts {
     bool retry_later;    /* with count 0: too many unfinished waves; do not consume it yet */
     enum ipc_reason why; /* of count 0: DUPLICATE_EVENT, OWN_ORDER, INSTRUMENT_UNKNOWN, ... */
     struct {
-        enum ipc_fact_type type; /* EVENT, UPDATE, BOOK, ALARM, LIMIT, RECON, ACCOUNT
-                                    or CATCH_UP */
+        enum ipc_fact_type type; /* EVENT, UPDATE, BOOK, ALARM, LIMIT, RECON, ACCOUNT,
+                                    CATCH_UP or RESOLVE */
         uint32_t bytes;          /* of the payload; the frame's count is 1 */
         union {
             struct ipc_fact_event event; /* EVENT, UPDATE */
@@ -199,6 +199,7 @@ struct eng_event_facts {
             struct ipc_fact_guard guard;
             struct ipc_fact_recon_room recon;
             struct ipc_fact_catch_up catch_up;
+            struct ipc_fact_resolve resolve;
             struct ipc_fact_account account;
         };
     } fact[ENG_EVENT_FACTS_MAX];

@@ -318,6 +318,10 @@ void eng_step_event(const struct eng_core *core, const struct ipc_event *event, 
             eng_catch_up_step(core, event, out);
             return;
         }
+        if (event->reserved == IPC_OPERATOR_RESOLVE) {
+            eng_resolve_step(core, event, out);
+            return;
+        }
         if (event->reserved == IPC_OPERATOR_RECONCILE) {
             if (!eng_recon_want(
                     core, event->account, IPC_RECON_WHY_PERSON, event->broker_order_id, out))

@@ -169,6 +169,9 @@ def doubt(binaries):
             expect(again.returncode == 1, f"a second catch-up: {again.returncode} {again.stdout} {again.stderr}")
             other = world.ctl("catch-up", outcome(world, order, plain)["tag"], "--by", "asha", check=False)
             expect(other.returncode == 1 and "MISSED" in other.stderr, f"of an open order: {other.stderr}")
+            for verdict in (["--not-placed"], ["--filled", "10"]):
+                word = world.ctl("resolve", tag, *verdict, "--by", "asha", check=False)
+                expect(word.returncode == 1 and "UNRESOLVED" in word.stderr, f"what is MISSED was resolved: {word.stderr}")
             say(f"catch-up by asha: one order; again: {again.stderr.strip()[13:]}")
 
             # The session is renewed: what it could not ask is asked now.

@@ -84,7 +84,7 @@ static const struct {
     {ENG_STATE_UNRESOLVED, "xxxx"
                            "mmmk"
                            "mmmmmm"
-                           "kmkkxk"},
+                           "kmkkmk"},
     {ENG_STATE_SKIPPED, "xxxx"
                         "Glll"
                         "GGGGGG"

@@ -486,6 +486,103 @@ static void a_missed_order_is_made_good_once(void **state)
     doubt_close(&doubt);
 }
 
+/* --- what a person found out --------------------------------------------------------------------
+ */
+
+static const struct ipc_fact_resolve *resolve(
+    struct doubt *doubt, const char *tag, int64_t filled_e8, int64_t price_e8)
+{
+    struct world *world = &doubt->world;
+    struct ipc_event event = {.kind = IPC_EVENT_OPERATOR,
+        .account = world->followers[0].account,
+        .reserved = IPC_OPERATOR_RESOLVE,
+        .filled_qty_e8 = filled_e8,
+        .average_price_e8 = price_e8,
+        .broker_order_id = "somebody"};
+    struct eng_child_view view;
+    if (tag == NULL) {
+        assert_true(eng_core_child(world->core, doubt->lost, &view));
+        tag = view.tag;
+    }
+    memcpy(event.client_tag, tag, sizeof event.client_tag);
+    assert_int_equal(world_event(world, &event), 1);
+    const struct ipc_fact_resolve *found = NULL;
+    for (const struct world_frame *at = world->first; at != NULL; at = at->next) {
+        if (at->frame.type == IPC_FACT_RESOLVE)
+            found = at->frame.payload;
+    }
+    assert_non_null(found);
+    assert_string_equal(found->by, "somebody");
+    return found;
+}
+
+static void a_person_decides(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t filled, price;
+        const char *refusal;
+        enum eng_state expected, shown; /* after it; when the book shows it FILLED later */
+    } cases[] = {
+        {0, 0, NULL, ENG_STATE_MISSED, ENG_STATE_FILLED},
+        {4, 0, NULL, ENG_STATE_CANCELLED, ENG_STATE_CANCELLED},
+        {10, 101, NULL, ENG_STATE_FILLED, ENG_STATE_FILLED},
+        {11, 0, "it was for less than that", ENG_STATE_UNRESOLVED, ENG_STATE_FILLED},
+        {10, 100000000, "the price is out of bounds", ENG_STATE_UNRESOLVED, ENG_STATE_FILLED},
+    };
+    for (size_t i = 0; i < LS_COUNT_OF(cases); i++) {
+        struct doubt doubt;
+        doubt_open(&doubt, IPC_SIDE_BUY);
+        struct world *world = &doubt.world;
+        int64_t price_e8 = cases[i].price > 1000 ? INT64_MAX : E8(cases[i].price);
+        const struct ipc_fact_resolve *fact = resolve(&doubt, NULL, E8(cases[i].filled), 0);
+        assert_string_equal(
+            fact->text, "the broker's book is being asked still: wait until it is UNRESOLVED");
+        pass(world, SECONDS(60));
+        assert_int_equal(state_of(&doubt), ENG_STATE_UNRESOLVED);
+        fact = resolve(&doubt, "L00000000000000A0000", E8(1), 0);
+        assert_string_equal(fact->text, "no order of ours has this tag");
+
+        fact = resolve(&doubt, NULL, E8(cases[i].filled), price_e8);
+        assert_int_equal(fact->refused, cases[i].refusal != NULL);
+        if (cases[i].refusal != NULL)
+            assert_string_equal(fact->text, cases[i].refusal);
+        assert_int_equal(state_of(&doubt), cases[i].expected);
+        bool decided = cases[i].refusal == NULL;
+        assert_int_equal(eng_core_copied_position(world->core, 100, 1, IPC_PRODUCT_MIS, NULL),
+            decided ? E8(cases[i].filled) : 0);
+        if (decided) {
+            fact = resolve(&doubt, NULL, E8(cases[i].filled), price_e8);
+            assert_string_equal(
+                fact->text, "only an order in state UNRESOLVED is a person's to decide");
+        }
+        world_check(world); /* another fold of the journal is the same */
+
+        /* The instrument is open again. */
+        struct ipc_event event = world_order(world, IPC_SIDE_BUY, 10, E8(100));
+        (void)world_event(world, &event);
+        assert_int_equal(world_waves(world), decided ? 1 : 0);
+        /* A missed one can be made good. */
+        if (cases[i].expected == ENG_STATE_MISSED) {
+            bool refused;
+            catch_up(&doubt, doubt.lost, NULL);
+            (void)catch_up_text(world, &refused);
+            assert_false(refused);
+            assert_int_equal(world_waves(world), 1);
+        }
+        /* What the broker shows later counts all the same. */
+        uint32_t ghosts = alarms(world, IPC_ALARM_GHOST);
+        event = row(world, doubt.lost, "B9", IPC_STATUS_FILLED, 10);
+        (void)world_event(world, &event);
+        assert_int_equal(state_of(&doubt), cases[i].shown);
+        assert_int_equal(alarms(world, IPC_ALARM_GHOST) - ghosts,
+            cases[i].expected == ENG_STATE_MISSED ? 1 : 0);
+        assert_int_equal(
+            eng_core_copied_position(world->core, 100, 1, IPC_PRODUCT_MIS, NULL), E8(10));
+        doubt_close(&doubt);
+    }
+}
+
 /* What the master closed meanwhile is not opened any more. */
 static void a_catch_up_follows_the_masters_position(void **state)
 {
@@ -1137,6 +1234,7 @@ int main(void)
         cmocka_unit_test(a_late_answer_proves_nothing_absent),
         cmocka_unit_test(without_proof_a_person_is_paged),
         cmocka_unit_test(a_missed_order_is_made_good_once),
+        cmocka_unit_test(a_person_decides),
         cmocka_unit_test(a_catch_up_follows_the_masters_position),
         cmocka_unit_test(a_ghost_is_applied_and_the_later_order_goes),
         cmocka_unit_test(of_two_orders_the_later_goes),
