@@ -143,6 +143,36 @@ enum ipc_reason eng_caps_value(struct eng_judging *judging, struct eng_sizing *s
 /* --- exposure and margin ------------------------------------------------------------------------
  */
 
+/* What the order takes of the account's margin. Nobody says what a product's margin is, so it
+ * counts with all that it is worth, or with that over the leverage that the subscription has; a
+ * written option with its strike besides, of which its price is no measure. What its own copies
+ * took is in what is used already. returns  false where no price tells it */
+static bool margin_needed(
+    const struct eng_judging *judging, const struct eng_sizing *sizing, __int128 *out)
+{
+    const struct eng_case_follower *follower = judging->follower;
+    const struct ipc_row_policy *policy = judging->policy;
+    *out = follower->margin_needed_e8;
+    if (*out != 0 || sizing->passed_over)
+        return true;
+    *out = sizing->money_e8;
+    if (!sizing->in_money) {
+        bool writes = judging->shared->is_option && judging->side == IPC_SIDE_SELL;
+        __int128 price_e8 = judging->value_price_e8;
+        if (price_e8 <= 0 || (writes && judging->shared->strike_e8 <= 0))
+            return false;
+        if (writes)
+            price_e8 += judging->shared->strike_e8;
+        int64_t added_e8 = sizing->qty_e8 - follower->margin_own_qty_e8;
+        *out = added_e8 > 0 ? (added_e8 * price_e8 + LS_E8 - 1) / LS_E8 : 0;
+    }
+    int64_t leverage_e8 =
+        policy->leverage_e8 != 0 ? policy->leverage_e8 : policy->follower_leverage_e8;
+    if (leverage_e8 > 0)
+        *out = (*out * LS_E8 + leverage_e8 - 1) / leverage_e8;
+    return true;
+}
+
 enum ipc_reason eng_caps_margin(struct eng_judging *judging, const struct eng_sizing *sizing)
 {
     const struct eng_case_follower *follower = judging->follower;
@@ -161,12 +191,22 @@ enum ipc_reason eng_caps_margin(struct eng_judging *judging, const struct eng_si
     }
     if (policy->margin_use_max_e8 == 0)
         return IPC_REASON_NONE;
-    if (follower->margin_total_e8 <= 0)
+    if (follower->margin_total_e8 <= 0) {
+        /* Figures that were there and too old: the record says so, or they would be fresh in it. */
+        if (follower->capital_age_ns < INT64_MAX)
+            eng_note(judging, IPC_STEP_CAPITAL_AGE,
+                eng_muldiv(follower->capital_age_ns, LS_E8, LS_NS_PER_MS),
+                IPC_REASON_CAPITAL_UNKNOWN);
         return IPC_REASON_CAPITAL_UNKNOWN;
-    __int128 used = (__int128)follower->margin_used_e8 + follower->margin_needed_e8;
+    }
+    __int128 used;
+    if (!margin_needed(judging, sizing, &used))
+        return IPC_REASON_PRICE_UNKNOWN;
+    used += follower->margin_used_e8;
     if (used * LS_E8 <= (__int128)follower->margin_total_e8 * policy->margin_use_max_e8)
         return IPC_REASON_NONE;
-    eng_note(judging, IPC_STEP_MARGIN_USE, (int64_t)(used * LS_E8 / follower->margin_total_e8), 0);
+    __int128 use = used * LS_E8 / follower->margin_total_e8;
+    eng_note(judging, IPC_STEP_MARGIN_USE, use > INT64_MAX ? INT64_MAX : (int64_t)use, 0);
     eng_note(
         judging, IPC_STEP_MARGIN_LIMIT, policy->margin_use_max_e8, IPC_REASON_MAX_CAPITAL_EXPOSURE);
     return IPC_REASON_MAX_CAPITAL_EXPOSURE;

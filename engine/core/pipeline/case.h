@@ -115,6 +115,7 @@ struct eng_case_shared {
     int64_t tick_e8;     /* 0 = prices stay as they are */
     int64_t freeze_e8;   /* largest quantity of one order; 0 = none */
     int64_t contract_e8; /* money of one unit and price 1, master's side; 0 = 1 */
+    int64_t strike_e8;   /* of an option, mapped or not: what a written one's margin counts */
     uint32_t instrument; /* 0 = unknown: INSTRUMENT_UNKNOWN (lockstep-whatif numbers its symbols) */
 
     /* --- market and broker class ---------------------------------------------------------------
@@ -191,7 +192,8 @@ struct eng_case_follower {
     int64_t max_available_e8;                      /* AVAILABLE_RATIO_CAPPED */
     int64_t join_equity_e8, master_join_equity_e8; /* COPY_RATIO_FROZEN without a coefficient */
     int64_t margin_used_e8, margin_total_e8;
-    int64_t margin_needed_e8; /* of this order, where somebody says it; 0 = not said */
+    int64_t margin_needed_e8; /* of this order, where somebody says it; 0 = not said: its worth */
+    int64_t margin_own_qty_e8; /* of the quantity, what is in margin_used already: its own copies */
     int64_t capital_age_ns;   /* of the figures above; INT64_MAX = never read */
 
     /* --- its copied position of this instrument and product --------------------------------------

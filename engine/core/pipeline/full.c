@@ -49,6 +49,7 @@ static void gather_market(const struct eng_plan *plan, bool refuses_market, uint
         out->tick_e8 = row->tick_e8;
         out->freeze_e8 = row->freeze_qty_e8;
         out->is_option = row->kind == IPC_KIND_OPTION;
+        out->strike_e8 = row->strike_e8;
     }
     out->master_equity_e8 = sample->master_equity_e8;
     out->master_balance_e8 = sample->master_balance_e8;
@@ -128,6 +129,7 @@ static enum ipc_reason gather_mapped(const struct eng_plan *plan,
     shared->price_age_ns = sample.price_e8 > 0 ? age_since(sample.price_mono_ns, sample.now_mono_ns)
                                                : ENG_AGE_INFINITE;
     shared->is_option = contracts.instrument->kind == IPC_KIND_OPTION;
+    shared->strike_e8 = contracts.instrument->strike_e8;
     /* A stop of the master's contract is as far from this one's price as from that one's. */
     int64_t reference = plan->sample->price_e8;
     if (shared->stop_e8 != 0 && (shared->price_e8 == 0 || shared->occasion == ENG_ON_FILL)) {
@@ -167,6 +169,7 @@ static void gather_money(const struct eng_plan *plan, const struct eng_follower 
         out->max_available_e8 = sample->free_e8;
         out->margin_total_e8 = sample->capital_e8;
         out->margin_used_e8 = ls_max_i64(sample->capital_e8 - sample->free_e8, 0);
+        out->margin_own_qty_e8 = own_e8;
     }
     if (follower->slot == NULL)
         return;

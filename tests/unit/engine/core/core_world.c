@@ -212,7 +212,7 @@ static struct eng_follower_sample follower_sample(const struct world *world, uin
 {
     return (struct eng_follower_sample){.capital_e8 = world->capital_e8[slot],
         .balance_e8 = world->capital_e8[slot],
-        .free_e8 = world->capital_e8[slot],
+        .free_e8 = world->capital_e8[slot] - world->margin_used_e8[slot],
         .capital_mono_ns = world->capital_mono_ns[slot],
         .switch_word = world->follower_word[slot],
         .can_send = !world->cannot_send[slot]};

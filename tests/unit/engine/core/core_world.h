@@ -44,6 +44,7 @@ struct world {
     int64_t price_e8, price_mono_ns;
     int64_t mapped_price_e8; /* of whatever another instrument a follower trades */
     int64_t capital_e8[WORLD_FOLLOWERS], capital_mono_ns[WORLD_FOLLOWERS];
+    int64_t margin_used_e8[WORLD_FOLLOWERS]; /* free margin = capital less this */
     int64_t master_capital_e8, master_capital_mono_ns; /* equity, and balance the same */
     uint8_t word, follower_word[WORLD_FOLLOWERS], cannot_send[WORLD_FOLLOWERS];
     bool journal_full;

@@ -200,7 +200,7 @@ static void stops_and_free_margins_size(void **state)
     assert_int_equal(command_of(&world, 0)->qty_e8, E8(5));  /* 5,000 x 1 % / 10 */
     assert_int_equal(command_of(&world, 1)->qty_e8, E8(5));  /* 10, cut to it */
     assert_int_equal(command_of(&world, 2)->qty_e8, E8(10)); /* 2 x 10 / 10,000 x 5,000 */
-    assert_int_equal(command_of(&world, 3)->qty_e8, E8(10)); /* nothing of it is in use */
+    assert_int_equal(command_of(&world, 3)->qty_e8, E8(10)); /* a fifth of it */
     world.capital_mono_ns[2] = world.master_capital_mono_ns = 1;
     event = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
     (void)world_event(&world, &event);
@@ -208,6 +208,65 @@ static void stops_and_free_margins_size(void **state)
     assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_NO_STOP_LOSS);
     assert_int_equal(world_last_fact(&world, 1).reason, IPC_REASON_NO_STOP_LOSS);
     assert_int_equal(world_last_fact(&world, 2).reason, IPC_REASON_CAPITAL_UNKNOWN);
+    world_check(&world);
+    world_close(&world);
+}
+
+/* What the order needs counts with what is used: 75,000 of 100,000 and 10,000 more is above 80 %,
+ * 5,000 more is at it. Nobody says what a product's margin is: it is all that the order is worth,
+ * or that over the leverage that the subscription has. */
+static void margin_counts_what_the_order_needs(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 5);
+    for (uint32_t i = 0; i < 5; i++) {
+        policies[i].margin_use_max_e8 = LS_E8 * 8 / 10;
+        world.capital_e8[i] = E8(100000);
+        world.margin_used_e8[i] = E8(75000);
+        world.capital_mono_ns[i] = world.now_mono_ns;
+    }
+    world.followers[1].ratio_e8 = LS_E8 / 2;
+    policies[2].leverage_e8 = 2 * LS_E8;
+    world.margin_used_e8[3] = E8(70000);
+    world.capital_mono_ns[4] = 1; /* too old */
+    world_adopt(&world);
+    (void)market_order(&world, IPC_SIDE_BUY, 100);
+    assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_MAX_CAPITAL_EXPOSURE);
+    assert_int_equal(command_of(&world, 1)->qty_e8, E8(50));
+    assert_int_equal(command_of(&world, 2)->qty_e8, E8(100));
+    assert_int_equal(command_of(&world, 3)->qty_e8, E8(100));
+    assert_int_equal(world_last_fact(&world, 4).reason, IPC_REASON_CAPITAL_UNKNOWN);
+    /* Without a price nobody knows what it is worth; what is used above the limit bars any. */
+    world.margin_used_e8[1] = E8(80001);
+    (void)market_order(&world, IPC_SIDE_BUY, 2);
+    assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_NONE);
+    assert_int_equal(world_last_fact(&world, 1).reason, IPC_REASON_MAX_CAPITAL_EXPOSURE);
+    world.price_e8 = 0;
+    (void)market_order(&world, IPC_SIDE_BUY, 2);
+    assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_PRICE_UNKNOWN);
+    world_check(&world);
+    world_close(&world);
+}
+
+/* An option that is written stands in for its strike, of which its price is no measure. */
+static void a_written_option_counts_its_strike(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 2);
+    world.instruments[0].kind = IPC_KIND_OPTION;
+    world.instruments[0].strike_e8 = E8(20000);
+    for (uint32_t i = 0; i < 2; i++) {
+        policies[i].margin_use_max_e8 = LS_E8 / 2;
+        world.capital_e8[i] = E8(i == 0 ? 401999 : 402000);
+        world.capital_mono_ns[i] = world.now_mono_ns;
+        world.followers[i].flags |= IPC_FOLLOWER_ALLOW_SHORT;
+    }
+    world_adopt(&world);
+    (void)market_order(&world, IPC_SIDE_SELL, 10); /* 10 x (20,000 + 100) */
+    assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_MAX_CAPITAL_EXPOSURE);
+    assert_int_equal(command_of(&world, 1)->qty_e8, E8(10));
     world_check(&world);
     world_close(&world);
 }
@@ -243,6 +302,8 @@ int main(void)
         cmocka_unit_test(market_protection_is_sent),
         cmocka_unit_test(unknown_instruments_are_skipped),
         cmocka_unit_test(stops_and_free_margins_size),
+        cmocka_unit_test(margin_counts_what_the_order_needs),
+        cmocka_unit_test(a_written_option_counts_its_strike),
         cmocka_unit_test(an_ordered_copy_goes_with_its_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
