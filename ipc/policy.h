@@ -44,8 +44,8 @@ IPC_DECLARE_ENUM(ipc_drift, IPC_DRIFT_LIST)
  *   EQUITY_PROPORTIONAL     mult_e8
  *   BALANCE_PROPORTIONAL    mult_e8
  *   AUTO_RISK               mult_e8 (the field's "value"); needs basis
- *   MULTIPLIER_NOTIONAL     mult_e8, contract_factor_e8
- *   MQL5_PCT                needs deposit_fraction_e8; fx_e8, both leverages
+ *   MULTIPLIER_NOTIONAL     mult_e8, contract_factor_e8 (a document needs it)
+ *   MQL5_PCT                needs deposit_fraction_e8; fx_e8, both leverages (a document needs them)
  *   USAGE_RATIO             needs invest_e8
  *   USAGE_RATIO_DISCOUNT    needs invest_e8, slippage_discount_e8, leverage_e8
  *   STEP_OF_BALANCE         needs step_money_e8, step_qty_e8

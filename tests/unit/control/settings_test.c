@@ -74,6 +74,7 @@ struct field_case {
 #define P(field)   offsetof(struct ipc_row_policy, field), sizeof(((struct ipc_row_policy *)0)->field)
 #define FLAG(bit)  offsetof(struct ipc_row_policy, flags), 0, IPC_POLICY_##bit
 #define R          ",\"ratio\":1"
+#define LEVERAGES  "\"follower_leverage\":50,\"master_leverage\":100"
 #define MODE(name) ",\"mode\":\"" name "\""
 
 static const struct field_case field_cases[] = {
@@ -87,7 +88,8 @@ static const struct field_case field_cases[] = {
     {R ",\"on_cap\":\"skip\"", FLAG(POSITION_SKIPS) | IPC_POLICY_RISK_SKIPS},
     {MODE("EQUITY_PROPORTIONAL") ",\"sizing\":{\"mult\":0.5}", P(mult_e8), 50000000},
     {MODE("BALANCE_PROPORTIONAL") ",\"ratio\":2", P(mult_e8), 200000000},
-    {MODE("MULTIPLIER_NOTIONAL") ",\"lot_multiplier\":3", P(mult_e8), 300000000},
+    {MODE("MULTIPLIER_NOTIONAL") ",\"lot_multiplier\":3,\"sizing\":{\"contract_factor\":1}",
+        P(mult_e8), 300000000},
     {MODE("MULTIPLIER_NOTIONAL") ",\"sizing\":{\"contract_factor\":10}", P(contract_factor_e8),
         1000000000},
     {MODE("AUTO_RISK") ",\"sizing\":{\"value\":1.5,\"basis\":\"free_margin\"}", P(mult_e8),
@@ -95,13 +97,14 @@ static const struct field_case field_cases[] = {
     {MODE("AUTO_RISK") ",\"sizing\":{\"basis\":\"free_margin\"}", P(basis), IPC_BASIS_FREE_MARGIN},
     {MODE("PERCENTAGE") ",\"percent\":5,\"sizing\":{\"basis\":\"balance\"}", P(basis),
         IPC_BASIS_BALANCE},
-    {MODE("MQL5_PCT") ",\"sizing\":{\"deposit_pct\":35,\"fx\":1.27}", P(deposit_fraction_e8),
-        35000000},
-    {MODE("MQL5_PCT") ",\"sizing\":{\"deposit_pct\":35,\"fx\":1.27}", P(fx_e8), 127000000},
-    {MODE("MQL5_PCT") ",\"sizing\":{\"deposit_pct\":35,\"follower_leverage\":50}",
-        P(follower_leverage_e8), 5000000000},
-    {MODE("MQL5_PCT") ",\"sizing\":{\"deposit_pct\":35,\"master_leverage\":100}",
-        P(master_leverage_e8), 10000000000},
+    {MODE("MQL5_PCT") ",\"sizing\":{\"deposit_pct\":35,\"fx\":1.27," LEVERAGES "}",
+        P(deposit_fraction_e8), 35000000},
+    {MODE("MQL5_PCT") ",\"sizing\":{\"deposit_pct\":35,\"fx\":1.27," LEVERAGES "}", P(fx_e8),
+        127000000},
+    {MODE("MQL5_PCT") ",\"sizing\":{\"deposit_pct\":35," LEVERAGES "}", P(follower_leverage_e8),
+        5000000000},
+    {MODE("MQL5_PCT") ",\"sizing\":{\"deposit_pct\":35," LEVERAGES "}", P(master_leverage_e8),
+        10000000000},
     {MODE("USAGE_RATIO") ",\"sizing\":{\"invest\":500}", P(invest_e8), 50000000000},
     {MODE("USAGE_RATIO_DISCOUNT") ",\"sizing\":{\"invest\":500,\"slippage_cap_pct\":1,\"leverage\":"
                                   "20}",
@@ -262,6 +265,12 @@ static void complaints_say_what_to_do(void **state)
         {MODE("FIXED_RISK"), S ": mode FIXED_RISK needs \"risk_pct\" in \"sizing\""},
         {MODE("AUTO_RISK"), "mode AUTO_RISK needs \"basis\""},
         {MODE("MQL5_PCT") ",\"sizing\":{}", "mode MQL5_PCT needs \"deposit_pct\""},
+        {MODE("MQL5_PCT") ",\"sizing\":{\"deposit_pct\":35,\"master_leverage\":100}",
+            S ": mode MQL5_PCT needs \"follower_leverage\" in \"sizing\""},
+        {MODE("MQL5_PCT") ",\"sizing\":{\"deposit_pct\":35,\"follower_leverage\":50}",
+            S ": mode MQL5_PCT needs \"master_leverage\" in \"sizing\""},
+        {MODE("MULTIPLIER_NOTIONAL") ",\"sizing\":{\"mult\":2}",
+            S ": mode MULTIPLIER_NOTIONAL needs \"contract_factor\" in \"sizing\""},
         {MODE("USAGE_RATIO"), "mode USAGE_RATIO needs \"invest\""},
         {MODE("USAGE_RATIO_DISCOUNT") ",\"sizing\":{\"invest\":5,\"leverage\":2}",
             "mode USAGE_RATIO_DISCOUNT needs \"slippage_cap_pct\""},
@@ -391,7 +400,8 @@ static const char *const modes[] = {"\"ratio\":%s", "\"ratio\":-%s",
     "\"mode\":\"PCT_BALANCE_BASIS\",\"sizing\":{\"basis_money\":%s,\"pct\":5}",
     "\"mode\":\"TIERED_MULTIPLIER\",\"sizing\":{\"tiers\":[{\"from\":1,\"to\":2,\"mult\":%s},"
     "{\"from\":3,\"mult\":1}]}",
-    "\"mode\":\"MQL5_PCT\",\"sizing\":{\"deposit_pct\":%s}", "\"mode\":\"SMART_TARGET\"",
+    "\"mode\":\"MQL5_PCT\",\"sizing\":{\"deposit_pct\":%s," LEVERAGES "}",
+    "\"mode\":\"SMART_TARGET\"",
     "\"mode\":\"STEP_OF_BALANCE\",\"sizing\":{\"step_money\":%s,\"qty_per_step\":2}",
     "\"mode\":\"COPY_RATIO_FROZEN\",\"sizing\":{\"coefficient\":%s}",
     "\"mode\":\"USAGE_RATIO_DISCOUNT\",\"sizing\":{\"invest\":%s,\"slippage_cap\":0.02,"
