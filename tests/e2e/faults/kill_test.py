@@ -4,7 +4,8 @@
 
 --kills counts the engine's; ingest dies a third as often. The verdict comes from the simulated broker: every order it ever
 received, with its tag, and the master's own book: each of its orders is, for each follower, in the broker's book or in
-the journal with a reason. Prints the seed first; the moments of the kills follow from it, the interleaving with the
+the journal with a reason. At the end he takes all back and closes all: nothing works, no copy is queued; what followers
+still hold is printed and not judged. Prints the seed first; the moments of the kills follow from it, the interleaving with the
 kernel does not.
 """
 import argparse
@@ -17,6 +18,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from scene import DOUBTED, HELD, REPORTED, SYMBOLS, World, WorldError, wait_for  # noqa: E402
+
+WORKING = ("OPEN", "PENDING", "TRIGGER_PENDING", "PARTIAL")
 
 
 class Load(threading.Thread):
@@ -98,8 +101,6 @@ def none_lost(world, load, tags, followers):
                 state = copy["state"].split(" ")[0]
                 if copy["kind"] == "flatten":
                     state = "FLATTEN"  # no order: what the entry still fills is closed
-                elif state == "QUEUED":
-                    pass  # visibly open: an exit that waits for its own entry, or for what is unknown
                 elif state not in (HELD if copy["tag"] in tags else REPORTED) and \
                         state not in DOUBTED:
                     raise WorldError(f"{copy['login']}'s copy {copy['tag']} of {order} is said to be {copy['state']} "
@@ -117,6 +118,48 @@ def none_lost(world, load, tags, followers):
     if sum(ends.values()) < (len(load.placed) - unseen) * followers:
         raise WorldError(f"only {sum(ends.values())} copies have an end: {ends}")
     return ends, unseen
+
+
+def nets(book):
+    """What each account holds of each symbol by its fills."""
+    held = {}
+    for row in book:
+        key = row["account"], row["symbol"]
+        held[key] = held.get(key, 0) + (row["filled"] if row["side"] == "BUY" else -row["filled"])
+    return {key: net for key, net in held.items() if net}
+
+
+def master_ends(world):
+    """He takes back every order that still works and closes what he holds: there is nothing left to copy."""
+    for row in world.book("M0001", source=None):
+        if row["status"] in WORKING:
+            world.admin("POST", "/sim/terminal/cancel", {"account": "M0001", "broker_order_id": row["broker_order_id"]})
+    for (_, symbol), net in sorted(nets(world.book("M0001", source=None)).items()):
+        world.terminal("M0001", symbol, "SELL" if net > 0 else "BUY", abs(net), "MARKET")
+    left = nets(world.book("M0001", source=None))
+    if left:
+        raise WorldError(f"the master is not flat: {left}")
+
+
+def all_settled(world, seconds):
+    """Nothing works at the broker and no copy waits once the master has ended. Returns how long it took and who still
+    holds what the master does not: a known gap, counted and not yet judged."""
+    began, seen = time.monotonic(), {}
+
+    def settled():
+        seen["works"] = [row["tag"] for row in world.book() if row["status"] in WORKING]
+        if seen["works"]:
+            return False
+        newest = {}
+        for wave in world.orders("--disk", world.path("journal", f"lockstep.{world.instance}")):
+            newest.update({copy["tag"]: copy["state"] for copy in wave["copies"]})
+        seen["queued"] = [tag for tag, state in newest.items() if state.startswith("QUEUED")]
+        return not seen["queued"] and not any(row["status"] in WORKING for row in world.book())
+    try:
+        wait_for("the end of every copy of a flat master", settled, seconds, 0.5)
+    except WorldError as error:
+        raise WorldError(f"{error}: " + "; ".join(f"{what} {len(tags)}: {tags[:4]}" for what, tags in seen.items())) from None
+    return time.monotonic() - began, nets(world.book())
 
 
 def kill_and_restart(world, dice, victim):
@@ -155,7 +198,8 @@ def play(world, options, dice):
                          f"{time.monotonic() - started:.0f} s")
     wait_for("the engine's calm", lambda: world.metrics().get("lockstep_engine_connections_ready", 0) > 0, 60)
     wait_for("the last requests' ends", lambda: world.metrics().get("lockstep_engine_requests_open", 1) == 0, 20)
-    time.sleep(1)
+    master_ends(world)
+    settled_s, held = all_settled(world, 60)
     metrics, book = world.metrics(), world.book()
     tags = no_order_twice(book)
     ends, unseen = none_lost(world, load, tags, options.followers)
@@ -163,6 +207,8 @@ def play(world, options, dice):
     print(f"{kills['engine']} SIGKILLs of the engine, {kills['ingest']} of ingest in {took:.0f} s; {len(load.placed)} master "
           f"orders x {options.followers} followers ({load.acts} acts): {len(book)} orders at the broker, {len(tags)} tags; "
           f"{unseen} master orders were taken back before anybody saw them\n"
+          f"the master ended: nothing works and no copy waits {settled_s:.1f} s later; {len(held)} positions of followers "
+          f"stand against a flat master {list(held.items())[:4]}\n"
           f"0 duplicated, 0 lost; ends {dict(sorted(ends.items(), key=lambda e: -e[1]))}")
     if ends.get("KILL_SWITCH"):
         raise WorldError(f"{ends['KILL_SWITCH']} copies ended by a switch that nobody threw")
