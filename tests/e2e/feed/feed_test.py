@@ -201,7 +201,7 @@ def main():
               f"{time.monotonic() - started:.0f} s; the feed was back at most {feed.slowest_return_s:.1f} s after")
         print(", ".join(f"{value} {name}" for name, value in judge.figures.items()), flush=True)
         figures = judge.figures
-        if figures["owed"] < figures["copies wanted"] / 8 or figures["exactly once"] < figures["copies wanted"] / 2 or \
+        if figures["owed"] < figures["copies wanted"] / 8 or figures["exactly once"] < figures["copies wanted"] / 4 or \
                 figures["exits made good"] == 0 or (options.cuts > 10 and figures["reported STALE_EVENT"] == 0):
             raise WorldError("too little of the day was copied to mean anything")
         if judge.problems:
