@@ -266,6 +266,9 @@ static void apply_skip(struct eng_core *core, const struct batch_apply *apply,
         return;
     struct eng_child_touch touch = eng_child_begin(core, index);
     struct eng_child *child = touch.child;
+    /* A catch-up that something held back did not make it good: it may be asked for again. */
+    if (LS_UNLIKELY(child->flags & ENG_CHILD_CATCH) && fact->reason != IPC_REASON_AT_TARGET)
+        child->flags &= (uint16_t)~ENG_CHILD_CAUGHT;
     stop_waiting(core, index, is_leg(apply, at));
     if (child->queued == IPC_ACTION_PLACE) {
         /* What is in doubt waits to be sent again under its id: it stays in doubt. */

@@ -486,6 +486,31 @@ static void a_missed_order_is_made_good_once(void **state)
     doubt_close(&doubt);
 }
 
+/* What a control held back was not made good: the one catch-up is not used up. */
+static void a_catch_up_that_was_held_back_may_be_repeated(void **state)
+{
+    (void)state;
+    struct doubt doubt;
+    doubt_open(&doubt, IPC_SIDE_BUY);
+    struct world *world = &doubt.world;
+    miss(&doubt);
+    uint8_t word = world->word;
+    world->word = IPC_SWITCH_CLOSE_ONLY;
+    bool refused;
+    catch_up(&doubt, doubt.lost, NULL);
+    (void)catch_up_text(world, &refused);
+    assert_false(refused);
+    assert_int_equal(world_waves(world), 0);
+    world->word = word;
+    catch_up(&doubt, doubt.lost, NULL);
+    (void)catch_up_text(world, &refused);
+    assert_false(refused);
+    assert_int_equal(world_waves(world), 1);
+    catch_up(&doubt, doubt.lost, NULL);
+    assert_string_equal(catch_up_text(world, &refused), "it was made good already");
+    doubt_close(&doubt);
+}
+
 /* --- what a person found out --------------------------------------------------------------------
  */
 
@@ -1234,6 +1259,7 @@ int main(void)
         cmocka_unit_test(a_late_answer_proves_nothing_absent),
         cmocka_unit_test(without_proof_a_person_is_paged),
         cmocka_unit_test(a_missed_order_is_made_good_once),
+        cmocka_unit_test(a_catch_up_that_was_held_back_may_be_repeated),
         cmocka_unit_test(a_person_decides),
         cmocka_unit_test(a_catch_up_follows_the_masters_position),
         cmocka_unit_test(a_ghost_is_applied_and_the_later_order_goes),
