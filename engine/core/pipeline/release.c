@@ -65,13 +65,26 @@ static int64_t exit_quantity(const struct eng_core *core, const struct eng_child
                : 0;
 }
 
+/* A place of unknown outcome goes once more only while the broker is sure to know its id: the clock
+ * that it left on still runs, and less than the window has passed. What waited longer stays in
+ * doubt and is asked about. */
+static bool is_late_repeat(const struct eng_core *core, const struct eng_child *child,
+    const struct ipc_row_follower *row, int64_t now_mono_ns)
+{
+    if (child->queued != IPC_ACTION_PLACE || !eng_state_may_go_again(child->state))
+        return false;
+    const struct eng_broker_policy *policy = &core->policies[row->broker];
+    return policy->idempotency != ENG_ID_ENFORCED || child->era != (uint16_t)core->fold.era ||
+           now_mono_ns - child->sent_mono_ns > policy->dedupe_window_ns;
+}
+
 /* When something may be decided about this child: now or earlier means now. */
 static int64_t child_due(const struct eng_core *core, const struct eng_account *account,
     const struct eng_child *child, int64_t now_mono_ns, int64_t now_wall_ns)
 {
     const struct eng_order *order = &core->orders[child->order];
     const struct ipc_row_follower *row = row_of(core, child);
-    if (row == NULL)
+    if (row == NULL || is_late_repeat(core, child, row, now_mono_ns))
         return now_mono_ns;
     bool reduction = is_reduction(child);
     /* Behind another close of its position it waits, and lets the rest of the queue pass. */
@@ -289,6 +302,8 @@ bool eng_decide_release(const struct eng_core *core, const struct eng_candidate 
 
     if (row == NULL)
         return skip(out, IPC_REASON_FOLLOWER_DISABLED);
+    if (is_late_repeat(core, child, row, now))
+        return skip(out, IPC_REASON_UNKNOWN_PENDING);
     const struct eng_account *account = &core->accounts[candidate->account];
     bool reduction = is_reduction(child);
     enum ipc_switch word = (enum ipc_switch)(batch_sample->switch_word > sample->switch_word
