@@ -212,18 +212,26 @@ bool eng_recon_flies(const struct eng_core *core, uint32_t account)
     return false;
 }
 
+/* It may work at the broker. Of what is UNRESOLVED a person decides, and no book of a later day
+ * will show it. */
+static void note_working(struct eng_core *core, uint32_t index)
+{
+    const struct eng_child *child = &core->children[index];
+    if (eng_state_ended(child->state) || child->state == ENG_STATE_UNRESOLVED ||
+        child->broker_order_id[0] == '\0')
+        return;
+    uint32_t account = eng_child_account(core, index);
+    if (account <= core->limits.account_max)
+        core->recon_places[account].is_open = 1;
+}
+
 void eng_recon_bind(struct eng_core *core, bool first)
 {
     for (uint32_t i = 0; first && i < core->fold.child_count; i++) {
         const struct eng_child *child = &core->children[i];
-        if (eng_state_ended(child->state))
-            continue;
         uint32_t account = eng_child_account(core, i);
-        if (account > core->limits.account_max)
-            continue;
-        if (child->broker_order_id[0] != '\0')
-            core->recon_places[account].is_open = 1;
-        if (eng_recon_watches(child))
+        note_working(core, i);
+        if (account <= core->limits.account_max && eng_recon_watches(child))
             list_put(core, i, account);
     }
     for (uint32_t number = 0; number <= core->limits.account_max; number++)
@@ -278,8 +286,24 @@ void eng_recon_day(struct eng_core *core, uint16_t day)
             continue;
         struct eng_child_touch touch = eng_child_begin(core, i);
         (void)eng_child_live(core, touch.child, ENG_LIFE_DAY_END);
+        /* No book of today shows it: the time gives it up next, and pages a person. */
+        if (eng_state_may_go_again(child->state)) {
+            struct eng_recon_child *recon = &core->recon_children[i];
+            recon->doubt_mono_ns =
+                ls_min_i64(recon->doubt_mono_ns, core->applied_mono_ns - ENG_RECON_RESOLVE_NS);
+            recon->absences = 0;
+        }
         eng_child_end(core, &touch);
     }
+    /* An account none of whose orders works any more may find its book empty today. */
+    if (core->view == NULL)
+        return;
+    for (uint32_t number = 0; number <= core->limits.account_max; number++)
+        core->recon_places[number].is_open = 0;
+    for (uint32_t i = 0; i < core->fold.child_count; i++)
+        note_working(core, i);
+    for (uint32_t number = 0; number <= core->limits.account_max; number++)
+        account_changed(core, number);
 }
 
 /* --- RECON --------------------------------------------------------------------------------------
