@@ -9,7 +9,7 @@
 #define BACKOFF_ASK_NS    (500 * LS_NS_PER_MS)
 #define BACKOFF_CANCEL_NS LS_NS_PER_S
 #define BACKOFF_MAX_NS    (30 * LS_NS_PER_S)
-#define ASK_LOOK          16u /* entries at the heap's top; they are among the earliest */
+#define TIME_LOOK         16u /* entries at the heap's top; they are among the earliest */
 #define CHILD_LOOK        64u /* children of one account that a due time is made of */
 
 static int64_t doubled(int64_t first_ns, uint32_t times)
@@ -213,13 +213,24 @@ static bool may_ask(
         return false;
     const struct eng_recon_account *state = &core->recon_accounts[account];
     uint32_t a_day = policy_of(core, account)->orders_per_day;
+    /* Looking at what is open leaves half of the day's share to doubts and to gates. */
+    uint32_t share = why_of(core, account) == IPC_RECON_WHY_TIMER ? 10 : 5;
     if (a_day != 0 && state->day == (uint16_t)eng_market_day(now_wall_ns) &&
-        (uint32_t)state->asks_day * 5 >= a_day)
+        (uint32_t)state->asks_day * share >= a_day)
         return false;
     const struct eng_account *paced = &core->accounts[account];
     uint8_t exchange = paced->log_count == 0 ? (uint8_t)IPC_EXCHANGE_NSE : paced->log_exchange[0];
     return eng_pace_calls_due(core, paced, exchange, false, 0, now_mono_ns, now_wall_ns) <=
            now_mono_ns;
+}
+
+/* A question about this child, whose outcome is unknown, left already. */
+static bool was_asked_for(const struct eng_core *core, uint32_t account, uint32_t index)
+{
+    const struct eng_recon_account *state = &core->recon_accounts[account];
+    return eng_state_in_doubt(core->children[index].state) && state->era == core->fold.era &&
+           state->asked_mono_ns != 0 &&
+           state->asked_mono_ns >= core->recon_children[index].doubt_mono_ns;
 }
 
 static void fill_ask(const struct eng_core *core, uint32_t account, struct eng_book_ask *out)
@@ -244,9 +255,10 @@ static void fill_ask(const struct eng_core *core, uint32_t account, struct eng_b
             eng_recon_child_fact(core, at - 1, IPC_VERDICT_ASKED, ENG_STATE_RECONCILING,
                 &room->children[room->recon.child_count++]);
     }
-    /* One order is asked for by name where the broker can, and nothing else is wanted. */
+    /* One order is asked for by name where the broker can, and nothing else is wanted. When that
+     * did not show it, only whole books prove that it is not there. */
     if (only != ENG_NONE && policy_of(core, account)->book_by_tag && state->wants == 0 &&
-        state->gated == 0) {
+        state->gated == 0 && !was_asked_for(core, account, only)) {
         struct ipc_fact_recon_child named;
         eng_recon_child_fact(core, only, IPC_VERDICT_ASKED, ENG_STATE_RECONCILING, &named);
         memcpy(out->tag, named.tag, sizeof out->tag);
@@ -256,16 +268,27 @@ static void fill_ask(const struct eng_core *core, uint32_t account, struct eng_b
     out->facts.fact[0].bytes = ipc_fact_recon_bytes(&room->recon);
 }
 
-/* 0 = none. */
+/* Looks at what is due and at nothing below what is not. Accounts whose calls are used up stay due
+ * for the rest of the day, and hold up no other.
+ *   returns  0 = none */
 static uint32_t find_ask(const struct eng_core *core, int64_t now_mono_ns, int64_t now_wall_ns)
 {
-    for (uint32_t i = 0; i < core->recon_heap_count[ENG_RECON_ASK] && i < ASK_LOOK; i++) {
-        uint32_t account = core->recon_heap[ENG_RECON_ASK][i];
-        if (core->recon_places[account].due[ENG_RECON_ASK] <= now_mono_ns &&
-            may_ask(core, account, now_mono_ns, now_wall_ns))
-            return account;
+    const uint32_t *heap = core->recon_heap[ENG_RECON_ASK];
+    uint32_t at = 0;
+    for (;;) {
+        if (at < core->recon_heap_count[ENG_RECON_ASK] &&
+            core->recon_places[heap[at]].due[ENG_RECON_ASK] <= now_mono_ns) {
+            if (may_ask(core, heap[at], now_mono_ns, now_wall_ns))
+                return heap[at];
+            at = 2 * at + 1;
+            continue;
+        }
+        while (at != 0 && at % 2 == 0) /* of a right one all is seen */
+            at = (at - 1) / 2;
+        if (at == 0)
+            return 0;
+        at++;
     }
-    return 0;
 }
 
 bool eng_recon_next(
@@ -395,7 +418,7 @@ bool eng_recon_time(const struct eng_core *core, int64_t now_mono_ns, int64_t no
     out->why = IPC_REASON_NONE;
     if (core->view == NULL)
         return false;
-    for (uint32_t i = 0; i < core->recon_heap_count[ENG_RECON_TIME] && i < ASK_LOOK; i++) {
+    for (uint32_t i = 0; i < core->recon_heap_count[ENG_RECON_TIME] && i < TIME_LOOK; i++) {
         uint32_t account = core->recon_heap[ENG_RECON_TIME][i];
         if (core->recon_places[account].due[ENG_RECON_TIME] <= now_mono_ns &&
             account_time(core, account, now_mono_ns, out))

@@ -77,7 +77,7 @@ struct eng_recon_walk {
 
 /* eng_recon_next finds an account whose book is to be asked now, and makes the ASK fact.
  *   returns  true with *out filled: journal and apply out->facts, then ask. false: nothing is due.
- * Bounded: looks at the accounts that are due and at 64 others. */
+ * Bounded: looks at the accounts that are due. */
 LS_MUST_USE bool eng_recon_next(const struct eng_core *core, int64_t now_mono_ns,
     int64_t now_wall_ns, struct eng_book_ask *out);
 
