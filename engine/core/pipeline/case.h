@@ -99,7 +99,7 @@ struct eng_case_shared {
     uint8_t has_qty;       /* AMEND: qty_e8 is said; 0 = only price or trigger changed */
     uint8_t money_answers; /* 1 = a mode that sizes in money may answer in money where no price is
                               known (lockstep-whatif); 0 = PRICE_UNKNOWN then: the core's */
-    uint8_t idle; /* read with flat: nothing of his works on the other side either */
+    uint8_t idle;          /* read with flat: nothing of his works on the other side either */
     uint8_t flat; /* read with base_kept: the master is flat after it for certain, and nothing of
                      his that would open works any more */
 
@@ -120,11 +120,12 @@ struct eng_case_shared {
 
     /* --- market and broker class ---------------------------------------------------------------
      */
-    uint8_t is_option;       /* which grid of protection */
-    uint8_t market_orders;   /* enum eng_market_orders */
-    uint8_t no_ioc;          /* 1 = IOC is barred: DAY limit, ENG_LEG_CANCEL_AFTER */
-    uint8_t hedges;          /* 1 = close and open of a reversal may be sent together */
-    int64_t last_e8;         /* last price when the event was received; 0 = unknown */
+    uint8_t is_option;     /* which grid of protection */
+    uint8_t market_orders; /* enum eng_market_orders */
+    uint8_t no_ioc;        /* 1 = IOC is barred: DAY limit, ENG_LEG_CANCEL_AFTER. lockstep-whatif's:
+                              in the core every broker takes IOC, and one that does not rejects it */
+    uint8_t hedges;        /* 1 = close and open of a reversal may be sent together */
+    int64_t last_e8;       /* last price when the event was received; 0 = unknown */
     int64_t bid_e8, ask_e8;  /* 0 = unknown: the last price stands for them */
     int64_t price_age_ns;    /* of last, bid, ask; INT64_MAX = unknown */
     int64_t protected_e8[2]; /* AS_LIMIT: price of a market order at this moment, [0] BUY, [1] SELL;
@@ -192,9 +193,9 @@ struct eng_case_follower {
     int64_t max_available_e8;                      /* AVAILABLE_RATIO_CAPPED */
     int64_t join_equity_e8, master_join_equity_e8; /* COPY_RATIO_FROZEN without a coefficient */
     int64_t margin_used_e8, margin_total_e8;
-    int64_t margin_needed_e8; /* of this order, where somebody says it; 0 = not said: its worth */
+    int64_t margin_needed_e8;  /* of this order, where somebody says it; 0 = not said: its worth */
     int64_t margin_own_qty_e8; /* of the quantity, what is in margin_used already: its own copies */
-    int64_t capital_age_ns;   /* of the figures above; INT64_MAX = never read */
+    int64_t capital_age_ns;    /* of the figures above; INT64_MAX = never read */
 
     /* --- its copied position of this instrument and product --------------------------------------
      */
@@ -206,7 +207,7 @@ struct eng_case_follower {
     int64_t stop_e8;     /* >= 0: of it, by a protective stop that rests */
     int64_t in_flight_e8; /* >= 0: of it, sent and unanswered, or of unknown outcome */
     int64_t against_e8;   /* >= 0: own working entries on the side of a close: they take room too */
-    int64_t owed_e8; /* >= 0: AMEND of a resting stop: what a close that leaves now still wants */
+    int64_t owed_e8;  /* >= 0: AMEND of a resting stop: what a close that leaves now still wants */
     int64_t reach_e8; /* >= 0: what counts against max_position: held and working, either side */
     struct eng_run run;
     struct eng_base base;
