@@ -5,7 +5,10 @@
 
 #include "ipc/vocab.h"
 
-/* X(code, number, name, what it means, what to do) */
+/* LOOP_DETECTED is no decision's word: a snapshot in which chained accounts copy each other is
+ * refused as a whole (ipc/snapshot_relations.c), so no order can go round.
+ *
+ * X(code, number, name, what it means, what to do) */
 #define IPC_REASON_LIST(X)                                                                         \
     X(IPC_REASON_NONE, 0, "NONE", "nothing stood in the way", "nothing to do")                     \
     X(IPC_REASON_QTY_ZERO, 1, "QTY_ZERO", "the quantity floors to zero",                           \
@@ -144,7 +147,7 @@
         "an earlier exit is not answered yet; this one joins it",                                  \
         "nothing to do: it follows when the earlier one is answered")                              \
     X(IPC_REASON_POSITION_KEPT, 58, "POSITION_KEPT",                                               \
-        "copying ended and the position is kept; only exits follow",                               \
+        "copying ended; what is held is kept and only exits follow",                               \
         "close it by hand, or set flatten_on_unfollow")                                            \
     X(IPC_REASON_KEEP_STOP, 59, "KEEP_STOP",                                                       \
         "the account backs one resting order and the stop has it",                                 \
@@ -161,8 +164,8 @@
         "the account's figures are older than their limit",                                        \
         "look at the account's figures: lockstepctl account show BROKER")                          \
     X(IPC_REASON_LATE_JOINER, 64, "LATE_JOINER",                                                   \
-        "the position was opened before the follower joined",                                      \
-        "nothing to do: it starts with the master's next opening")                                 \
+        "it holds nothing of what the master closes: it came later; the opening part is copied",   \
+        "nothing to do: it has its part of the master's new position")                             \
     X(IPC_REASON_DUPLICATE_SUSPECT, 65, "DUPLICATE_SUSPECT",                                       \
         "the same order as one of another source moments ago",                                     \
         "look at both orders; set guards.on_duplicate to alert if they are meant")                 \

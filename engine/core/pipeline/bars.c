@@ -1,4 +1,5 @@
 /* Steps 1 to 8 of SEMANTICS 2: whether an opening may be copied at all. */
+#include "engine/core/pipeline/full.h"
 #include "engine/core/pipeline/judging.h"
 
 #define MARKET_AGE_MS 2000
@@ -17,7 +18,9 @@ static enum ipc_reason bar_follower(struct eng_judging *judging)
 {
     const struct eng_case_follower *follower = judging->follower;
     uint8_t flags = judging->row->flags;
-    if (!(flags & IPC_FOLLOWER_ENABLED) || (flags & IPC_FOLLOWER_RETIRED))
+    if (flags & IPC_FOLLOWER_RETIRED)
+        return eng_ended_reason(judging->policy);
+    if (!(flags & IPC_FOLLOWER_ENABLED))
         return IPC_REASON_FOLLOWER_DISABLED;
     if (flags & IPC_FOLLOWER_PAUSED)
         return IPC_REASON_COPY_PAUSED;

@@ -193,8 +193,14 @@ bool eng_decide_exit(
         int64_t all = eng_order_effective_e8(order);
         if (by_fill)
             all = order->filled_qty_e8;
-        if (all > eng_order_reduces_e8(order, all))
-            return eng_decide_open_leg(work, follower, slot, by_fill);
+        if (all > eng_order_reduces_e8(order, all)) {
+            bool went = eng_decide_open_leg(work, follower, slot, by_fill);
+            for (uint32_t i = count; i < work->count; i++)
+                if (work->children[i].kind == IPC_CHILD_PLACE &&
+                    work->children[i].reason == IPC_REASON_NONE)
+                    work->children[i].reason = IPC_REASON_LATE_JOINER;
+            return went;
+        }
         eng_fact_skip(eng_work_add(work, follower, slot), IPC_REASON_NO_POSITION, 0);
         return true;
     }

@@ -23,6 +23,16 @@ static inline bool eng_row_reverses(
     return asked != (row->ratio_e8 < 0);
 }
 
+/* eng_ended_reason: why nothing opens for a follower whose subscription ended. policy: its own,
+ * NULL = none. What it holds is kept, and follows the master's exits alone, unless it asked to be
+ * flat. */
+static inline enum ipc_reason eng_ended_reason(const struct ipc_row_policy *policy)
+{
+    return policy != NULL && (policy->flags & IPC_POLICY_END_FLATTENS)
+               ? IPC_REASON_FOLLOWER_DISABLED
+               : IPC_REASON_POSITION_KEPT;
+}
+
 /* eng_plan_opening sizes and checks an opening of any follower: as eng_plan_entry, and
  *   work   gets the samples and steps of the element added last; NULL = nobody records them
  *   shape  storage for terms->shape, where it becomes another one than the plan's

@@ -4,6 +4,7 @@
 #include "engine/core/pace.h"
 #include "engine/core/pipeline/controls.h"
 #include "engine/core/pipeline/day.h"
+#include "engine/core/pipeline/full.h"
 #include "engine/core/positions.h"
 
 /* --- what a batch shares ------------------------------------------------------------------------
@@ -180,9 +181,12 @@ static enum ipc_reason entry_lists(struct eng_plan *plan, const struct ipc_row_f
     return IPC_REASON_NONE;
 }
 
-static enum ipc_reason entry_state(const struct ipc_row_follower *row)
+static enum ipc_reason entry_state(
+    const struct ipc_snapshot_view *view, const struct ipc_row_follower *row)
 {
-    if (!(row->flags & IPC_FOLLOWER_ENABLED) || (row->flags & IPC_FOLLOWER_RETIRED))
+    if (row->flags & IPC_FOLLOWER_RETIRED)
+        return eng_ended_reason(row->policy != 0 ? &view->policies[row->policy - 1] : NULL);
+    if (!(row->flags & IPC_FOLLOWER_ENABLED))
         return IPC_REASON_FOLLOWER_DISABLED;
     return row->flags & IPC_FOLLOWER_PAUSED ? IPC_REASON_COPY_PAUSED : IPC_REASON_NONE;
 }
@@ -198,7 +202,7 @@ __attribute__((always_inline)) static inline enum ipc_reason entry_filters(
     if (LS_UNLIKELY(plan->barred != IPC_REASON_NONE))
         return plan->barred;
     if (LS_UNLIKELY((row->flags & states) != IPC_FOLLOWER_ENABLED))
-        return entry_state(row);
+        return entry_state(plan->view, row);
     if (LS_UNLIKELY(!eng_account_session_valid(follower->account)))
         return IPC_REASON_SESSION_EXPIRED;
     if (asks_day && eng_controls_bar(plan, follower) != IPC_REASON_NONE)
@@ -249,9 +253,8 @@ static int64_t usable_capital_e8(const struct eng_plan *plan, const struct ipc_r
 static enum ipc_reason capital_reason(const struct eng_plan *plan,
     const struct ipc_row_follower *row, const struct eng_follower_sample *sample)
 {
-    return sample->capital_mono_ns > 0 &&
-                   age_of(sample->capital_mono_ns, plan->sample->now_mono_ns) >
-                       eng_capital_age_ns(row)
+    return sample->capital_mono_ns > 0 && age_of(sample->capital_mono_ns,
+                                              plan->sample->now_mono_ns) > eng_capital_age_ns(row)
                ? IPC_REASON_STALE_ACCOUNT_DATA
                : IPC_REASON_CAPITAL_UNKNOWN;
 }

@@ -232,7 +232,11 @@ static void an_ended_subscription_closes_or_keeps(void **state)
         fill_from(&world, from);
         assert_int_equal(held(&world, 0), flattens ? 0 : 60);
         assert_int_equal(held_of(&world, 0, 3), flattens ? 0 : -30);
-        master_trades(&world, IPC_SIDE_SELL, 1, 60);
+        master_trades(&world, IPC_SIDE_BUY, 1, 20); /* its end takes no opening */
+        assert_int_equal(held(&world, 0), flattens ? 0 : 60);
+        assert_int_equal(world_last_fact(&world, 0).reason,
+            flattens ? IPC_REASON_FOLLOWER_DISABLED : IPC_REASON_POSITION_KEPT);
+        master_trades(&world, IPC_SIDE_SELL, 1, 80);
         assert_int_equal(held(&world, 0), 0);
         assert_int_equal(held(&world, 1), 0);
         assert_int_equal(turns(&world), 0);

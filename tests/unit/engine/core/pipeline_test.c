@@ -88,7 +88,7 @@ static const struct row rows[] = {
 
     /* filters: A18 to A23 and the pairs that show the order */
     {.id = "disabled", .flags = NOT(IPC_FOLLOWER_ENABLED), .reason = IPC_REASON_FOLLOWER_DISABLED},
-    {.id = "retired", .flags = IPC_FOLLOWER_RETIRED, .reason = IPC_REASON_FOLLOWER_DISABLED},
+    {.id = "retired", .flags = IPC_FOLLOWER_RETIRED, .reason = IPC_REASON_POSITION_KEPT},
     {.id = "paused", .flags = IPC_FOLLOWER_PAUSED, .reason = IPC_REASON_COPY_PAUSED},
     {.id = "no session", .no_token = true, .reason = IPC_REASON_SESSION_EXPIRED},
     {.id = "side", .sides = 1 << IPC_SIDE_SELL, .reason = IPC_REASON_SIDE_NOT_ALLOWED},

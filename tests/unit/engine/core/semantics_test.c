@@ -220,6 +220,8 @@ static void a_reversal_closes_before_it_opens(void **state)
         struct ipc_event turn = filled(&world, IPC_SIDE_SELL, 150);
         (void)world_event(&world, &turn);
         assert_int_equal(world_waves(&world), 1); /* never both before an answer */
+        if (rows[i].joined_late)
+            assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_LATE_JOINER);
         if (!rows[i].joined_late) {
             assert_int_equal(world.commands[from].qty_e8, E8(50));
             assert_true(world.commands[from].is_exit);
