@@ -46,9 +46,9 @@ static const struct eng_life_cell table[ENG_STATE_COUNT][ENG_LIFE_COUNT] = {
 [ENG_STATE_NOT_SENT] =
                   {X,          K,         M(SENDING), M(SKIPPED),  G(ACKED), M(REJECTED), K,             L,          GHOSTS,                                                                K,          K,              K,             X,              X,         M(SKIPPED)},
 [ENG_STATE_UNKNOWN] =
-                  {X,          X,         M(SENDING), X,           M(ACKED), M(REJECTED), M(NOT_PLACED), K,          ADOPTS,                                                                K,          M(RECONCILING), X,             M(UNRESOLVED),  X,         M(UNRESOLVED)},
+                  {X,          X,         M(SENDING), X,           M(ACKED), M(REJECTED), M(NOT_PLACED), K,          ADOPTS,                                                                K,          M(RECONCILING), X,             M(UNRESOLVED),  X,         K},
 [ENG_STATE_RECONCILING] =
-                  {X,          X,         M(SENDING), X,           M(ACKED), M(REJECTED), M(NOT_PLACED), K,          ADOPTS,                                                                M(UNKNOWN), K,              M(NOT_PLACED), M(UNRESOLVED),  X,         M(UNRESOLVED)},
+                  {X,          X,         M(SENDING), X,           M(ACKED), M(REJECTED), M(NOT_PLACED), K,          ADOPTS,                                                                M(UNKNOWN), K,              M(NOT_PLACED), M(UNRESOLVED),  X,         K},
 [ENG_STATE_ADOPTED] =
                   {X,          X,         X,          X,           K,        X,           X,             L,          M(OPEN), M(PARTIAL), M(FILLED), M(CANCELLED), M(EXPIRED), M(EXCH_REJECTED), K,     K,              X,             M(UNRESOLVED),  X,         M(EXPIRED)},
 [ENG_STATE_NOT_PLACED] =

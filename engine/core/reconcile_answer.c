@@ -59,13 +59,14 @@ struct judged {
     bool shrank;     /* fewer rows than before on the same day */
     bool proves;     /* what it lacks counts */
     bool sentinel, odd;
+    uint16_t day; /* market day of the answer, modulo 2^16: a book is of its day */
 };
 
 static struct judged judge_answer(const struct eng_core *core, const struct eng_book_answer *answer,
     const struct eng_recon_walk *walk, int64_t now_wall_ns)
 {
     const struct eng_recon_account *state = &core->recon_accounts[answer->account];
-    struct judged judged = {.answer = answer};
+    struct judged judged = {.answer = answer, .day = (uint16_t)eng_market_day(now_wall_ns)};
     judged.is_current = state->asking && state->ask_no == answer->ask_no;
     bool good = answer->result == IPC_BOOK_GOOD;
     bool same_day = state->day == (uint16_t)eng_market_day(now_wall_ns) && state->order_count != 0;
@@ -87,7 +88,7 @@ static unsigned verdict_of(
     const struct eng_recon_child *recon = &core->recon_children[index];
     int64_t sent = judged->answer->sent_mono_ns;
     if (!judged->proves || !eng_state_in_doubt(core->children[index].state) ||
-        sent < recon->doubt_mono_ns + settle)
+        core->children[index].sent_day != judged->day || sent < recon->doubt_mono_ns + settle)
         return 0;
 #ifdef LS_PLANT_ONE_BOOK
     return IPC_VERDICT_NOT_PLACED; /* the planted bug: absence is believed after one book */

@@ -64,11 +64,11 @@ static const struct {
     {ENG_STATE_UNKNOWN, "xxmx"
                         "mmmk"
                         "mmmmmm"
-                        "kmxmxm"},
+                        "kmxmxk"},
     {ENG_STATE_RECONCILING, "xxmx"
                             "mmmk"
                             "mmmmmm"
-                            "mkmmxm"},
+                            "mkmmxk"},
     {ENG_STATE_ADOPTED, "xxxx"
                         "kxxl"
                         "mmmmmm"

@@ -1188,7 +1188,10 @@ static void orders_are_of_their_day(void **state)
     world_apply(world, IPC_FACT_LIMIT, &begins, sizeof begins, 1);
     assert_true(eng_core_child(world->core, doubt.known, &view));
     assert_int_equal(view.state, ENG_STATE_EXPIRED);
+    assert_int_equal(alarms(world, IPC_ALARM_UNRESOLVED), 0);
+    pass(world, 0); /* the time pages a person */
     assert_int_equal(state_of(&doubt), ENG_STATE_UNRESOLVED);
+    assert_int_equal(alarms(world, IPC_ALARM_UNRESOLVED), 1);
     doubt_close(&doubt);
 }
 
