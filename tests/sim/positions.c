@@ -640,15 +640,27 @@ static bool in_doubt(const struct sim *sim, const struct sim_line *line)
     return false;
 }
 
+/* By the newest rows of the line's own subscription: the one that has its slot now may copy the
+ * other way round. A change of a policy leaves that flag as it is. */
+static bool is_reversed(const struct sim *sim, const struct sim_line *line)
+{
+    for (uint64_t at = sim->published.view.generation; at > 0; at--) {
+        uint32_t kept = (uint32_t)(at % SIM_GENERATIONS);
+        const struct ipc_row_follower *row = &sim->judge.rows[kept][line->slot];
+        if (row->follower_no == line->follower_no && row->incarnation == line->incarnation)
+            return row->policy != 0 &&
+                   (sim->judge.policies[kept][row->policy - 1].flags & IPC_POLICY_REVERSE) != 0;
+    }
+    return false;
+}
+
 /* What was copied of an order that its master cancelled is drift, and no close of his own. */
 void sim_positions_begin_flat(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->judge.line_count; i++) {
         struct sim_line *line = &sim->judge.lines[i];
         int64_t master = sim_masters_held(sim, line->master, line->source, line->product);
-        const struct ipc_row_follower *row = &sim->published.followers[line->slot];
-        if (row->policy != 0 &&
-            (sim->published.policies[row->policy - 1].flags & IPC_POLICY_REVERSE))
+        if (is_reversed(sim, line))
             master = -master;
         line->is_excused =
             !((master > 0 && line_units(line) > 0) || (master < 0 && line_units(line) < 0));
