@@ -64,8 +64,9 @@ enum ipc_rc eng_catch_up_apply(struct eng_core *core, const struct eng_frame *fr
     if (fact->refused)
         return IPC_OK;
     uint32_t index = eng_child_by_tag_text(core, fact->tag);
-    if (index == ENG_NONE || core->children[index].state != ENG_STATE_MISSED ||
-        (core->children[index].flags & ENG_CHILD_CAUGHT))
+    if (index == ENG_NONE || (core->children[index].flags & ENG_CHILD_CAUGHT) ||
+        (core->children[index].state != ENG_STATE_MISSED &&
+            core->children[index].state != ENG_STATE_NOT_PLACED)) /* MISSED by the next frame */
         return IPC_BAD_INPUT;
     struct eng_child *child = &core->children[index];
     child->flags |= ENG_CHILD_CAUGHT;

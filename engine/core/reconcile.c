@@ -369,7 +369,7 @@ static void give_up(const struct eng_core *core, uint32_t account, uint32_t inde
     else
         eng_recon_alarm(out, IPC_ALARM_UNRESOLVED, account, room->children[0].tag,
             "nobody knows whether it was placed: look at the broker's order book");
-    if (by_choice)
+    if (by_choice && !(core->children[index].flags & ENG_CHILD_CAUGHT))
         eng_catch_up_add(out, room->children[0].tag, "policy", NULL);
 }
 
@@ -406,6 +406,10 @@ static bool account_time(
             "its order book was not read since the start: it places nothing");
     }
     out->fact[0].bytes = ipc_fact_recon_bytes(&room->recon);
+    /* The state moves last: what a kill cuts off before that is said again. */
+    out->fact[out->count] = out->fact[0];
+    for (uint32_t i = 0; i < out->count; i++)
+        out->fact[i] = out->fact[i + 1];
     return true;
 }
 
