@@ -220,7 +220,7 @@ struct eng_wave {
     uint32_t batches;
     uint8_t transition, is_exit;
     uint8_t open_ended; /* the list changed under it: ends by an end marker */
-    uint8_t reserved;
+    uint8_t has_adopted; /* copies of its order were adopted from a book while it ran */
 };
 
 struct eng_account_fold {

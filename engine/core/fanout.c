@@ -132,6 +132,15 @@ void eng_waves_open_end(struct eng_core *core)
     }
 }
 
+void eng_waves_adopted(struct eng_core *core, uint32_t order)
+{
+    for (uint32_t i = 0; i < core->fold.wave_count; i++) {
+        struct eng_wave *wave = &core->waves[core->wave_active[i]];
+        if (wave->order == order)
+            wave->has_adopted = 1;
+    }
+}
+
 /* --- the next batch
  * --------------------------------------------------------------------------------- */
 

@@ -26,6 +26,9 @@ static inline uint32_t eng_wave_remaining(const struct eng_wave *wave)
     return wave->follower_count > wave->decided ? wave->follower_count - wave->decided : 0;
 }
 
+/* eng_waves_adopted notes that a copy of this order came from a broker's book: unfinished waves of
+ * the order look for copies at each follower from here on. Part of apply. */
+void eng_waves_adopted(struct eng_core *core, uint32_t order);
 /* eng_wave_decided notes one follower of the wave; eng_wave_batch_done the end of its batch (which
  * may end the wave); eng_wave_close the end marker. Part of apply. */
 void eng_wave_decided(struct eng_core *core, struct eng_wave *wave);

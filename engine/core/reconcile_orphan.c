@@ -3,6 +3,7 @@
 #include "engine/core/apply.h"
 #include "engine/core/children.h"
 #include "engine/core/dedupe.h"
+#include "engine/core/fanout.h"
 #include "engine/core/money.h"
 #include "engine/core/pace.h"
 #include "engine/core/pipeline/work.h"
@@ -292,6 +293,7 @@ void eng_recon_orphan_apply(
     uint32_t order = eng_order_by_digits(core, parts.order_digits);
     if (order == ENG_NONE)
         order = make_order(core, frame, orphan, parts.order_digits);
+    eng_waves_adopted(core, order);
     own_slot(core, orphan);
     uint32_t index = make_child(core, frame, orphan, order);
     /* What is known of it begins with this sighting: its place has no reply. */

@@ -363,7 +363,7 @@ uint32_t eng_decide_batch(const struct eng_core *core, const struct eng_batch *b
     work.transition = (enum ipc_transition)batch->transition;
     const struct eng_wave *wave = eng_wave_by_number(core, batch->wave);
     work.may_have_copies = batch->transition != IPC_TRANSITION_NEW || wave == NULL ||
-                           wave->open_ended ||
+                           wave->open_ended || wave->has_adopted ||
                            (core->orders[batch->order].flags & ENG_ORDER_ORPHAN);
     work.is_full = work.has_fill = work.has_open[0] = work.has_open[1] = false;
     work.has_flipped[0] = work.has_flipped[1] = false;

@@ -769,6 +769,25 @@ static void an_orphan_is_adopted_and_finds_its_order(void **state)
     world_close(&world);
 }
 
+/* The master's order is known and its wave has not reached the follower: the one that the book shows
+ * is its copy, not a second one beside it. */
+static void an_orphan_of_a_running_wave_is_the_copy(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 2);
+    struct ipc_event master = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+    (void)world_event(&world, &master);
+    struct ipc_event found = orphan(&world, master.order_digits, 0, IPC_SIDE_BUY, 4);
+    (void)world_event(&world, &found);
+    assert_int_equal(facts_of(&world, IPC_RECON_ACT_ORPHAN), 1);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[0].slot, 1);
+    assert_int_equal(eng_core_child_count(world.core), 2);
+    world_check(&world);
+    world_close(&world);
+}
+
 static void strangers_are_not_adopted(void **state)
 {
     (void)state;
@@ -1268,6 +1287,7 @@ int main(void)
         cmocka_unit_test(a_ghost_is_applied_and_the_later_order_goes),
         cmocka_unit_test(of_two_orders_the_later_goes),
         cmocka_unit_test(an_orphan_is_adopted_and_finds_its_order),
+        cmocka_unit_test(an_orphan_of_a_running_wave_is_the_copy),
         cmocka_unit_test(strangers_are_not_adopted),
         cmocka_unit_test(another_boot_reads_first),
         cmocka_unit_test(a_hole_gates_in_the_same_boot),
