@@ -120,11 +120,7 @@ static void group_look(struct eng_core *core, uint32_t index, uint64_t before_ls
 /* --- orders -------------------------------------------------------------------------------------
  */
 
-#define ORDER_LED_TO 128u /* of `flags`, only while orders are looked at */
-_Static_assert(((ENG_ORDER_HISTORY | ENG_ORDER_TOMBSTONE | ENG_ORDER_EXIT | ENG_ORDER_COLLIDES |
-                    ENG_ORDER_CLOSES | ENG_ORDER_OWN | ENG_ORDER_ORPHAN) &
-                   ORDER_LED_TO) == 0,
-    "a bit of its own");
+/* `reserved` of an order is a mark, only while orders are looked at; every bit of `flags` is taken. */
 
 /* One whose copies were adopted before it was seen stands in the map under two keys: it stays. */
 static bool order_is_over(const struct eng_order *order, uint64_t before_lsn)
@@ -136,8 +132,8 @@ static bool order_is_over(const struct eng_order *order, uint64_t before_lsn)
 /* The order is led to, and so is all that came before it in its run. */
 static void lead_to(struct eng_core *core, uint32_t index)
 {
-    while (index != ENG_NONE && !(core->orders[index].flags & ORDER_LED_TO)) {
-        core->orders[index].flags |= ORDER_LED_TO;
+    while (index != ENG_NONE && !core->orders[index].reserved) {
+        core->orders[index].reserved = 1;
         index = core->orders[index].exit_previous;
     }
 }
@@ -162,8 +158,8 @@ static void orders_forget(struct eng_core *core, uint64_t before_lsn)
         struct eng_order *order = &core->orders[i];
         if (eng_order_is_free(order))
             continue;
-        if (order->flags & ORDER_LED_TO) {
-            order->flags &= (uint8_t)~ORDER_LED_TO;
+        if (order->reserved) {
+            order->reserved = 0;
             continue;
         }
         eng_order_unindex(core, i);
