@@ -168,6 +168,9 @@ static void full_add(const struct eng_core *core, struct eng_batch_sample *batch
             sample->capital_mono_ns = read_ns;
         if (wide->steps[i].code == IPC_STEP_MASTER_CAPITAL_AGE)
             batch_sample->master_capital_mono_ns = read_ns;
+        /* An amendment that a switch barred leaves a copy as it is, for no reason of its own. */
+        if (wide->steps[i].reason == IPC_REASON_KILL_SWITCH)
+            sample->switch_word = (uint8_t)ls_max_i64(sample->switch_word, IPC_SWITCH_CLOSE_ONLY);
     }
 }
 

@@ -436,6 +436,15 @@ static enum ipc_reason raw_available(struct eng_judging *judging, struct eng_siz
     const struct ipc_row_policy *policy = judging->policy;
     int64_t own = judging->follower->max_available_e8;
     int64_t master = judging->shared->master_max_available_e8;
+    /* Figures that are too old count as none: the record says so, or they would be fresh in it. */
+    enum ipc_reason reason = IPC_REASON_NONE;
+    if (own <= 0)
+        reason = capital_fresh(judging, judging->follower->capital_age_ns, IPC_STEP_CAPITAL_AGE);
+    else if (master <= 0)
+        reason = capital_fresh(
+            judging, judging->shared->master_capital_age_ns, IPC_STEP_MASTER_CAPITAL_AGE);
+    if (reason != IPC_REASON_NONE)
+        return reason;
     if (own <= 0 || master <= 0)
         return IPC_REASON_CAPITAL_UNKNOWN;
     struct eng_exact exact = {0};

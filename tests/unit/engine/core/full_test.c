@@ -207,7 +207,7 @@ static void stops_and_free_margins_size(void **state)
     (void)world_waves(&world);
     assert_int_equal(world_last_fact(&world, 0).reason, IPC_REASON_NO_STOP_LOSS);
     assert_int_equal(world_last_fact(&world, 1).reason, IPC_REASON_NO_STOP_LOSS);
-    assert_int_equal(world_last_fact(&world, 2).reason, IPC_REASON_CAPITAL_UNKNOWN);
+    assert_int_equal(world_last_fact(&world, 2).reason, IPC_REASON_STALE_ACCOUNT_DATA);
     world_check(&world);
     world_close(&world);
 }

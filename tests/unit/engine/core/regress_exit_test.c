@@ -7,8 +7,9 @@
 #include "engine/core/reconcile.h"
 #include "tests/unit/engine/core/core_world.h"
 
-/* What the simulated world (tests/sim) has found in the core about closes that go again and about
- * amendments of copies that have filled, one test each. */
+/* What the simulated world (tests/sim) has found in the core about closes that go again, about
+ * amendments of copies that have filled and about decisions that were made again from their
+ * frames, one test each. */
 
 #define E8(units) ((int64_t)(units)*LS_E8)
 
@@ -146,12 +147,70 @@ static void the_other_side_is_closed_at_its_own_price(void **state)
     world_close(&world);
 }
 
+/* Decided again from its frame (the world does so with every batch), an amendment that a switch
+ * barred from a copy which is still on its way is barred again: the copy itself has no reason. */
+static void an_amendment_that_a_switch_barred_is_decided_again(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 2);
+    struct ipc_event entry = world_order(&world, IPC_SIDE_BUY, 28, E8(100));
+    (void)world_event(&world, &entry);
+    assert_int_equal(world_waves(&world), 2); /* nobody has answered */
+    world.follower_word[0] = IPC_SWITCH_HALT;
+    entry.version = 0;
+    entry.qty_e8 = E8(64);
+    (void)world_event(&world, &entry);
+    assert_int_equal(world_waves(&world), 0);
+    assert_int_equal(world_last_fact(&world, 0).kind, IPC_CHILD_WAIT);
+    assert_int_equal(world_last_fact(&world, 1).kind, IPC_CHILD_WAIT);
+    world_ack(&world, &world.commands[0]);
+    world_ack(&world, &world.commands[1]);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[2].qty_e8, E8(64));
+    assert_int_equal(world.commands[2].child, world.commands[1].child);
+    world_check(&world);
+    world_close(&world);
+}
+
+/* Figures that were too old for one follower are so again, also beside fresh ones of another, whose
+ * steps name the master's. */
+static void figures_too_old_are_decided_again(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 2);
+    static struct ipc_row_policy policy;
+    policy = (struct ipc_row_policy){.available_factor_e8 = LS_E8};
+    world.view.policies = &policy;
+    world.view.policy_count = 1;
+    for (uint32_t i = 0; i < 2; i++) {
+        world.followers[i].mode = IPC_MODE_AVAILABLE_RATIO_CAPPED;
+        world.followers[i].policy = 1;
+        world.capital_e8[i] = E8(5000);
+        world.capital_mono_ns[i] = world.now_mono_ns;
+    }
+    world.capital_mono_ns[1] = 1;
+    world.master_capital_e8 = E8(10000);
+    world.master_capital_mono_ns = world.now_mono_ns;
+    world_adopt(&world);
+    struct ipc_event entry = world_order(&world, IPC_SIDE_BUY, 10, E8(100));
+    (void)world_event(&world, &entry);
+    assert_int_equal(world_waves(&world), 1);
+    assert_int_equal(world.commands[0].qty_e8, E8(5));
+    assert_int_equal(world_last_fact(&world, 1).reason, IPC_REASON_STALE_ACCOUNT_DATA);
+    world_check(&world);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_close_that_goes_again_goes_alone),
         cmocka_unit_test(what_is_added_to_a_filled_copy_is_sliced),
         cmocka_unit_test(the_other_side_is_closed_at_its_own_price),
+        cmocka_unit_test(an_amendment_that_a_switch_barred_is_decided_again),
+        cmocka_unit_test(figures_too_old_are_decided_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
