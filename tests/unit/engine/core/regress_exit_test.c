@@ -154,6 +154,14 @@ static void an_amendment_that_a_switch_barred_is_decided_again(void **state)
     (void)state;
     struct world world;
     world_open(&world, 2);
+    static const struct ipc_row_map_item items[1] = {{.from = 2, .to = 3}};
+    static const struct ipc_row_list maps[1] = {{.first = 0, .count = 1}};
+    world.view.maps = maps;
+    world.view.map_count = 1;
+    world.view.map_items = items;
+    world.view.map_item_count = 1;
+    world.followers[0].map = 1; /* not of this instrument: its steps go on record */
+    world_adopt(&world);
     struct ipc_event entry = world_order(&world, IPC_SIDE_BUY, 28, E8(100));
     (void)world_event(&world, &entry);
     assert_int_equal(world_waves(&world), 2); /* nobody has answered */
