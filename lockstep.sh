@@ -8,7 +8,7 @@ packages_build=(build-essential cmake ninja-build pkg-config git ca-certificates
     liburing-dev libcurl4-openssl-dev libnghttp2-dev libssl-dev libjemalloc-dev libjansson-dev
     libjsmn-dev libcyaml-dev libwebsockets-dev libcmocka-dev python3)
 packages_test=(clang libclang-rt-14-dev llvm nghttp2-server nghttp2-client valgrind binutils gdb
-    openssl python3-h2)
+    openssl)
 packages_servers=(nginx haproxy apache2 caddy h2o nghttp2-proxy)
 packages_bench=(python3-httpx python3-h2 python3-matplotlib)
 
