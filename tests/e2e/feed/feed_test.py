@@ -202,7 +202,7 @@ def main():
         print(", ".join(f"{value} {name}" for name, value in judge.figures.items()), flush=True)
         figures = judge.figures
         if figures["owed"] < figures["copies wanted"] / 8 or figures["exactly once"] < figures["copies wanted"] / 4 or \
-                figures["exits made good"] == 0 or (options.cuts > 10 and figures["reported STALE_EVENT"] == 0):
+                figures["exits made good"] == 0 or (options.cuts > 50 and figures["reported STALE_EVENT"] == 0):
             raise WorldError("too little of the day was copied to mean anything")
         if judge.problems:
             keep_evidence(world, judge, feed)
