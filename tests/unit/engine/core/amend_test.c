@@ -249,7 +249,7 @@ static void random_row(struct ipc_row_follower *row)
     row->max_qty_e8 = chance(3) ? E8(pick(1, 300)) : 0;
     row->max_position_e8 = chance(3) ? E8(pick(1, 600)) : 0;
     row->max_order_value_e8 = chance(3) ? E8(pick(100, 60000)) : 0;
-        row->sides = (uint8_t)(chance(8) ? 1u << pick(IPC_SIDE_BUY, IPC_SIDE_SELL) : 0u);
+    row->sides = (uint8_t)(chance(8) ? 1u << pick(IPC_SIDE_BUY, IPC_SIDE_SELL) : 0u);
     row->types = chance(8) ? (uint8_t)(1u << IPC_TYPE_LIMIT) : 0;
     row->price_max_age_ms = chance(3) ? (uint32_t)pick(1, 3000) : 0;
     row->capital_max_age_ms = chance(3) ? (uint32_t)pick(1, 3000) : 0;
