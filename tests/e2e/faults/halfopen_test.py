@@ -118,9 +118,12 @@ def play(scene, line):
     line.up()
     all_ready(scene)
     time.sleep(1.5)  # the time that TCP would take to deliver what the kernel still had
+    # What TCP says again as the line comes back may win against the end of its socket: in doubt, found in the book, held.
     late = len(world.book()) - before
-    if late:
-        raise WorldError(f"{late} orders arrived after they had been reported")
+    held = scene.judge(second, scene.settled(second, 10))
+    if late not in (0, len(held)):
+        raise WorldError(f"{late} orders arrived, {len(held)} copies are held by what the engine says")
+    before += late
     # The order arrives, its reply does not.
     world.admin("POST", "/sim/faults", {"rules": [{"match": {"path": "placeorder"}, "action": {
         "kind": "delay", "delay_ms": 700}}]})
