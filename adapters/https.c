@@ -106,7 +106,8 @@ size_t adp_https_body_take(char *bytes, size_t size, size_t count, void *context
         body->bytes = grown;
         body->room = room;
     }
-    memcpy(body->bytes + body->count, bytes, more);
+    if (more > 0) /* of nothing, there may be no memory yet */
+        memcpy(body->bytes + body->count, bytes, more);
     body->count += more;
     return more;
 }
